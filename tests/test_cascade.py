@@ -1,0 +1,156 @@
+"""The cascade: decoding is a sum of codewords, encoding takes the nearest, prefixes get better."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tokcodec.errors import ModelFileError
+from tokcodec.models import Model, write_model
+from tokcodec.tables import FrequencyTables
+from tokcodec.tokenizers.cascade import CascadeConfig, CascadeTokenizer, load, pack_tensors
+from tokcodec.tokenizers.transform import COLOURS, TileTransform, dct_matrix
+
+CONFIG = CascadeConfig(n_tokens=12, codewords=16, dims=6, luma=8, chroma=4)
+
+
+def tensors(seed: int = 0) -> dict[str, torch.Tensor]:
+    """A cascade over random coefficients with random codewords."""
+    generator = torch.Generator().manual_seed(seed)
+    size = CONFIG.luma**2 + 2 * CONFIG.chroma**2
+    mean = torch.zeros(size)
+    mean[0] = 128 * 3**0.5  # mid-grey
+    return {
+        "mean": mean,
+        "dims": torch.stack([torch.randperm(size, generator=generator)[: CONFIG.dims] for _ in range(CONFIG.n_tokens)]),
+        "scale": torch.linspace(20, 2, CONFIG.n_tokens),
+        "group": torch.tensor(CONFIG.groups()),
+        "codebooks": torch.randn(CONFIG.groups()[-1] + 1, CONFIG.codewords, CONFIG.dims, generator=generator),
+    }
+
+
+@pytest.fixture
+def tokenizer() -> CascadeTokenizer:
+    return CascadeTokenizer(CONFIG, tensors())
+
+
+def test_dct_rows_are_orthonormal() -> None:
+    basis = dct_matrix(256)
+    assert torch.allclose(basis @ basis.T, torch.eye(256), atol=1e-5)
+    assert torch.allclose(COLOURS @ COLOURS.T, torch.eye(3), atol=1e-6)
+
+
+def test_transform_keeps_low_frequencies_exactly_and_energy() -> None:
+    transform = TileTransform(8, 4)
+    vectors = torch.randn(3, transform.size)
+    pixels = transform.inverse(vectors)
+    assert torch.allclose(transform.forward(pixels), vectors, atol=1e-4)
+    assert torch.allclose((pixels**2).sum((1, 2, 3)), (vectors**2).sum(1), rtol=1e-4)
+
+
+def test_groups_share_codebooks_in_order() -> None:
+    groups = CascadeConfig().groups()
+    assert groups[:10] == [0, 1, 2, 3, 4, 5, 6, 7, 8, 8]
+    assert groups[-1] == 43 and len(groups) == 256
+    assert all(0 <= b - a <= 1 for a, b in zip(groups, groups[1:], strict=False))
+
+
+def test_decoding_is_the_mean_and_a_sum_of_codewords(tokenizer: CascadeTokenizer) -> None:
+    t = tensors()
+    tokens = torch.tensor([[3, 15, 0, 7]])
+    expected = t["mean"].clone()
+    for position, token in enumerate(tokens[0].tolist()):
+        expected[t["dims"][position]] += t["codebooks"][t["group"][position], token] * t["scale"][position]
+    assert torch.allclose(tokenizer.vectors(tokens)[0], expected, atol=1e-4)
+    pixels = tokenizer.decode(tokens)
+    assert pixels.shape == (1, 3, 256, 256) and pixels.dtype == torch.float32
+    assert torch.allclose(pixels, tokenizer.transform.inverse(expected[None]).clamp(0, 1), atol=1e-5)
+
+
+def test_encoding_takes_the_nearest_codeword_each_time(tokenizer: CascadeTokenizer) -> None:
+    x = torch.rand(2, 3, 256, 256, generator=torch.Generator().manual_seed(1))
+    tokens = tokenizer.encode(x)
+    assert tokens.shape == (2, CONFIG.n_tokens) and tokens.dtype == torch.int64
+    t = tensors()
+    residual = tokenizer.transform.forward(x) - t["mean"]
+    for position in range(CONFIG.n_tokens):
+        words = t["codebooks"][t["group"][position]] * t["scale"][position]
+        target = residual[:, t["dims"][position]]
+        assert torch.equal(torch.cdist(target, words).argmin(1), tokens[:, position])
+        residual[:, t["dims"][position]] -= words[tokens[:, position]]
+
+
+def test_a_tile_does_not_depend_on_its_batch(tokenizer: CascadeTokenizer) -> None:
+    x = torch.rand(3, 3, 256, 256, generator=torch.Generator().manual_seed(2))
+    assert torch.equal(tokenizer.encode(x)[1], tokenizer.encode(x[1:2])[0])
+
+
+@pytest.mark.parametrize(
+    "tokens",
+    [
+        torch.zeros(1, 0, dtype=torch.int64),
+        torch.zeros(1, 13, dtype=torch.int64),
+        torch.zeros(1, 2),
+        torch.full((1, 2), 16),
+        torch.full((1, 2), -1),
+        torch.zeros(3, dtype=torch.int64),
+    ],
+)
+def test_wrong_tokens_are_refused(tokenizer: CascadeTokenizer, tokens: torch.Tensor) -> None:
+    with pytest.raises(ValueError, match="tokens must"):
+        tokenizer.decode(tokens)
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 256, 255), (3, 256, 256), (1, 1, 256, 256)])
+def test_wrong_tiles_are_refused(tokenizer: CascadeTokenizer, shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="tiles must"):
+        tokenizer.encode(torch.zeros(shape))
+
+
+def write(folder: Path, changes: dict[str, np.ndarray | None] | None = None) -> Model:
+    packed = {f"decoder.{key}": value.numpy() for key, value in pack_tensors(CONFIG, tensors()).items()}
+    for key, value in (changes or {}).items():
+        if value is None:
+            del packed[f"decoder.{key}"]
+        else:
+            packed[f"decoder.{key}"] = value
+    return write_model(
+        folder,
+        name="tiny",
+        family="cascade",
+        tables=FrequencyTables.uniform(CONFIG.n_tokens, (CONFIG.codewords,)),
+        tensors=packed,
+        hashed=["decoder."],
+        ordered=True,
+        default_tokens=4,
+        licence="none",
+        description="test",
+    )
+
+
+def test_a_written_model_decodes_like_its_tensors(tmp_path: Path, tokenizer: CascadeTokenizer) -> None:
+    loaded = load(write(tmp_path / "tiny"), torch.device("cpu"), torch.float32)
+    assert loaded.config == CONFIG
+    tokens = torch.randint(0, 16, (2, 12), generator=torch.Generator().manual_seed(3))
+    exact, stored = tokenizer.vectors(tokens), loaded.vectors(tokens)
+    # int8 codewords: half a step of 1/127 of the largest for each of up to 12 words on a coefficient.
+    assert (exact - stored).abs().max() < 1.5
+    assert not torch.equal(exact, stored)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"mean": None}, "mean is missing"),
+        ({"planes": None}, "not a cascade"),
+        ({"step": np.ones(3, np.float32)}, "step is missing or not of shape"),
+        ({"dims": np.full((12, 6), 96, np.int16)}, r"dims must lie in 0\.\.95"),
+        ({"group": np.full(12, -1, np.int16)}, "group must lie in"),
+    ],
+)
+def test_tensors_that_do_not_fit_are_refused(tmp_path: Path, changes: dict[str, np.ndarray | None], message: str) -> None:
+    with pytest.raises(ModelFileError, match=message):
+        load(write(tmp_path / "tiny", changes), torch.device("cpu"), torch.float32)

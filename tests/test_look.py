@@ -1,0 +1,106 @@
+"""The perceptual look: starts as the fidelity decode, learns, resumes, and leaves the model's hash alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from tests.test_cascade import CONFIG, tensors, write
+from tests.test_training import as_tensor, smooth_picture
+from tokcodec.models import read_model
+from tokcodec.tokenizers import load_tokenizer
+from tokcodec.tokenizers.cascade import CascadeTokenizer
+from tokcodec.tokenizers.look import LookNet, look_from, small_picture
+from tokcodec.tokenizers.transform import TileTransform
+from tokcodec.training.look import LookRun, LookTraining, install_look, random_counts
+
+TRAINING = LookTraining(steps=4, batch=2, part=64)
+
+
+class Difference(torch.nn.Module):
+    """Stands in for LPIPS, whose weights a test may not have."""
+
+    def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return F.l1_loss(x, y, reduction="none").mean((1, 2, 3))
+
+
+def run(folder: Path, training: LookTraining = TRAINING) -> LookRun:
+    pictures = [as_tensor(smooth_picture(seed)) for seed in range(3)]
+    return LookRun(CascadeTokenizer(CONFIG, tensors()), pictures, {}, folder, training, Difference())  # type: ignore[arg-type]
+
+
+def test_an_untrained_look_is_the_fidelity_decode() -> None:
+    plain, drawn = CascadeTokenizer(CONFIG, tensors()), CascadeTokenizer(CONFIG, tensors(), look=LookNet())
+    tokens = torch.randint(0, 16, (2, 5), generator=torch.Generator().manual_seed(0))
+    assert plain.looks == ("fidelity",) and drawn.looks == ("perceptual", "fidelity")
+    assert torch.equal(plain.decode(tokens), drawn.decode(tokens))
+    with pytest.raises(ValueError, match="look must be fidelity"):
+        plain.decode(tokens, "perceptual")
+
+
+def test_the_network_sees_all_coefficients() -> None:
+    transform = TileTransform(64, 32)
+    vectors = torch.randn(2, transform.size)
+    planes = transform.unpack(vectors)
+    small = small_picture(planes)
+    assert small.shape == (2, 3, 64, 64)
+    grey = torch.full((1, 3, 256, 256), 0.5)
+    assert small_picture(transform.unpack(transform.forward(grey))).abs().max() < 1e-4
+    white = small_picture(transform.unpack(transform.forward(grey * 2)))
+    assert torch.allclose(white[:, 0], torch.ones(1, 64, 64), atol=1e-4)
+    # Orthonormal up to a factor: nothing is lost.
+    shifted = small + small.new_tensor([1.0, 0.0, 0.0])[:, None, None]
+    assert torch.allclose((shifted**2).sum((1, 2, 3)) * 12, (vectors**2).sum(1), rtol=1e-4)
+
+
+def test_counts_for_tail_drop_cover_the_range() -> None:
+    import numpy as np
+
+    counts = random_counts(4000, 256, np.random.default_rng(0))
+    assert min(counts) == 1 and max(counts) == 256
+    assert 0.24 < counts.count(256) / 4000 < 0.28
+    assert sum(count < 16 for count in counts) > 800
+
+
+def test_a_resumed_run_ends_where_an_unbroken_one_does(tmp_path: Path) -> None:
+    whole = run(tmp_path / "whole")
+    whole.train()
+    part = run(tmp_path / "cut")
+    for _ in range(2):
+        part.train_step()
+    part.save()
+    resumed = run(tmp_path / "cut")
+    resumed.train()
+    assert resumed.step == 4
+    for name, value in whole.averaged.items():
+        assert torch.allclose(value, resumed.averaged[name], atol=1e-6), name
+
+
+def test_training_lowers_the_loss(tmp_path: Path) -> None:
+    losses = run(tmp_path, LookTraining(steps=12, batch=2, part=64, rate=3e-3))
+    same = losses.sample(0)
+    losses.sample = lambda step: same  # type: ignore[method-assign]
+    parts = [losses.train_step() for _ in range(12)]
+    assert parts[-1]["squared"] < parts[0]["squared"]
+
+
+def test_a_look_is_installed_without_a_new_identity(tmp_path: Path) -> None:
+    model = write(tmp_path / "tiny")
+    net = LookNet()
+    torch.nn.init.normal_(net.last.bias, 0.0, 0.1)
+    installed = install_look(tmp_path / "tiny", net)
+    assert installed.hash == model.hash and read_model(tmp_path / "tiny") == installed
+    tokenizer = load_tokenizer(installed, "cpu")
+    assert tokenizer.looks == ("perceptual", "fidelity")
+    tokens = torch.zeros(1, 3, dtype=torch.int64)
+    changed = tokenizer.decode(tokens) - tokenizer.decode(tokens, "fidelity")
+    assert 0.01 < changed.abs().max() < 1
+    again = install_look(tmp_path / "tiny", LookNet((8, 16, 16), 8))
+    assert load_tokenizer(again, "cpu").decode(tokens).shape == (1, 3, 256, 256)
+
+
+def test_no_look_in_the_weights_is_none() -> None:
+    assert look_from({"decoder.mean": torch.zeros(3)}, torch.device("cpu"), torch.float32) is None

@@ -1,0 +1,50 @@
+"""What every tokenizer offers: 256x256 tiles to ordered tokens and back."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+
+TILE = 256
+"""Side of a tile in pixels, the same for every model: the shape of the published 1D tokenizers."""
+
+
+class Tokenizer(ABC):
+    """A trained model in torch. Encoding may differ between devices; decoding the same tokens may not, but for rounding."""
+
+    n_tokens: int
+    """Tokens of a whole tile."""
+
+    device: torch.device
+    looks: tuple[str, ...] = ("fidelity",)
+    """Ways in which the same tokens can be drawn, the default first: `perceptual` pleases the eye, `fidelity` has the least error."""
+
+    @abstractmethod
+    def encode(self, x: torch.Tensor) -> torch.Tensor:
+        """Turn tiles into tokens: float32 N x 3 x 256 x 256 in [0, 1] -> int64 N x n_tokens."""
+
+    @abstractmethod
+    def decode(self, tokens: torch.Tensor, look: str | None = None) -> torch.Tensor:
+        """Turn the first k tokens of tiles into pixels: int64 N x k, 1 <= k <= n_tokens -> float32 N x 3 x 256 x 256 in [0, 1].
+
+        look: one of `looks` (None: the first). Raises ValueError for another look or shape, or a token outside the codebook.
+        """
+
+    def check_tiles(self, x: torch.Tensor) -> None:
+        """Raise ValueError unless `x` is float N x 3 x 256 x 256."""
+        if x.ndim != 4 or x.shape[1:] != (3, TILE, TILE) or not x.is_floating_point():
+            raise ValueError(f"tiles must be float N x 3 x {TILE} x {TILE}, not {x.dtype} {tuple(x.shape)}")
+
+    def check_tokens(self, tokens: torch.Tensor, vocabulary: int) -> None:
+        """Raise ValueError unless `tokens` is integer N x k with 1 <= k <= n_tokens and every value in [0, vocabulary)."""
+        if tokens.ndim != 2 or not 1 <= tokens.shape[1] <= self.n_tokens or tokens.is_floating_point():
+            raise ValueError(f"tokens must be integer N x k, 1 <= k <= {self.n_tokens}, not {tokens.dtype} {tuple(tokens.shape)}")
+        if tokens.numel() and not 0 <= int(tokens.min()) <= int(tokens.max()) < vocabulary:
+            raise ValueError(f"tokens must lie in 0..{vocabulary - 1}")
+
+    def check_look(self, look: str | None) -> str:
+        """The look that is meant. Raises ValueError for one that the model does not have."""
+        if look is not None and look not in self.looks:
+            raise ValueError(f"look must be {' or '.join(self.looks)} for this model, not {look!r}")
+        return look or self.looks[0]

@@ -1,0 +1,155 @@
+"""Training pictures: folders or tar archives to random 256x256 crops.
+
+A crop, its antialiased resampling and the first DCT frequencies are all linear along each axis, so a training vector is
+`M_y @ picture @ M_x^T` with two small cached matrices; pixels are never resized one by one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import logging
+import tarfile
+from collections.abc import Iterator, Sequence, Set
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+
+from ..tokenizers.base import TILE
+from ..tokenizers.transform import TileTransform, dct_matrix
+
+log = logging.getLogger(__name__)
+
+MIN_SIDE = TILE
+"""Smaller pictures are skipped: enlarged ones would teach blur."""
+STORED_SIDE = 320
+"""Larger pictures are reduced to this short side, so that a data set fits in memory."""
+SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".avif"}
+ZOOMS = 5
+"""Crop sizes: the short side and 15/16 .. 11/16 of it."""
+SHIFTS = 8
+"""Crop positions along each axis: 0/8 .. 8/8 of the slack."""
+
+
+def picture_files(sources: Sequence[Path]) -> Iterator[tuple[str, bytes]]:
+    """Yield (name, encoded bytes) of every picture in folders (recursively) and tar archives, in sorted order."""
+    for source in sources:
+        if source.is_dir():
+            for path in sorted(p for p in source.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file()):
+                yield str(path), path.read_bytes()
+        elif source.is_file() and tarfile.is_tarfile(source):
+            with tarfile.open(source) as archive:
+                for member in archive:
+                    data = archive.extractfile(member) if Path(member.name).suffix.lower() in SUFFIXES else None
+                    if data is not None:
+                        yield f"{source}:{member.name}", data.read()
+        else:
+            raise FileNotFoundError(f"{source}: not a folder and not a tar archive")
+
+
+def read_training_picture(data: bytes) -> torch.Tensor | str:
+    """Decode one picture to uint8 3 x H x W with short side 256..320, or say in a word why it is skipped."""
+    try:
+        with Image.open(io.BytesIO(data)) as opened:
+            picture = ImageOps.exif_transpose(opened).convert("RGB")
+    except Exception as error:
+        # Pillow raises many kinds of errors on damaged files; a training run goes on without the picture.
+        return type(error).__name__
+    short = min(picture.size)
+    if short < MIN_SIDE:
+        return "too small"
+    if short > STORED_SIDE:
+        factor = STORED_SIDE / short
+        picture = picture.resize((round(picture.width * factor), round(picture.height * factor)), Image.Resampling.LANCZOS)
+    return torch.from_numpy(np.asarray(picture).transpose(2, 0, 1).copy())
+
+
+def digest(picture: torch.Tensor) -> bytes:
+    """Identity of a picture's pixels."""
+    return hashlib.sha256(picture.numpy().tobytes()).digest()
+
+
+def load_pictures(sources: Sequence[Path], exclude: Set[bytes] = frozenset()) -> list[torch.Tensor]:
+    """Read all pictures into memory (uint8 3 x H x W, about 0.3 MB each) but those whose `digest` is excluded.
+
+    Raises ValueError where none is usable, FileNotFoundError for a source that is neither a folder nor a tar archive.
+    """
+    pictures: list[torch.Tensor] = []
+    skipped: dict[str, int] = {}
+    with ThreadPoolExecutor(4) as pool:
+        for result in pool.map(lambda item: read_training_picture(item[1]), picture_files(sources)):
+            if isinstance(result, str):
+                skipped[result] = skipped.get(result, 0) + 1
+            elif digest(result) in exclude:
+                skipped["in validation"] = skipped.get("in validation", 0) + 1
+            else:
+                pictures.append(result)
+    if skipped:
+        log.warning("skipped pictures: %s", ", ".join(f"{count} {reason}" for reason, count in sorted(skipped.items())))
+    if not pictures:
+        raise ValueError(f"no usable picture (short side at least {MIN_SIDE}) in {', '.join(map(str, sources))}")
+    return pictures
+
+
+def resampling_matrix(length: int, start: float, size: float) -> torch.Tensor:
+    """Bicubic antialiased resampling of [start, start + size) of an axis of `length` pixels: float32 256 x length."""
+    scale = max(size / TILE, 1.0)
+    centres = start + (torch.arange(TILE, dtype=torch.float64) + 0.5) * size / TILE
+    t = (torch.arange(length, dtype=torch.float64)[None] + 0.5 - centres[:, None]).abs() / scale
+    near, far = 1.5 * t**3 - 2.5 * t**2 + 1, -0.5 * t**3 + 2.5 * t**2 - 4 * t + 2
+    weights = torch.where(t < 1, near, torch.where(t < 2, far, torch.zeros_like(t)))
+    return (weights / weights.sum(1, keepdim=True)).float()
+
+
+@lru_cache(maxsize=None)
+def crop_matrix(length: int, size: float, shift: int, frequencies: int) -> torch.Tensor:
+    """Matrix of a crop of `size` at `shift`/8 of the slack; with `frequencies` > 0 followed by that many DCT rows."""
+    matrix = resampling_matrix(length, (length - size) * shift / SHIFTS, size)
+    return dct_matrix(frequencies) @ matrix if frequencies else matrix
+
+
+def random_crop(picture: torch.Tensor, rng: np.random.Generator, frequencies: int = 0) -> torch.Tensor:
+    """One random crop of uint8 3 x H x W: float32 3 x 256 x 256 in [0, 1], or its 3 x frequencies^2 DCT planes (RGB)."""
+    _, height, width = picture.shape
+    short = min(height, width)
+    size = short * (1.0 if rng.random() < 0.5 else rng.integers(16 - ZOOMS, 16) / 16)
+    down, across = (int(v) for v in rng.integers(0, SHIFTS + 1, 2))
+    rows = crop_matrix(height, size, down, frequencies)
+    columns = crop_matrix(width, size, across, frequencies)
+    return rows @ picture.float() @ columns.T / 255
+
+
+def crop_pixels(pictures: Sequence[torch.Tensor], count: int, rng: np.random.Generator) -> torch.Tensor:
+    """`count` random crops of random pictures, half of them mirrored: float32 count x 3 x 256 x 256 in [0, 1]."""
+    crops = [random_crop(pictures[i], rng) for i in rng.integers(0, len(pictures), count)]
+    return torch.stack([crop.flip(-1) if rng.random() < 0.5 else crop for crop in crops]).clamp_(0, 1)
+
+
+def crop_vectors(
+    pictures: Sequence[torch.Tensor], chosen: Sequence[int], rng: np.random.Generator, transform: TileTransform
+) -> torch.Tensor:
+    """Coefficient vectors of a random crop of each chosen picture, then of the same crops mirrored.
+
+    Returns float32 2 * len(chosen) x transform.size. A mirrored tile has its odd horizontal frequencies negated.
+    """
+    planes = torch.empty(len(chosen), 3, transform.luma, transform.luma)
+    for row, index in enumerate(chosen):
+        planes[row] = random_crop(pictures[index], rng, transform.luma)
+    planes = torch.einsum("cd,ndhw->nchw", transform.colours, planes)
+    mirrored = planes.clone()
+    mirrored[..., 1::2] *= -1
+    return transform.pack(torch.cat([planes, mirrored]))
+
+
+def centre_tile(picture: torch.Tensor) -> torch.Tensor:
+    """The validation view of uint8 3 x H x W: short side to 256 (Lanczos), centre 256 x 256: float32 3 x 256 x 256 in [0, 1]."""
+    image = Image.fromarray(picture.permute(1, 2, 0).numpy())
+    factor = TILE / min(image.size)
+    image = image.resize((round(image.width * factor), round(image.height * factor)), Image.Resampling.LANCZOS)
+    left, top = (image.width - TILE) // 2, (image.height - TILE) // 2
+    tile = np.asarray(image.crop((left, top, left + TILE, top + TILE)))
+    return torch.from_numpy(tile.copy()).permute(2, 0, 1).float() / 255

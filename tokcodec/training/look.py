@@ -1,0 +1,226 @@
+"""Training of the perceptual look on top of a finished cascade.
+
+Loss: squared error in [-1, 1] plus LPIPS (arXiv 1801.03924) at full scale, on a random part of the tile, and at half scale. The random
+position keeps the network from drawing patterns into the blind spots of LPIPS's strides.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from safetensors.numpy import load_file
+from safetensors.torch import save_file
+from torch.nn import functional as F
+
+from ..lpips import LPIPS
+from ..models import CARD, Model, read_model, write_model
+from ..tokenizers.cascade import CascadeTokenizer
+from ..tokenizers.look import PREFIX, LookNet
+from .data import crop_pixels
+
+log = logging.getLogger(__name__)
+
+COUNTS = (16, 64, 128, 256)
+"""Token counts of the validation figures."""
+MOST_VALID = 24
+"""Tiles of a validation set that are used: LPIPS takes its time."""
+
+
+@dataclass(frozen=True)
+class LookTraining:
+    """How the look is trained; the defaults made the shipped model."""
+
+    steps: int = 4000
+    batch: int = 8
+    rate: float = 1.5e-3
+    perceptual: float = 0.15
+    """Weight of the mean of both LPIPS against the squared error."""
+    part: int = 128
+    """Side of the part of a tile that LPIPS sees at full scale."""
+    average: float = 0.998
+    """Decay of the averaged weights, which are the ones that ship."""
+    seed: int = 0
+
+
+def random_counts(number: int, most: int, rng: np.random.Generator) -> list[int]:
+    """Token counts for tail drop: a quarter full, half log-uniform, the others uniform."""
+    kinds = rng.random(number)
+    uniform = rng.integers(1, most + 1, number)
+    logarithmic = np.exp(rng.random(number) * math.log(most + 1)).astype(int).clip(1, most)
+    return [int(v) for v in np.where(kinds < 0.25, most, np.where(kinds < 0.75, logarithmic, uniform))]
+
+
+def halved(x: torch.Tensor) -> torch.Tensor:
+    """Averaged 2 x 2."""
+    return F.avg_pool2d(x, 2)
+
+
+class LookRun:
+    """One run; its state lies in a folder, and a second run there continues the first."""
+
+    def __init__(
+        self,
+        tokenizer: CascadeTokenizer,
+        pictures: Sequence[torch.Tensor],
+        valid: Mapping[str, torch.Tensor],
+        folder: Path,
+        training: LookTraining,
+        lpips: LPIPS,
+    ) -> None:
+        self.tokenizer, self.pictures, self.valid, self.folder = tokenizer, pictures, valid, folder
+        self.training, self.lpips = training, lpips
+        self.device = tokenizer.device
+        folder.mkdir(parents=True, exist_ok=True)
+        torch.manual_seed(training.seed)
+        self.net = LookNet().to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.averaged = {name: value.clone() for name, value in self.net.state_dict().items()}
+        self.optimiser = torch.optim.AdamW(self.net.parameters(), lr=training.rate, betas=(0.9, 0.99), weight_decay=0.01)
+        self.step, self.seconds = 0, 0.0
+
+    def sample(self, step: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Tiles of a step, their coefficient vectors after random token counts, and these counts."""
+        rng = np.random.default_rng([self.training.seed, 11, step])
+        tiles = crop_pixels(self.pictures, self.training.batch, rng).to(self.device)
+        counts = random_counts(len(tiles), self.tokenizer.n_tokens, rng)
+        tokens = self.tokenizer.encode(tiles)
+        vectors = torch.cat([self.tokenizer.vectors(tokens[i : i + 1, :count]) for i, count in enumerate(counts)])
+        return tiles, vectors, torch.tensor(counts, device=self.device)
+
+    def train_step(self) -> dict[str, float]:
+        """One optimiser step; returns the parts of the loss."""
+        training = self.training
+        rate = training.rate * min(1, (self.step + 1) / 100) * (0.02 + 0.98 * math.cos(math.pi / 2 * self.step / training.steps) ** 2)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        tiles, vectors, counts = self.sample(self.step)
+        drawn = self.tokenizer.draw(self.net, vectors, counts)
+        squared = 4 * F.mse_loss(drawn, tiles)
+        top, left = np.random.default_rng([training.seed, 12, self.step]).integers(0, 257 - training.part, 2)
+        window = (..., slice(top, top + training.part), slice(left, left + training.part))
+        full = self.lpips(drawn[window], tiles[window]).mean()
+        half = self.lpips(halved(drawn), halved(tiles)).mean()
+        self.optimiser.zero_grad(set_to_none=True)
+        (squared + training.perceptual * (full + half) / 2).backward()
+        torch.nn.utils.clip_grad_norm_(self.net.parameters(), 0.5)
+        self.optimiser.step()
+        decay = min(training.average, (1 + self.step) / (10 + self.step))
+        for name, value in self.net.state_dict().items():
+            self.averaged[name].lerp_(value, 1 - decay)
+        self.step += 1
+        return {"squared": squared.item(), "lpips": full.item(), "lpips_half": half.item(), "rate": rate}
+
+    def train(self, save_every: float = 240.0) -> None:
+        """Go to the configured number of steps; checkpoint and validate every `save_every` seconds and at the end."""
+        begun = time.monotonic()
+        self.load()
+        before, saved, logged = self.seconds, begun, begun
+        parts: list[dict[str, float]] = []
+        while self.step < self.training.steps:
+            parts.append(self.train_step())
+            now = time.monotonic()
+            self.seconds = before + now - begun
+            if len(parts) == 50:
+                means = {name: round(float(np.mean([part[name] for part in parts])), 5) for name in parts[0]}
+                self.record(step=self.step, tiles_per_second=round(self.training.batch * len(parts) / (now - logged), 1), **means)
+                parts, logged = [], now
+            if now - saved > save_every:
+                self.save()
+                self.validate()
+                saved = time.monotonic()
+        self.save()
+        self.validate()
+
+    def shipped(self) -> LookNet:
+        """The network with the averaged weights."""
+        net = LookNet().to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        net.load_state_dict(self.averaged)
+        return net.eval()  # type: ignore[no-any-return]
+
+    @torch.inference_mode()
+    def validate(self) -> None:
+        """Log PSNR, LPIPS and LPIPS at half scale of the averaged weights, by token count, for every validation set."""
+        net = self.shipped()
+        for name, everything in self.valid.items():
+            valid = everything[:MOST_VALID]
+            tokens = self.tokenizer.encode(valid)
+            figures = {}
+            for count in (c for c in COUNTS if c <= tokens.shape[1]):
+                sums = np.zeros(3)
+                for tiles, row in zip(valid.split(1), tokens.split(1), strict=True):
+                    counts = torch.full((1,), count, device=self.device)
+                    drawn = self.tokenizer.draw(net, self.tokenizer.vectors(row[:, :count]), counts).clamp(0, 1)
+                    psnr = -10 * torch.log10(F.mse_loss(drawn, tiles))
+                    sums += [float(psnr), float(self.lpips(drawn, tiles)), float(self.lpips(halved(drawn), halved(tiles)))]
+                figures[count] = [round(float(value), 3) for value in sums / len(tokens)]
+            self.record(step=self.step, seconds=round(self.seconds), valid=name, psnr_lpips_half=figures)
+
+    def record(self, **values: object) -> None:
+        """Append one JSON line to look.jsonl and say it."""
+        log.info("%s", json.dumps(values))
+        with (self.folder / "look.jsonl").open("a") as file:
+            file.write(json.dumps(values) + "\n")
+
+    def save(self) -> None:
+        """Write the checkpoint; a kill in the middle leaves the old one."""
+        tensors = {f"net.{name}": value for name, value in self.net.state_dict().items()}
+        tensors |= {f"averaged.{name}": value for name, value in self.averaged.items()}
+        for index, state in self.optimiser.state_dict()["state"].items():
+            tensors |= {f"optimiser.{index}.{name}": value for name, value in state.items()}
+        temporary = self.folder / "look.safetensors.tmp"
+        metadata = {"step": str(self.step), "seconds": f"{self.seconds:.0f}"}
+        save_file({name: value.contiguous() for name, value in tensors.items()}, temporary, metadata)
+        os.replace(temporary, self.folder / "look.safetensors")
+
+    def load(self) -> None:
+        """Continue from the checkpoint, if there is one."""
+        path = self.folder / "look.safetensors"
+        if not path.exists():
+            return
+        optimiser: dict[int, dict[str, torch.Tensor]] = {}
+        net = {}
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata()
+            for name in file.keys():  # noqa: SIM118 (not a dict)
+                part, key = name.split(".", 1)
+                if part == "net":
+                    net[key] = file.get_tensor(name)
+                elif part == "averaged":
+                    self.averaged[key] = file.get_tensor(name).to(self.device)
+                else:
+                    index, field = key.split(".")
+                    optimiser.setdefault(int(index), {})[field] = file.get_tensor(name)
+        self.net.load_state_dict(net)
+        self.optimiser.load_state_dict({"state": optimiser, "param_groups": self.optimiser.state_dict()["param_groups"]})
+        self.step, self.seconds = int(metadata["step"]), float(metadata["seconds"])
+        log.info("continuing at step %d", self.step)
+
+
+def install_look(folder: Path, net: LookNet) -> Model:
+    """Put the network into a model's folder, as float16. Its hash stays: files decode to the same tokens."""
+    model = read_model(folder)
+    tensors = {name: tensor for name, tensor in load_file(model.weights_path).items() if not name.startswith(PREFIX)}
+    tensors |= {PREFIX + name: tensor.half().cpu().numpy() for name, tensor in net.state_dict().items()}
+    return write_model(
+        folder,
+        name=model.name,
+        family=model.family,
+        tables=model.tables,
+        tensors=tensors,
+        hashed=model.hashed,
+        ordered=model.ordered,
+        default_tokens=model.default_tokens,
+        licence=model.licence,
+        description=model.description,
+        card=(folder / CARD).read_text(encoding="utf-8"),
+        overwrite=True,
+    )
