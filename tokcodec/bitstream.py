@@ -1,7 +1,7 @@
 """The header of a `.tok` file: ten bytes, big-endian, and behind them the payload of `entropy`.
 
     0     magic 0xF5
-    1     version (high nibble), flags (low nibble, all reserved)
+    1     version (high nibble), flags (low nibble): 1 = flat tables, others reserved
     2     model id: first byte of the model's hash
     3     tokens per tile - 1
     4..7  pitch code (4 bits), width - 1 (14 bits), height - 1 (14 bits)
@@ -16,7 +16,7 @@ import binascii
 import codecs
 from dataclasses import dataclass
 
-from tokcodec.errors import LimitError, NotTokError, TruncatedHeaderError, UnsupportedVersionError
+from .errors import LimitError, NotTokError, TruncatedHeaderError, UnsupportedVersionError
 
 MAGIC = 0xF5  # occurs in no UTF-8 text and begins no common file format
 VERSION = 1
@@ -27,6 +27,7 @@ MAX_TOKENS = 256  # per tile: one byte
 FIT = 0  # pitch of a picture that is one tile, whatever its size
 PITCHES = (FIT, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048)  # index = code in the file
 
+_FLAT = 0x1  # flag: the payload is coded with equal counts, not with the model's tables
 _SIDE_BITS = 14
 _SIDE_MASK = (1 << _SIDE_BITS) - 1
 _NAMED_BYTES = 2  # bytes shown of data that is no .tok file
@@ -55,7 +56,8 @@ class Header:
     """What a header says.
 
     model_id: 0..255; tokens: per tile, 1..256; pitch: pixels, one of PITCHES (FIT = 0: one tile);
-    width, height: pixels, 1..16383.
+    width, height: pixels, 1..16383; flat: coded with equal counts for all values instead of the model's tables, which
+    bounds the file of a picture unlike those the tables were fitted on.
     Raises ValueError when a field is out of range.
     """
 
@@ -64,6 +66,7 @@ class Header:
     pitch: int
     width: int
     height: int
+    flat: bool = False
     version: int = VERSION
 
     def __post_init__(self) -> None:
@@ -89,7 +92,8 @@ def pack_header(header: Header, model_hash: bytes) -> bytes:
     if model_hash[0] != header.model_id:
         raise ValueError(f"model id {header.model_id:02x} does not begin the hash {model_hash.hex()[:8]}...")
     shape = PITCHES.index(header.pitch) << 2 * _SIDE_BITS | (header.width - 1) << _SIDE_BITS | (header.height - 1)
-    head = bytes([MAGIC, header.version << 4, header.model_id, header.tokens - 1]) + shape.to_bytes(4, "big")
+    kind = header.version << 4 | header.flat * _FLAT
+    head = bytes([MAGIC, kind, header.model_id, header.tokens - 1]) + shape.to_bytes(4, "big")
     return head + _check(head, model_hash)
 
 
@@ -108,8 +112,8 @@ def parse_header(data: bytes) -> Header:
             raise UnsupportedVersionError(
                 f"needs a newer tokcodec (format version {version}; this one reads version {VERSION})"
             )
-        if flags:
-            raise UnsupportedVersionError(f"needs a newer tokcodec (unknown flags {flags:04b} are set)")
+        if flags & ~_FLAT:
+            raise UnsupportedVersionError(f"needs a newer tokcodec (unknown flags {flags & ~_FLAT:04b} are set)")
     if len(data) < HEADER_SIZE:
         raise TruncatedHeaderError(f"header truncated ({len(data)} of {HEADER_SIZE} bytes)")
     shape = int.from_bytes(data[4:8], "big")
@@ -117,7 +121,12 @@ def parse_header(data: bytes) -> Header:
     if max(width, height) > MAX_SIDE:
         raise LimitError(f"declares {width} x {height} pixels; no side may exceed {MAX_SIDE}")
     return Header(
-        model_id=data[2], tokens=data[3] + 1, pitch=PITCHES[shape >> 2 * _SIDE_BITS], width=width, height=height
+        model_id=data[2],
+        tokens=data[3] + 1,
+        pitch=PITCHES[shape >> 2 * _SIDE_BITS],
+        width=width,
+        height=height,
+        flat=bool(data[1] & _FLAT),
     )
 
 

@@ -1,6 +1,7 @@
 """The one family of errors: a class for every way in which a file can be wrong.
 
-Every error that a file, a picture or a model can cause is a `TokError`; wrong arguments stay `ValueError` and `TypeError`.
+Every error that a file, a picture or a model can cause is a `TokError`; wrong arguments stay `ValueError` and
+`TypeError`.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tokcodec.errors import ModelFileError
+from .errors import ModelFileError
 
 WEIGHTS_ENV = "TOKCODEC_LPIPS"
 # Subtracted from and divided into RGB in [-1, 1]: ImageNet's mean and deviation in that range, as LPIPS rounds them.
@@ -139,12 +139,12 @@ class LPIPS(nn.Module):
 
     def compare(self, first: list[Tensor], second: list[Tensor]) -> Tensor:
         """Distance of two results of `features` -> float [N]; the first may have N = 1 (a reference computed once)."""
-        total: Tensor | int = 0
-        for a, b, head in zip(first, second, self.heads, strict=True):
-            # The 1x1 head applied after the spatial mean: both are linear, and this order is far cheaper.
-            total = total + ((a - b).square().mean(dim=(2, 3)) * head.view(1, -1)).sum(dim=1)
-        assert isinstance(total, Tensor)
-        return total
+        # The 1x1 head applied after the spatial mean: both are linear, and this order is far cheaper.
+        parts = [
+            ((a - b).square().mean(dim=(2, 3)) * head.view(1, -1)).sum(dim=1)
+            for a, b, head in zip(first, second, self.heads, strict=True)
+        ]
+        return torch.stack(parts).sum(dim=0)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """LPIPS of pictures `x` and `y`, float NCHW RGB in [0, 1] -> float [N]; 0 for equal pictures."""
@@ -165,8 +165,10 @@ def load_weights(net: str = "squeeze", path: str | os.PathLike[str] | None = Non
     parts = [cache / _BACKBONES[net], cache / f"lpips_v0.1_{net}.pth"]
     missing = [part.name for part in parts if not part.is_file()]
     if missing:
-        raise WeightsMissingError(f"no LPIPS weights for {net}: ${WEIGHTS_ENV} is not set and the torch hub cache "
-                                  f"lacks {' and '.join(missing)}")
+        raise WeightsMissingError(
+            f"no LPIPS weights for {net}: ${WEIGHTS_ENV} is not set and the torch hub cache "
+            f"lacks {' and '.join(missing)}"
+        )
     return _read(parts[0]) | _read(parts[1])
 
 

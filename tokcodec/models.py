@@ -16,18 +16,18 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tokcodec.bitstream import HASH_SIZE, MAX_TOKENS, Header, check_header, parse_header
-from tokcodec.errors import HeaderCheckError, ModelFileError, OutputError, UnknownModelError
+from .bitstream import HASH_SIZE, MAX_TOKENS, Header, check_header, parse_header
+from .errors import HeaderCheckError, ModelFileError, OutputError, UnknownModelError
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from tokcodec.tables import FrequencyTables
+    from .tables import FrequencyTables
 
 DEFAULT_MODEL = "base-1"
 MODELS_VARIABLE = "TOKCODEC_MODELS"  # a folder of models that replaces the user's own
@@ -73,13 +73,24 @@ class Model:
     @cached_property
     def tables(self) -> FrequencyTables:
         """The entropy tables, with their checksum verified. Raises ModelFileError."""
-        from tokcodec.tables import FrequencyTables
+        from .tables import FrequencyTables
 
         self._verify_file(TABLES)
         tables = FrequencyTables.load(self.path / TABLES)
         if tables.radices != self.radices or tables.n_tokens != self.n_tokens:
             raise ModelFileError(f"{self.path / TABLES}: tables do not have the shape that {MANIFEST} states")
         return tables
+
+    @cached_property
+    def flat_tables(self) -> FrequencyTables:
+        """Equal counts for all values: what a file with the flat flag is coded with."""
+        from .tables import FrequencyTables
+
+        return FrequencyTables.uniform(self.n_tokens, self.radices)
+
+    def tables_of(self, header: Header) -> FrequencyTables:
+        """The tables that a file's payload is coded with."""
+        return self.flat_tables if header.flat else self.tables
 
     def verify(self) -> None:
         """Recompute the checksum of every file and the model's hash from tables and weights.
@@ -212,17 +223,26 @@ def read_model(folder: Path) -> Model:
             text = file.read(MAX_MANIFEST_BYTES + 1)
         if len(text) > MAX_MANIFEST_BYTES:
             raise ValueError(f"larger than {MAX_MANIFEST_BYTES} bytes")
-        manifest = json.loads(text)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise UnknownModelError(f"{folder}: not a model's folder (no {MANIFEST})") from error
     except OSError as error:
         raise ModelFileError(f"{path}: cannot be read ({error.strerror})") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise ModelFileError(f"{path}: not a manifest ({error})") from error
+    return _parse(folder, text)
+
+
+@lru_cache(maxsize=64)
+def _parse(folder: Path, text: bytes) -> Model:
+    """One instance for a manifest as long as it stays the same, so that its tables are read once in a process."""
+    try:
+        manifest = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ModelFileError(f"{folder / MANIFEST}: not a manifest ({error})") from error
     try:
         return _from_manifest(folder, manifest)
     except ValueError as error:
-        raise ModelFileError(f"{path}: {error}") from error
+        raise ModelFileError(f"{folder / MANIFEST}: {error}") from error
 
 
 def write_model(
@@ -283,7 +303,9 @@ def write_model(
             }
             (partial / MANIFEST).write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
             (partial / CARD).write_text(card or f"# {name}\n\n{description}\n", encoding="utf-8")
-            partial.chmod(0o755)  # mkdtemp makes it private
+            partial.chmod(0o755)  # mkdtemp makes it private, safetensors its files
+            for file in (TABLES, WEIGHTS):
+                (partial / file).chmod(0o644)
             if folder.exists():
                 shutil.rmtree(folder)
             partial.rename(folder)

@@ -1,7 +1,7 @@
 """Integer frequency tables: what the range coder knows of the tokens before it sees them; no torch, no constriction.
 
-A token is coded as digits of a mixed radix, each with a row of counts for its position in the tile. The counts sum to 2**16, so that
-their conversion to the coder's 24 bits is exact arithmetic on every machine.
+A token is coded as digits of a mixed radix, each with a row of counts for its position in the tile. The counts sum to
+2**16, so that their conversion to the coder's 24 bits is exact arithmetic on every machine.
 """
 
 from __future__ import annotations
@@ -59,9 +59,8 @@ class FrequencyTables:
     @classmethod
     def uniform(cls, n_tokens: int, radices: Sequence[int]) -> FrequencyTables:
         """Tables that know nothing: every value of a digit equally likely (up to rounding to integers)."""
-        return cls(
-            radices, [_normalised(np.ones((n_tokens, radix), dtype=np.int64)) for radix in _checked_radices(radices)]
-        )
+        rows = [_normalised(np.ones((1, radix), dtype=np.int64)) for radix in _checked_radices(radices)]
+        return cls(radices, [np.repeat(row, n_tokens, axis=0) for row in rows])
 
     @classmethod
     def fit(cls, tokens: IntArray, radices: Sequence[int], n_tokens: int | None = None) -> FrequencyTables:

@@ -17,7 +17,7 @@ FAMILIES = {"cascade": ".cascade", "titok": ".titok"}
 
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-"""Arithmetic of a decoder's networks. bfloat16 is faster on some machines and rounds pixels otherwise; tokens never depend on it."""
+"""Arithmetic of a decoder's networks; tokens never depend on it. bfloat16 is faster on some machines, and rougher."""
 
 
 def load_tokenizer(
@@ -25,8 +25,8 @@ def load_tokenizer(
 ) -> Tokenizer:
     """The tokenizer of a model (None: the default one), its files verified, ready on a device: auto, cpu or cuda.
 
-    dtype: float32 or bfloat16, for decoding only. Loaded once per process. Raises UnknownModelError, ModelFileError (damaged or
-    changed), DeviceError, and ValueError for another device or dtype.
+    dtype: float32 or bfloat16, for decoding only. Loaded once per process. Raises UnknownModelError, ModelFileError
+    (damaged or changed), DeviceError, and ValueError for another device or dtype.
     """
     if dtype not in DTYPES:
         raise ValueError(f"dtype must be {' or '.join(DTYPES)}, not {dtype!r}")
@@ -48,7 +48,9 @@ def pick_device(device: str) -> torch.device:
 @lru_cache(maxsize=4)
 def _load(model: Model, device: torch.device, dtype: torch.dtype) -> Tokenizer:
     if model.family not in FAMILIES:
-        raise ModelFileError(f"{model.path}: family {model.family!r} needs a newer tokcodec (known: {', '.join(FAMILIES)})")
+        raise ModelFileError(
+            f"{model.path}: family {model.family!r} needs a newer tokcodec (known: {', '.join(FAMILIES)})"
+        )
     model.verify()
     loaded: Tokenizer = import_module(FAMILIES[model.family], __name__).load(model, device, dtype)
     return loaded

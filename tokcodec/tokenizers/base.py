@@ -11,14 +11,14 @@ TILE = 256
 
 
 class Tokenizer(ABC):
-    """A trained model in torch. Encoding may differ between devices; decoding the same tokens may not, but for rounding."""
+    """A trained model in torch. Encoding may differ between devices; decoding the same tokens differs by rounding."""
 
     n_tokens: int
     """Tokens of a whole tile."""
 
     device: torch.device
     looks: tuple[str, ...] = ("fidelity",)
-    """Ways in which the same tokens can be drawn, the default first: `perceptual` pleases the eye, `fidelity` has the least error."""
+    """How tokens can be drawn, the default first: `perceptual` pleases the eye, `fidelity` has the least error."""
 
     @abstractmethod
     def encode(self, x: torch.Tensor) -> torch.Tensor:
@@ -26,9 +26,10 @@ class Tokenizer(ABC):
 
     @abstractmethod
     def decode(self, tokens: torch.Tensor, look: str | None = None) -> torch.Tensor:
-        """Turn the first k tokens of tiles into pixels: int64 N x k, 1 <= k <= n_tokens -> float32 N x 3 x 256 x 256 in [0, 1].
+        """Draw the first k tokens of tiles: int64 N x k, 1 <= k <= n_tokens -> float32 N x 3 x 256 x 256 in [0, 1].
 
-        look: one of `looks` (None: the first). Raises ValueError for another look or shape, or a token outside the codebook.
+        look: one of `looks` (None: the first). Raises ValueError for another look or shape, or a token outside the
+        codebook.
         """
 
     def check_tiles(self, x: torch.Tensor) -> None:
@@ -37,9 +38,11 @@ class Tokenizer(ABC):
             raise ValueError(f"tiles must be float N x 3 x {TILE} x {TILE}, not {x.dtype} {tuple(x.shape)}")
 
     def check_tokens(self, tokens: torch.Tensor, vocabulary: int) -> None:
-        """Raise ValueError unless `tokens` is integer N x k with 1 <= k <= n_tokens and every value in [0, vocabulary)."""
+        """Raise ValueError unless `tokens` is integer N x k, 1 <= k <= n_tokens, with values in [0, vocabulary)."""
         if tokens.ndim != 2 or not 1 <= tokens.shape[1] <= self.n_tokens or tokens.is_floating_point():
-            raise ValueError(f"tokens must be integer N x k, 1 <= k <= {self.n_tokens}, not {tokens.dtype} {tuple(tokens.shape)}")
+            raise ValueError(
+                f"tokens must be integer N x k, 1 <= k <= {self.n_tokens}, not {tokens.dtype} {tuple(tokens.shape)}"
+            )
         if tokens.numel() and not 0 <= int(tokens.min()) <= int(tokens.max()) < vocabulary:
             raise ValueError(f"tokens must lie in 0..{vocabulary - 1}")
 

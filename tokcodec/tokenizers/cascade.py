@@ -1,8 +1,9 @@
 """Our own tokenizer: a cascade of vector quantisers over the DCT of a tile.
 
-Token t names one of 4096 codewords, each a small vector added to `dims` coefficients that carry most of what the tokens before it
-left over (residual vector quantisation, Juang & Gray 1982; as a layered code: Barnes, Rizvi & Nasrabadi 1996). The decoder is
-a sum, so any prefix of the tokens is a coarser picture; the encoder takes the closest codeword to what is left, token by token.
+Token t names one of 4096 codewords, each a small vector added to `dims` coefficients that carry most of what the
+tokens before it left over (residual vector quantisation, Juang & Gray 1982; as a layered code: Barnes, Rizvi &
+Nasrabadi 1996). The decoder is a sum, so any prefix of the tokens is a coarser picture; the encoder takes the closest
+codeword to what is left, token by token.
 """
 
 from __future__ import annotations
@@ -58,8 +59,8 @@ class Codebooks:
 class CascadeTokenizer(Tokenizer):
     """A cascade with its tables as tensors.
 
-    mean: float [D]; dims: int [T, d] coefficient numbers; scale: float [T]; group: int [T]; codebooks: float [G, K, d], or int8
-    with their step size in float [G].
+    mean: float [D]; dims: int [T, d] coefficient numbers; scale: float [T]; group: int [T]; codebooks: float [G, K,
+    d], or int8 with their step size in float [G].
     """
 
     def __init__(
@@ -80,7 +81,9 @@ class CascadeTokenizer(Tokenizer):
         self.scale = tensors["scale"].to(self.device, torch.float32)
         self.group = tensors["group"].to(self.device, torch.int64)
         words = tensors["codebooks"].to(self.device, torch.float32)
-        self.codebooks = Codebooks(words * tensors["step"].to(self.device)[:, None, None] if "step" in tensors else words)
+        self.codebooks = Codebooks(
+            words * tensors["step"].to(self.device)[:, None, None] if "step" in tensors else words
+        )
 
     @torch.inference_mode()
     def encode(self, x: torch.Tensor) -> torch.Tensor:
@@ -88,7 +91,7 @@ class CascadeTokenizer(Tokenizer):
         return self.quantise(self.transform.forward(x.to(self.device, torch.float32)))
 
     def quantise(self, vectors: torch.Tensor) -> torch.Tensor:
-        """Coefficient vectors to tokens, each the nearest codeword to what is left: float32 N x D -> int64 N x n_tokens."""
+        """Vectors to tokens, each the nearest codeword to what is left: float32 N x D -> int64 N x n_tokens."""
         residual = (vectors - self.mean).T.contiguous()
         tokens = torch.empty(self.n_tokens, len(vectors), dtype=torch.int64, device=self.device)
         for token, group in enumerate(self.group.tolist()):
@@ -108,8 +111,9 @@ class CascadeTokenizer(Tokenizer):
         return self.draw(self.look, vectors, counts).clamp_(0, 1)
 
     def draw(self, net: LookNet, vectors: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
-        """The perceptual look of coefficient vectors float32 N x D made from int N tokens: N x 3 x 256 x 256, not clamped."""
-        return self.transform.inverse(vectors) + net(small_picture(self.transform.unpack(vectors)), counts)
+        """The perceptual look of vectors float32 N x D made from `counts` tokens: N x 3 x 256 x 256, not clamped."""
+        drawn: torch.Tensor = net(small_picture(self.transform.unpack(vectors)), counts)
+        return drawn + self.transform.inverse(vectors)
 
     def vectors(self, tokens: torch.Tensor) -> torch.Tensor:
         """Sum the codewords: int64 N x k -> coefficient vectors float32 N x D, with the mean."""

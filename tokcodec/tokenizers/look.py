@@ -1,7 +1,8 @@
 """The perceptual look: a small convolutional network that draws over the fidelity decode of a tile.
 
-It sees the decoded coefficients as a 64 x 64 picture and the number of tokens, and adds a correction to the 256 x 256 pixels. Same
-tokens, same file: only the taste differs. A U-net (arXiv 1505.04597) of residual blocks with sub-pixel upsampling (arXiv 1609.05158).
+It sees the decoded coefficients as a 64 x 64 picture and the number of tokens, and adds a correction to the 256 x 256
+pixels. Same tokens, same file: only the taste differs. A U-net (arXiv 1505.04597) of residual blocks with sub-pixel
+upsampling (arXiv 1609.05158).
 """
 
 from __future__ import annotations
@@ -19,6 +20,12 @@ PREFIX = "look."
 """Of its tensors in a model's weights. They do not count for the model's hash, since tokens and files stay the same."""
 
 
+def start_at_zero(layer: nn.Conv2d | nn.Linear) -> None:
+    """An untrained layer adds nothing."""
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
+
+
 class Residual(nn.Module):
     """x + conv(silu(conv(x))), with a gain per channel from the conditioning vector."""
 
@@ -27,20 +34,20 @@ class Residual(nn.Module):
         self.first = nn.Conv2d(width, width, 3, padding=1)
         self.second = nn.Conv2d(width, width, 3, padding=1)
         self.gain = nn.Linear(condition, width)
-        nn.init.zeros_(self.second.weight)
-        nn.init.zeros_(self.second.bias)
-        nn.init.zeros_(self.gain.weight)
+        start_at_zero(self.second)
+        start_at_zero(self.gain)
         nn.init.ones_(self.gain.bias)
 
     def forward(self, x: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
-        y = F.silu(self.first(F.silu(x))) * self.gain(condition)[:, :, None, None]
-        return x + self.second(y)
+        y: torch.Tensor = F.silu(self.first(F.silu(x))) * self.gain(condition)[:, :, None, None]
+        y = self.second(y)
+        return x + y
 
 
 class LookNet(nn.Module):
     """Widths at 64, 32 and 16 samples a side, and of the last layers at 128."""
 
-    def __init__(self, widths: tuple[int, int, int] = (40, 80, 112), top: int = 24) -> None:
+    def __init__(self, widths: tuple[int, int, int] = (32, 64, 96), top: int = 16) -> None:
         super().__init__()
         a, b, c = widths
         self.condition = nn.Sequential(nn.Linear(9, 32), nn.SiLU())
@@ -48,12 +55,13 @@ class LookNet(nn.Module):
         self.down = nn.ModuleList([nn.Conv2d(a, b, 2, 2), nn.Conv2d(b, c, 2, 2)])
         self.up = nn.ModuleList([nn.Conv2d(c, b, 1), nn.Conv2d(b, a, 1)])
         blocks = [(a, 1), (b, 2), (c, 2), (b, 1), (a, 2)]
-        self.blocks = nn.ModuleList([nn.ModuleList([Residual(width, 32) for _ in range(count)]) for width, count in blocks])
+        self.blocks = nn.ModuleList(
+            [nn.ModuleList([Residual(width, 32) for _ in range(count)]) for width, count in blocks]
+        )
         self.widen = nn.Conv2d(a, 4 * top, 3, padding=1)
         self.middle = nn.Conv2d(top, top, 3, padding=1)
         self.last = nn.Conv2d(top, 12, 3, padding=1)
-        nn.init.zeros_(self.last.weight)
-        nn.init.zeros_(self.last.bias)
+        start_at_zero(self.last)
 
     def forward(self, small: torch.Tensor, count: torch.Tensor) -> torch.Tensor:
         """N x 3 x 64 x 64 in about [-1, 1] and token counts int N -> correction of the pixels, N x 3 x 256 x 256."""
@@ -62,7 +70,7 @@ class LookNet(nn.Module):
         tents = (1 - (count.float().log2()[:, None] - torch.arange(9, device=count.device)).abs()).clamp_min(0)
         condition = self.condition(tents.to(dtype))
         x = self.stem(small.to(dtype, memory_format=torch.channels_last))
-        skips = []
+        skips: list[torch.Tensor] = []
         for level, blocks in enumerate(self.blocks):
             if level > 2:
                 x = F.interpolate(self.up[level - 3](x), scale_factor=2.0, mode="nearest") + skips.pop()
@@ -77,7 +85,7 @@ class LookNet(nn.Module):
 
 
 def small_picture(planes: torch.Tensor) -> torch.Tensor:
-    """The network's input from DCT planes N x 3 x 64 x 64: brightness and colours, about [-1, 1], sampled without loss."""
+    """The network's input from DCT planes N x 3 x 64 x 64: brightness and colours, about [-1, 1], nothing lost."""
     from .transform import dct_matrix
 
     basis = dct_matrix(planes.shape[-1], INPUT).to(planes.device)
@@ -86,7 +94,7 @@ def small_picture(planes: torch.Tensor) -> torch.Tensor:
 
 
 def look_from(tensors: Mapping[str, torch.Tensor], device: torch.device, dtype: torch.dtype) -> LookNet | None:
-    """The network in a model's weights, or None where the model has none. Raises RuntimeError when tensors do not fit."""
+    """The network in a model's weights, None where there is none. Raises RuntimeError when tensors do not fit."""
     state = {name.removeprefix(PREFIX): tensor.float() for name, tensor in tensors.items() if name.startswith(PREFIX)}
     if not state:
         return None

@@ -13,10 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tokcodec.errors import ModelFileError
-from tokcodec.models import Model
-from tokcodec.tokenizers.base import Tokenizer
-from tokcodec.tokenizers.titok_modules import CODEBOOK, Layout, TitokNet
+from ..errors import ModelFileError
+from ..models import Model
+from .base import Tokenizer
+from .titok_modules import CODEBOOK, Layout, TitokNet
 
 RADICES = (CODEBOOK,)  # a token is one codebook index: nothing to split it into
 NAMED_MISFITS = 3  # entries named per kind of misfit: enough to recognise what a file is

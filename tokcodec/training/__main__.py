@@ -39,18 +39,39 @@ def shared_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """What both stages read."""
     command = click.option("--seed", default=0, show_default=True)(command)
     command = click.option(
-        "--valid", multiple=True, type=EXISTING, help="Pictures for the figures in the log; never trained on. Repeatable."
+        "--valid",
+        multiple=True,
+        type=EXISTING,
+        help="Pictures for the figures in the log; never trained on. Repeatable.",
     )(command)
     return click.argument("sources", nargs=-1, required=True, type=EXISTING)(command)
 
 
 @main.command()
 @shared_options
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the model; its name is the model's.")
-@click.option("--steps", default=CASCADE.steps, show_default=True, type=click.IntRange(0), help="In all, with those done before.")
-@click.option("--crops", default=CASCADE.crops, show_default=True, type=click.IntRange(1), help="Crops a step; each also mirrored.")
-@click.option("--init-crops", default=CASCADE.init_crops, show_default=True, type=click.IntRange(1), help="For the first codebooks.")
-@click.option("--init-iterations", default=CASCADE.init_iterations, show_default=True, type=click.IntRange(1), help="Of k-means.")
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), help="Folder of the model; its name is the model's."
+)
+@click.option(
+    "--steps", default=CASCADE.steps, show_default=True, type=click.IntRange(0), help="In all, with those done before."
+)
+@click.option(
+    "--crops",
+    default=CASCADE.crops,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Crops a step; each also mirrored.",
+)
+@click.option(
+    "--init-crops",
+    default=CASCADE.init_crops,
+    show_default=True,
+    type=click.IntRange(1),
+    help="For the first codebooks.",
+)
+@click.option(
+    "--init-iterations", default=CASCADE.init_iterations, show_default=True, type=click.IntRange(1), help="Of k-means."
+)
 @click.option("--licence", default="not stated", show_default=True, help="Licence of the weights, for the manifest.")
 def cascade(
     sources: tuple[Path, ...],
@@ -76,9 +97,18 @@ def cascade(
 
 @main.command()
 @shared_options
-@click.option("--model", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path), help="Folder of a finished model.")
-@click.option("--lpips-weights", type=EXISTING, help="LPIPS (SqueezeNet) weights [default: $TOKCODEC_LPIPS, torch's hub cache].")
-@click.option("--steps", default=4000, show_default=True, type=click.IntRange(1), help="The learning rate falls to the end.")
+@click.option(
+    "--model",
+    required=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder of a finished model.",
+)
+@click.option(
+    "--lpips-weights", type=EXISTING, help="LPIPS (SqueezeNet) weights [default: $TOKCODEC_LPIPS, torch's hub cache]."
+)
+@click.option(
+    "--steps", default=2400, show_default=True, type=click.IntRange(1), help="The learning rate falls to the end."
+)
 @click.option("--batch", default=8, show_default=True, type=click.IntRange(1))
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
 def look(

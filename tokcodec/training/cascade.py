@@ -1,9 +1,10 @@
 """Training of the cascade: variances, codebooks one after the other, then all together on fresh crops.
 
-Step 1 walks the tokens in order: each takes the `dims` coefficients with the largest remaining (weighted) variance and learns its
-codebook by k-means. Step 2 runs batches of new crops through the whole cascade and moves every codeword towards the mean of what it
-was chosen for (exponential moving averages as in VQ-VAE, arXiv 1711.00937), so that all tokens see what the others leave.
-A tile counts by the power `-weight_power` of its remaining error: mean PSNR is a mean of logarithms.
+Step 1 walks the tokens in order: each takes the `dims` coefficients with the largest remaining (weighted) variance
+and learns its codebook by k-means. Step 2 runs batches of new crops through the whole cascade and moves every
+codeword towards the mean of what it was chosen for (exponential moving averages as in VQ-VAE, arXiv 1711.00937), so
+that all tokens see what the others leave. A tile counts by the power `-weight_power` of its remaining error: mean
+PSNR is a mean of logarithms.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ INIT_STEP, TABLE_STEP = 1 << 29, 1 << 30
 class CascadeTraining:
     """How a cascade is trained; the defaults made the shipped model."""
 
-    steps: int = 80
+    steps: int = 60
     crops: int = 1024
     """Crops per step; each is used as it is and mirrored."""
     init_crops: int = 16000
@@ -43,7 +44,9 @@ class CascadeTraining:
     seed: int = 0
 
 
-def uncoded_energy(pictures: Sequence[torch.Tensor], transform: TileTransform, rng: np.random.Generator, count: int = 64) -> float:
+def uncoded_energy(
+    pictures: Sequence[torch.Tensor], transform: TileTransform, rng: np.random.Generator, count: int = 64
+) -> float:
     """Mean squared pixel values (summed over a tile) that the transform leaves out."""
     total = 0.0
     for index in rng.integers(0, len(pictures), count):
@@ -76,7 +79,7 @@ class CascadeTrainer:
         rng = np.random.default_rng([self.training.seed, 2, step])
         return crop_vectors(self.pictures, rng.integers(0, len(self.pictures), crops).tolist(), rng, self.transform)
 
-    # -- step 1: one codebook after the other ---------------------------------------------------------------------------
+    # -- step 1: one codebook after the other ------
 
     def initialise(self) -> None:
         """Choose the coefficients of every token and give the codebooks a first value by k-means."""
@@ -117,10 +120,10 @@ class CascadeTrainer:
             "counts": counts.clamp_min(1e-3) * (self.training.crops / self.training.init_crops),
         }
 
-    # -- step 2: all codebooks together ---------------------------------------------------------------------------------
+    # -- step 2: all codebooks together ------
 
     def train_step(self) -> float:
-        """One batch through the whole cascade; moves the codewords and returns the mean remaining squared error a tile."""
+        """One batch through the whole cascade: moves the codewords; returns the mean squared error left in a tile."""
         tensors, config, step = self.tensors, self.config, self.step
         residual = (self.sample(step, self.training.crops) - tensors["mean"]).T.contiguous()
         energy = (residual * residual).sum(0)
@@ -163,7 +166,7 @@ class CascadeTrainer:
 def kmeans(
     points: torch.Tensor, weight: torch.Tensor, words: int, iterations: int, rng: np.random.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Weighted Lloyd iterations: float32 N x d and weights N -> codebook, float32 words x d, and the weight of each word."""
+    """Weighted Lloyd iterations: float32 N x d and weights N -> codebook words x d, and the weight of each word."""
     codebook = points[torch.from_numpy(rng.choice(len(points), words, replace=len(points) < words))] * 0.7
     for _ in range(iterations):
         index = Codebooks(codebook[None]).nearest(0, points)

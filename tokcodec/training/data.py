@@ -12,7 +12,7 @@ import logging
 import tarfile
 from collections.abc import Iterator, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -64,7 +64,9 @@ def read_training_picture(data: bytes) -> torch.Tensor | str:
         return "too small"
     if short > STORED_SIDE:
         factor = STORED_SIDE / short
-        picture = picture.resize((round(picture.width * factor), round(picture.height * factor)), Image.Resampling.LANCZOS)
+        picture = picture.resize(
+            (round(picture.width * factor), round(picture.height * factor)), Image.Resampling.LANCZOS
+        )
     return torch.from_numpy(np.asarray(picture).transpose(2, 0, 1).copy())
 
 
@@ -105,7 +107,7 @@ def resampling_matrix(length: int, start: float, size: float) -> torch.Tensor:
     return (weights / weights.sum(1, keepdim=True)).float()
 
 
-@lru_cache(maxsize=None)
+@cache
 def crop_matrix(length: int, size: float, shift: int, frequencies: int) -> torch.Tensor:
     """Matrix of a crop of `size` at `shift`/8 of the slack; with `frequencies` > 0 followed by that many DCT rows."""
     matrix = resampling_matrix(length, (length - size) * shift / SHIFTS, size)
@@ -113,7 +115,7 @@ def crop_matrix(length: int, size: float, shift: int, frequencies: int) -> torch
 
 
 def random_crop(picture: torch.Tensor, rng: np.random.Generator, frequencies: int = 0) -> torch.Tensor:
-    """One random crop of uint8 3 x H x W: float32 3 x 256 x 256 in [0, 1], or its 3 x frequencies^2 DCT planes (RGB)."""
+    """One random crop of uint8 3 x H x W: float32 3 x 256 x 256 in [0, 1], or 3 x frequencies^2 DCT planes (RGB)."""
     _, height, width = picture.shape
     short = min(height, width)
     size = short * (1.0 if rng.random() < 0.5 else rng.integers(16 - ZOOMS, 16) / 16)
@@ -146,7 +148,7 @@ def crop_vectors(
 
 
 def centre_tile(picture: torch.Tensor) -> torch.Tensor:
-    """The validation view of uint8 3 x H x W: short side to 256 (Lanczos), centre 256 x 256: float32 3 x 256 x 256 in [0, 1]."""
+    """Short side to 256 (Lanczos), then the centre: uint8 3 x H x W -> float32 3 x 256 x 256 in [0, 1]."""
     image = Image.fromarray(picture.permute(1, 2, 0).numpy())
     factor = TILE / min(image.size)
     image = image.resize((round(image.width * factor), round(image.height * factor)), Image.Resampling.LANCZOS)

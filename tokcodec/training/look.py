@@ -1,7 +1,7 @@
 """Training of the perceptual look on top of a finished cascade.
 
-Loss: squared error in [-1, 1] plus LPIPS (arXiv 1801.03924) at full scale, on a random part of the tile, and at half scale. The random
-position keeps the network from drawing patterns into the blind spots of LPIPS's strides.
+Loss: squared error in [-1, 1] plus LPIPS (arXiv 1801.03924) at full scale, on a random part of the tile, and at half
+scale. The random position keeps the network from drawing patterns into the blind spots of LPIPS's strides.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ MOST_VALID = 24
 class LookTraining:
     """How the look is trained; the defaults made the shipped model."""
 
-    steps: int = 4000
+    steps: int = 2400
     batch: int = 8
     rate: float = 1.5e-3
     perceptual: float = 0.15
@@ -84,7 +84,9 @@ class LookRun:
         torch.manual_seed(training.seed)
         self.net = LookNet().to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.averaged = {name: value.clone() for name, value in self.net.state_dict().items()}
-        self.optimiser = torch.optim.AdamW(self.net.parameters(), lr=training.rate, betas=(0.9, 0.99), weight_decay=0.01)
+        self.optimiser = torch.optim.AdamW(
+            self.net.parameters(), lr=training.rate, betas=(0.9, 0.99), weight_decay=0.01
+        )
         self.step, self.seconds = 0, 0.0
 
     def sample(self, step: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -99,7 +101,11 @@ class LookRun:
     def train_step(self) -> dict[str, float]:
         """One optimiser step; returns the parts of the loss."""
         training = self.training
-        rate = training.rate * min(1, (self.step + 1) / 100) * (0.02 + 0.98 * math.cos(math.pi / 2 * self.step / training.steps) ** 2)
+        rate = (
+            training.rate
+            * min(1, (self.step + 1) / 100)
+            * (0.02 + 0.98 * math.cos(math.pi / 2 * self.step / training.steps) ** 2)
+        )
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         tiles, vectors, counts = self.sample(self.step)
@@ -131,7 +137,11 @@ class LookRun:
             self.seconds = before + now - begun
             if len(parts) == 50:
                 means = {name: round(float(np.mean([part[name] for part in parts])), 5) for name in parts[0]}
-                self.record(step=self.step, tiles_per_second=round(self.training.batch * len(parts) / (now - logged), 1), **means)
+                self.record(
+                    step=self.step,
+                    tiles_per_second=round(self.training.batch * len(parts) / (now - logged), 1),
+                    **means,
+                )
                 parts, logged = [], now
             if now - saved > save_every:
                 self.save()
@@ -160,7 +170,11 @@ class LookRun:
                     counts = torch.full((1,), count, device=self.device)
                     drawn = self.tokenizer.draw(net, self.tokenizer.vectors(row[:, :count]), counts).clamp(0, 1)
                     psnr = -10 * torch.log10(F.mse_loss(drawn, tiles))
-                    sums += [float(psnr), float(self.lpips(drawn, tiles)), float(self.lpips(halved(drawn), halved(tiles)))]
+                    sums += [
+                        float(psnr),
+                        float(self.lpips(drawn, tiles)),
+                        float(self.lpips(halved(drawn), halved(tiles))),
+                    ]
                 figures[count] = [round(float(value), 3) for value in sums / len(tokens)]
             self.record(step=self.step, seconds=round(self.seconds), valid=name, psnr_lpips_half=figures)
 
@@ -200,7 +214,9 @@ class LookRun:
                     index, field = key.split(".")
                     optimiser.setdefault(int(index), {})[field] = file.get_tensor(name)
         self.net.load_state_dict(net)
-        self.optimiser.load_state_dict({"state": optimiser, "param_groups": self.optimiser.state_dict()["param_groups"]})
+        self.optimiser.load_state_dict(
+            {"state": optimiser, "param_groups": self.optimiser.state_dict()["param_groups"]}
+        )
         self.step, self.seconds = int(metadata["step"]), float(metadata["seconds"])
         log.info("continuing at step %d", self.step)
 

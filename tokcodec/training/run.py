@@ -14,8 +14,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from ..tables import FrequencyTables
 from ..models import write_model
+from ..tables import FrequencyTables
 from ..tokenizers.cascade import CascadeConfig, CascadeTokenizer, pack_tensors
 from .cascade import TABLE_STEP, CascadeTrainer, CascadeTraining
 from .data import centre_tile, digest, load_pictures
@@ -27,7 +27,9 @@ COUNTS = (1, 2, 4, 8, 16, 32, 64, 128, 192, 256)
 """Token counts of the validation table."""
 
 
-def psnr_by_tokens(tokenizer: CascadeTokenizer, tiles: torch.Tensor, counts: Sequence[int] = COUNTS) -> dict[int, float]:
+def psnr_by_tokens(
+    tokenizer: CascadeTokenizer, tiles: torch.Tensor, counts: Sequence[int] = COUNTS
+) -> dict[int, float]:
     """Mean over tiles of PSNR in dB (peak 1, not rounded to 8 bits) after each number of tokens."""
     tokens = tokenizer.encode(tiles)
     out = {}
@@ -57,7 +59,12 @@ class Run:
     """One training run. Its state lies in the folder `OUT.training`: a second run there continues the first."""
 
     def __init__(
-        self, sources: Sequence[Path], valid: Sequence[Path], out: Path, training: CascadeTraining, config: CascadeConfig
+        self,
+        sources: Sequence[Path],
+        valid: Sequence[Path],
+        out: Path,
+        training: CascadeTraining,
+        config: CascadeConfig,
     ) -> None:
         self.out, self.config, self.training = out, config, training
         self.folder = out.with_name(out.name + ".training")
@@ -88,7 +95,7 @@ class Run:
             return False
         with safe_open(path, "pt") as file:
             metadata = file.metadata()
-            self.trainer.tensors = {name: file.get_tensor(name) for name in file.keys()}
+            self.trainer.tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
         self.trainer.step = int(metadata["step"])
         self.seconds = float(metadata["seconds"])
         log.info("continuing at step %d", self.trainer.step)
