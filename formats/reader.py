@@ -25,12 +25,21 @@ def tiles_along(side: int, pitch: int) -> int:
 
 def read_header(data: bytes, model_hash: bytes | None = None) -> tuple[int, int, int, int]:
     """Width, height, pitch and tokens per tile. Raises ValueError for anything but a version 1 header."""
-    if len(data) < HEADER_SIZE or data[0] != 0xF5 or data[1] != 0x10:
+    if len(data) < HEADER_SIZE or data[0] != 0xF5 or data[1] not in (0x10, 0x11):
         raise ValueError("not a version 1 .tok file")
     if model_hash is not None and data[8:10] != binascii.crc_hqx(data[:8] + model_hash, 0xFFFF).to_bytes(2, "big"):
         raise ValueError("the header is damaged or belongs to another model")
     shape = int.from_bytes(data[4:8], "big")
     return (shape >> 14 & 0x3FFF) + 1, (shape & 0x3FFF) + 1, PITCHES[shape >> 28], data[3] + 1
+
+
+def flat(tables: Tables) -> Tables:
+    """Equal counts of the same shape that sum to 2**16; what is left over goes to the lowest values."""
+    equal = []
+    for digit in tables:
+        each, rest = divmod(1 << 16, len(digit[0]))
+        equal.append([[each + (value < rest) for value in range(len(digit[0]))]] * len(digit))
+    return equal
 
 
 def boundaries(counts: Sequence[int], width: int) -> list[int]:
@@ -97,6 +106,8 @@ def read_tokens(data: bytes, tables: Tables, model_hash: bytes | None = None) ->
     """Tokens of every tile (row by row; a cut file may give the last tiles one token fewer) and their total number."""
     width, height, pitch, n = read_header(data, model_hash)
     tiles = tiles_along(width, pitch) * tiles_along(height, pitch)
+    if data[1] & 1:
+        tables = flat(tables)
     sequence = read_sequence(data[HEADER_SIZE:], tiles, n, tables)
     ranks = -(-len(sequence) // tiles)
     rows = [sequence[rank * tiles : (rank + 1) * tiles] for rank in range(ranks)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +56,7 @@ def test_groups_share_codebooks_in_order() -> None:
     groups = CascadeConfig().groups()
     assert groups[:10] == [0, 1, 2, 3, 4, 5, 6, 7, 8, 8]
     assert groups[-1] == 43 and len(groups) == 256
-    assert all(0 <= b - a <= 1 for a, b in zip(groups, groups[1:], strict=False))
+    assert all(0 <= b - a <= 1 for a, b in pairwise(groups))
 
 
 def test_decoding_is_the_mean_and_a_sum_of_codewords(tokenizer: CascadeTokenizer) -> None:
@@ -151,6 +152,8 @@ def test_a_written_model_decodes_like_its_tensors(tmp_path: Path, tokenizer: Cas
         ({"group": np.full(12, -1, np.int16)}, "group must lie in"),
     ],
 )
-def test_tensors_that_do_not_fit_are_refused(tmp_path: Path, changes: dict[str, np.ndarray | None], message: str) -> None:
+def test_tensors_that_do_not_fit_are_refused(
+    tmp_path: Path, changes: dict[str, np.ndarray | None], message: str
+) -> None:
     with pytest.raises(ModelFileError, match=message):
         load(write(tmp_path / "tiny", changes), torch.device("cpu"), torch.float32)

@@ -15,7 +15,6 @@ import pytest
 
 from tokcodec import models
 from tokcodec.bitstream import Header, pack_header
-from tokcodec.tables import FrequencyTables
 from tokcodec.errors import (
     HeaderCheckError,
     ModelFileError,
@@ -35,6 +34,7 @@ from tokcodec.models import (
     resolve,
     write_model,
 )
+from tokcodec.tables import FrequencyTables
 
 TENSORS: dict[str, npt.NDArray[Any]] = {
     "encoder.weight": np.arange(6, dtype=np.float32).reshape(2, 3),

@@ -1,0 +1,36 @@
+# Two commands on a fresh machine: `make demo` and `make test`. Both set up .venv first, once.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := demo
+.PHONY: demo test lint bench startup clean
+
+demo: $(READY)  ## encode a photograph at 64 tokens and decode it again
+	$(BIN)/python bench/demo.py build/demo
+
+test: $(READY)  ## all tests
+	$(BIN)/python -m pytest
+
+lint: $(READY)  ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: $(READY)  ## rate-distortion curves on scikit-image's photographs, in results/
+	$(BIN)/python -m bench.pictures build/pictures
+	$(BIN)/python -m bench build/pictures --out results
+
+startup: $(READY)  ## times of whole commands and of one tile, memory for a large picture
+	$(BIN)/python bench/startup.py
+
+$(READY): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test,bench-more]'
+	@# Its metadata asks for an old Pillow and a toolkit that it needs only for its own command.
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps thumbhash-python
+	touch $@
+
+clean:  ## remove what the other targets made
+	rm -rf $(VENV) build dist results

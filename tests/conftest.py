@@ -1,0 +1,96 @@
+"""Fixtures shared by several test modules: a model of a few kilobytes and a command line to call."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from tokcodec.bitstream import Header, pack_header
+from tokcodec.entropy import encode_tokens
+from tokcodec.models import MODELS_VARIABLE, Model, write_model
+from tokcodec.tables import FrequencyTables
+from tokcodec.tiling import Grid
+
+TINY_TOKENS, TINY_CODEWORDS = 16, 32
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of models that holds one, `tiny`: a cascade of 16 random tokens of 5 bits, 8 of them by default."""
+    import torch
+
+    from tokcodec.tokenizers.cascade import CascadeConfig, pack_tensors
+
+    config = CascadeConfig(n_tokens=TINY_TOKENS, codewords=TINY_CODEWORDS, dims=24, luma=16, chroma=8)
+    size = 16 * 16 + 2 * 8 * 8
+    tensors = {
+        "mean": torch.zeros(size).index_fill_(0, torch.tensor([0]), 200.0),
+        "dims": torch.arange(TINY_TOKENS * 24).reshape(TINY_TOKENS, 24) % size,
+        "scale": torch.full((TINY_TOKENS,), 8.0),
+        "group": torch.zeros(TINY_TOKENS),
+        "codebooks": torch.randn(1, TINY_CODEWORDS, 24, generator=torch.Generator().manual_seed(1)),
+    }
+    folder = tmp_path_factory.mktemp("models")
+    write_model(
+        folder / "tiny",
+        name="tiny",
+        family="cascade",
+        tables=FrequencyTables.uniform(TINY_TOKENS, (TINY_CODEWORDS,)),
+        tensors={f"decoder.{name}": tensor.numpy() for name, tensor in pack_tensors(config, tensors).items()},
+        hashed=["decoder."],
+        ordered=True,
+        default_tokens=8,
+        licence="CC0-1.0",
+        description="For tests.",
+    )
+    return folder
+
+
+@pytest.fixture
+def tiny(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Model:
+    """The model `tiny`, installed for the time of the test, in processes that it starts too."""
+    from tokcodec.models import find_model
+
+    monkeypatch.setenv(MODELS_VARIABLE, str(tiny_folder))
+    return find_model("tiny")
+
+
+@pytest.fixture
+def make_tok(tiny: Model) -> Callable[..., bytes]:
+    """Bytes of a `.tok` of random tokens of the model `tiny`, made without torch."""
+
+    def make(width: int = 40, height: int = 30, tokens: int = 8, pitch: int = 256, seed: int = 0) -> bytes:
+        tiles = Grid.for_picture(width, height, pitch).tiles
+        coded = np.random.default_rng(seed).integers(0, TINY_CODEWORDS, (tiles, tokens))
+        header = Header(model_id=tiny.id, tokens=tokens, pitch=pitch, width=width, height=height)
+        return pack_header(header, tiny.hash) + encode_tokens(coded, tiny.tables)
+
+    return make
+
+
+@pytest.fixture
+def picture() -> bytes:
+    """A PNG of 40x30 pixels."""
+    pixels = np.add.outer(np.arange(30) * 5, np.arange(40) * 2)[..., None].repeat(3, 2).astype(np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "PNG")
+    return stream.getvalue()
+
+
+@pytest.fixture
+def call(tiny: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """Run `tokcodec ARGUMENTS` within this process, in the folder tmp_path; stdin may be given."""
+    from tokcodec.cli import cli
+
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str, stdin: bytes | None = None) -> Result:
+        return CliRunner().invoke(cli, arguments, input=stdin, prog_name="tokcodec")
+
+    return run

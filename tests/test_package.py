@@ -1,0 +1,131 @@
+"""The package: what the wheel holds, and that it works where only the wheel is."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import tokcodec
+from tokcodec.models import DEFAULT_MODEL, MODELS_VARIABLE
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+MODEL_FILES = {"README.md", "model.json", "model.safetensors", "tables.safetensors"}
+BYTE_MODULES = (
+    "batch", "bitstream", "cli", "cli_models", "codec", "console", "entropy", "errors", "files", "images", "importing",
+    "models", "tables", "tiling",
+)  # fmt: skip
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built in a copy of its sources; beside the default model lies another one, which must stay out."""
+    pytest.importorskip("hatchling")
+    place = tmp_path_factory.mktemp("build")
+    shutil.copytree(ROOT / "tokcodec", place / "tokcodec", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "models" / DEFAULT_MODEL, place / "models" / DEFAULT_MODEL)
+    shutil.copytree(ROOT / "models" / DEFAULT_MODEL, place / "models" / "other")
+    (place / "models" / DEFAULT_MODEL / "log.jsonl").write_text("{}")
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, place)
+    arguments = [
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "--wheel-dir",
+        str(place / "dist"),
+        str(place),
+    ]
+    subprocess.run([sys.executable, "-m", "pip", *arguments], check=True)
+    (built,) = (place / "dist").glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def unpacked(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the wheel's content and nothing of the checkout."""
+    folder = tmp_path_factory.mktemp("site")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder)
+    return folder
+
+
+def run(folder: Path, *arguments: str) -> str:
+    """Output of Python in a folder where only the wheel's content is to be found."""
+    environment = os.environ | {"PYTHONPATH": str(folder), MODELS_VARIABLE: str(folder / "none")}
+    result = subprocess.run(
+        [sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=True
+    )
+    return result.stdout
+
+
+def test_the_wheel_holds_the_package_and_the_default_model(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = {name for name in archive.namelist() if ".dist-info/" not in name}
+    assert {name.split("/")[0] for name in names} == {"tokcodec"}
+    models = {name.removeprefix("tokcodec/_models/") for name in names if name.startswith("tokcodec/_models/")}
+    assert models == {f"{DEFAULT_MODEL}/{name}" for name in MODEL_FILES}
+    assert "tokcodec/py.typed" in names
+    sources = {str(path.relative_to(ROOT)) for path in (ROOT / "tokcodec").rglob("*.py")}
+    assert {name for name in names if name.endswith(".py")} == sources
+
+
+def test_metadata(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        (metadata,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+        text = archive.read(metadata).decode()
+        licence = archive.read(metadata.replace("METADATA", "licenses/LICENSE")).decode()
+    assert f"\nVersion: {tokcodec.__version__}\n" in text
+    assert "\nLicense-Expression: Apache-2.0\n" in text and "Apache License" in licence
+    assert "\nRequires-Dist: constriction~=0.5.0\n" in text
+
+
+def test_the_wheel_works_alone(unpacked: Path) -> None:
+    code = "import tokcodec.models as m; model = m.find_model(); model.verify(); print(model.path)"
+    assert run(unpacked, "-c", code).strip() == str(unpacked / "tokcodec" / "_models" / DEFAULT_MODEL)
+    code = "from PIL import Image; Image.linear_gradient('L').convert('RGB').save('in.png')"
+    run(unpacked, "-c", code)
+    run(unpacked, "-m", "tokcodec", "encode", "--tokens", "4", "in.png")
+    run(unpacked, "-m", "tokcodec", "decode", "in.tok", "-o", "out.png")
+    assert "model base-1" in run(unpacked, "-m", "tokcodec", "info", "in.tok")
+    assert (unpacked / "out.png").stat().st_size > 0
+
+
+@pytest.mark.parametrize("module", BYTE_MODULES)
+def test_what_handles_bytes_imports_no_torch(module: str) -> None:
+    code = f"import sys, tokcodec.{module}; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+def test_importing_the_package_costs_nothing() -> None:
+    code = "import sys, tokcodec; assert not {'torch', 'numpy', 'PIL', 'click'} & set(sys.modules), sys.modules"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+def test_every_dependency_is_pinned_in_the_constraints() -> None:
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pinned = {line.split("==")[0].lower().replace("_", "-") for line in lines if line and not line.startswith("#")}
+    project = PROJECT["project"]
+    wanted = [*project["dependencies"], *(one for extra in project["optional-dependencies"].values() for one in extra)]
+    names = {re.split(r"[\[~<>= ]", one)[0].lower().replace("_", "-") for one in wanted} - {"tokcodec"}
+    assert names <= pinned
+
+
+def test_the_command_is_the_group() -> None:
+    from importlib.metadata import entry_points
+
+    from tokcodec.cli import cli
+
+    (entry,) = entry_points(group="console_scripts", name="tokcodec") or pytest.skip("not installed")
+    assert entry.load() is cli
