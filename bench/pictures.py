@@ -1,0 +1,95 @@
+"""The bench's pictures: those of a folder, whole or as centre crops, and scikit-image's photographs as samples.
+
+`python -m bench.pictures DIR` writes the samples.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from bench.metrics import Pixels
+
+SUFFIXES = {".png", ".webp", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".ppm", ".avif", ".jp2", ".gif"}
+SAMPLES = ("astronaut", "coffee", "chelsea", "rocket")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture to bench: file, name in the results, centre crop in pixels (None: whole), sha256 of its RGB pixels."""
+
+    path: Path
+    name: str
+    crop: int | None
+    sha256: str
+    width: int
+    height: int
+
+    @property
+    def subset(self) -> str:
+        """Name of the part of the results it belongs to: "whole" or e.g. "crop256"."""
+        return "whole" if self.crop is None else f"crop{self.crop}"
+
+
+def read(path: Path, crop: int | None = None) -> Pixels:
+    """uint8 RGB HxWx3, EXIF orientation applied; with `crop`, the short side is resized to it (Lanczos) and the centre
+    crop x crop taken. Raises OSError or ValueError for what Pillow cannot read.
+    """
+    with Image.open(path) as file:
+        image = ImageOps.exif_transpose(file).convert("RGB")
+    if crop is not None:
+        scale = crop / min(image.size)
+        size = max(crop, round(image.width * scale)), max(crop, round(image.height * scale))
+        image = image.resize(size, Image.Resampling.LANCZOS)
+        left, top = (size[0] - crop) // 2, (size[1] - crop) // 2
+        image = image.crop((left, top, left + crop, top + crop))
+    return np.asarray(image)
+
+
+def describe(path: Path, name: str, crop: int | None) -> Picture:
+    """The picture of a file, read once for its size and hash. Raises OSError or ValueError like `read`."""
+    pixels = read(path, crop)
+    digest = hashlib.sha256(pixels.tobytes()).hexdigest()
+    return Picture(path, name, crop, digest, pixels.shape[1], pixels.shape[0])
+
+
+def find(folder: Path, crops: Iterable[int | None], limit: int | None = None) -> tuple[list[Picture], dict[str, str]]:
+    """(pictures in order of their names, each as every one of `crops`; reasons by file name for the unreadable ones).
+
+    Raises ValueError if the folder holds no file that looks like a picture.
+    """
+    files = sorted(path for path in folder.iterdir() if path.is_file() and path.suffix.lower() in SUFFIXES)
+    if not files:
+        raise ValueError(f"no pictures in {folder}")
+    pictures: list[Picture] = []
+    bad: dict[str, str] = {}
+    stems = [path.stem for path in files]
+    for path in files[:limit]:
+        name = path.stem if stems.count(path.stem) == 1 else path.name
+        try:
+            for crop in crops:
+                pictures.append(describe(path, name, crop))
+        except (OSError, ValueError, Image.DecompressionBombError) as error:
+            bad[path.name] = f"{type(error).__name__}: {error}"
+    return pictures, bad
+
+
+def write_samples(folder: Path) -> None:
+    """Write scikit-image's photographs as PNG (they come with that package)."""
+    import skimage.data
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in SAMPLES:
+        Image.fromarray(getattr(skimage.data, name)()).save(folder / f"{name}.png")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: python -m bench.pictures DIR")
+    write_samples(Path(sys.argv[1]))

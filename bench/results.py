@@ -1,0 +1,134 @@
+"""`results.jsonl`: one JSON line for each picture, codec and setting; written as they come, resumed, merged, compared.
+
+The rows of one job (a codec on a picture) share a `job` (what was coded), a `run` (a hash of everything on which they
+depend: pixels, versions, settings, metrics) and are numbered, so that a job cut short by a kill is noticed and redone,
+and rows of an older version of the codec are replaced and not mixed in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+Row = dict[str, Any]
+
+# Fields that differ from run to run of the same code: left out of comparisons.
+TIMINGS = ("encode_s", "decode_s", "peak_mb")
+_DIGITS = 5
+
+
+def run_id(facts: dict[str, Any]) -> str:
+    """Short hash of JSON values."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True, default=list).encode()).hexdigest()[:12]
+
+
+def key(row: Row) -> tuple[str, ...]:
+    """What identifies a row: part, picture, codec, setting."""
+    setting = json.dumps(row.get("setting"), sort_keys=True)
+    return str(row.get("subset")), str(row.get("picture")), str(row.get("codec")), setting
+
+
+def job(row: Row) -> tuple[str, ...]:
+    """What identifies the job that made a row: part, picture, codec adapter."""
+    return str(row.get("subset")), str(row.get("picture")), str(row.get("job"))
+
+
+def dumps(row: Row) -> str:
+    """The row as one line, floats rounded: a file that is small and can be compared."""
+    return json.dumps(_rounded(row), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return round(value, _DIGITS)
+    if isinstance(value, dict):
+        return {name: _rounded(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_rounded(item) for item in value]
+    return value
+
+
+def load(path: Path) -> list[Row]:
+    """All rows of a file (none if it does not exist); lines that are no JSON object, as after a kill, are left out."""
+    if not path.exists():
+        return []
+    rows = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(row, dict) and "picture" in row:
+            rows.append(row)
+    return rows
+
+
+def complete(rows: Iterable[Row]) -> list[Row]:
+    """The rows of jobs of which every row is there; of several runs of a job only the last complete one."""
+    groups: dict[tuple[str, ...], dict[str, dict[int, Row]]] = {}
+    for row in rows:
+        part = row.get("part")
+        if isinstance(part, list) and len(part) == 2:
+            # Taken out and put back: the run written last comes last.
+            runs = groups.setdefault(job(row), {})
+            group = runs.pop(str(row.get("run")), {})
+            group[part[0]] = row
+            runs[str(row.get("run"))] = group
+    kept = []
+    for runs in groups.values():
+        whole = [group for group in runs.values() if len(group) == next(iter(group.values()))["part"][1]]
+        if whole:
+            kept += [whole[-1][index] for index in sorted(whole[-1])]
+    return kept
+
+
+def finished(rows: Iterable[Row]) -> set[tuple[str, ...]]:
+    """(part, picture, job, run) of the jobs in complete rows."""
+    return {(*job(row), str(row["run"])) for row in rows}
+
+
+def append(path: Path, rows: list[Row]) -> None:
+    """Add the rows of one job, on disk when this returns."""
+    with path.open("ab") as file:
+        file.write("".join(dumps(row) + "\n" for row in rows).encode())
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def rewrite(path: Path, rows: Iterable[Row]) -> None:
+    """Replace the file by these rows in the order of their keys; the old file stays whole until the new one is."""
+    ordered = sorted(rows, key=lambda row: (*job(row), str(row.get("run")), row.get("part", [0])[0]))
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.writelines(dumps(row) + "\n" for row in ordered)
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
+
+
+def compare(old: Iterable[Row], new: Iterable[Row]) -> list[str]:
+    """Lines that say what differs between two results in bytes and metrics; timings and versions are left out."""
+    before, after = ({key(row): row for row in rows} for rows in (old, new))
+    lines = [f"only in the old results: {_name(k)}" for k in sorted(before.keys() - after.keys())]
+    lines += [f"only in the new results: {_name(k)}" for k in sorted(after.keys() - before.keys())]
+    for k in sorted(before.keys() & after.keys()):
+        a, b = (
+            _rounded({"bytes": row.get("bytes"), "error": row.get("error"), **(row.get("metrics") or {})})
+            for row in (before[k], after[k])
+        )
+        changes = [f"{n} {a.get(n)} -> {b.get(n)}" for n in sorted(a.keys() | b.keys()) if a.get(n) != b.get(n)]
+        if changes:
+            lines.append(f"{_name(k)}: {', '.join(changes)}")
+    return lines
+
+
+def _name(row_key: tuple[str, ...]) -> str:
+    return " ".join(row_key)

@@ -1,0 +1,225 @@
+"""The bench's work: a job is one codec on one picture; jobs run in processes, their rows are written as they come."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench import results
+from bench.codecs import BPP_BUDGETS, TILE_BUDGETS, Codec, Point, Scene, make_codecs
+from bench.metrics import Meter, make_extras
+from bench.pictures import Picture, read
+from bench.results import Row
+
+if TYPE_CHECKING:
+    from tokcodec.lpips import LPIPS
+
+# Raised when a change of the bench's own code changes rows that no version or setting shows.
+BENCH_VERSION = 1
+# Read by libraries when a worker starts: threads of several workers would fight; and glibc shall keep the large blocks
+# of the metrics instead of returning them after each use, which saves a fifth of the time.
+_WORKER_ENV = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+_WORKER_ENV |= dict.fromkeys(("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"), str(1 << 32))
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a worker needs to know; picklable. `lpips_weights` None: no LPIPS (`lpips_net` says which net)."""
+
+    codecs: tuple[str, ...] = ()
+    models: tuple[str | None, ...] = (None,)
+    pitches: tuple[int, ...] | None = None
+    device: str = "auto"
+    lpips_net: str = "squeeze"
+    lpips: bool = False
+    lpips_weights: str | None = None
+    extras: tuple[str, ...] = ()
+
+    def make(self) -> dict[str, Codec]:
+        """The codecs of these options by label."""
+        return make_codecs(
+            {"codecs": self.codecs, "models": self.models, "pitches": self.pitches, "device": self.device}
+        )
+
+    def metrics(self) -> list[str]:
+        """Names of what is measured, for the run's hash."""
+        return ["psnr", "ssim", "ms_ssim", *([f"lpips_{self.lpips_net}"] if self.lpips else []), *self.extras]
+
+
+@dataclass
+class _Worker:
+    """State of one worker process, filled once."""
+
+    options: Options | None = None
+    codecs: dict[str, Codec] = field(default_factory=dict)
+    net: LPIPS | None = None
+    extras: dict[str, Any] = field(default_factory=dict)
+
+
+_worker = _Worker()
+
+
+def start_worker(options: Options) -> None:
+    """Make this process a worker: one thread, codecs and nets loaded once."""
+    _worker.options, _worker.codecs = options, options.make()
+    _worker.extras = make_extras(options.extras)
+    _worker.net = None
+    _scene.cache_clear()
+    if options.lpips or any(label.startswith("tokcodec") for label in _worker.codecs):
+        import torch
+
+        torch.set_num_threads(1)
+    if options.lpips:
+        from tokcodec.lpips import LPIPS
+
+        _worker.net = LPIPS(options.lpips_net, options.lpips_weights)
+
+
+def budgets(picture: Picture) -> tuple[int, ...]:
+    """Byte budgets of a picture: per 256x256 tile for a crop, by bits per pixel for a whole picture."""
+    if picture.crop is not None:
+        return tuple(max(1, round(budget * (picture.crop / 256) ** 2)) for budget in TILE_BUDGETS)
+    return tuple(max(1, round(bpp * picture.width * picture.height / 8)) for bpp in BPP_BUDGETS)
+
+
+@lru_cache(maxsize=1)  # the jobs of one picture follow each other
+def _scene(picture: Picture) -> Scene:
+    pixels = read(picture.path, picture.crop)
+    meter = Meter(pixels, _worker.net, _worker.extras)
+    return Scene(pixels, budgets(picture), meter, whole=picture.crop is None)
+
+
+def run_job(picture: Picture, label: str, run: str) -> list[Row]:
+    """All rows of one codec on one picture; what fails becomes a row with an error."""
+    codec = _worker.codecs[label]
+    base: Row = {
+        "picture": picture.name,
+        "sha256": picture.sha256,
+        "subset": picture.subset,
+        "width": picture.width,
+        "height": picture.height,
+    }
+    rows: list[Row] = []
+    try:
+        scene = _scene(picture)
+        last: tuple[Any, dict[str, Any]] = (None, {})
+        for point in codec.points(scene):
+            metrics = None
+            if point.decoded is not None:
+                # A point may repeat the picture of the one before (other bytes, same pixels).
+                metrics = last[1] if point.decoded is last[0] else scene.meter.measure(point.decoded, point.known)
+                last = point.decoded, metrics
+            rows.append(base | {"codec": point.label or label} | _point_fields(point) | {"metrics": metrics})
+    except Exception as error:  # reported in the results; the other jobs go on
+        rows.append(
+            base
+            | {
+                "codec": label,
+                "setting": None,
+                "bytes": None,
+                "metrics": None,
+                "error": f"{type(error).__name__}: {error}",
+            }
+        )
+    shared = {"versions": codec.versions(), "job": label, "run": run}
+    return [row | shared | {"part": [index, len(rows)]} for index, row in enumerate(rows)]
+
+
+def _point_fields(point: Point) -> Row:
+    fields: Row = {"setting": point.setting, "bytes": point.size}
+    for name in results.TIMINGS:
+        if getattr(point, name) is not None:
+            fields[name] = getattr(point, name)
+    if point.best:
+        fields["best"] = point.best
+    if point.error is not None:
+        fields["error"] = point.error
+    return fields | point.extra
+
+
+def plan(pictures: list[Picture], options: Options, done: list[Row]) -> list[tuple[Picture, str, str]]:
+    """(picture, codec label, run hash) of the jobs that the rows at hand do not hold already."""
+    there = results.finished(done)
+    codecs = options.make()
+    jobs = []
+    for picture in pictures:
+        for label, codec in codecs.items():
+            facts = {
+                "bench": BENCH_VERSION,
+                "pixels": picture.sha256,
+                "codec": codec.config(),
+                "versions": codec.versions(),
+                "metrics": options.metrics(),
+                "budgets": budgets(picture),
+            }
+            run = results.run_id(facts)
+            if (picture.subset, picture.name, label, run) not in there:
+                jobs.append((picture, label, run))
+    return jobs
+
+
+def execute(jobs: list[tuple[Picture, str, str]], options: Options, processes: int) -> Iterator[list[Row]]:
+    """Rows of each job as it ends. Processes > 1 are spawned with one thread each; 1 runs in this process.
+
+    Raises concurrent.futures.process.BrokenProcessPool if a worker dies (out of memory); what was yielded is whole.
+    """
+    if processes == 1 or len(jobs) <= 1:
+        start_worker(options)
+        for one in jobs:
+            yield run_job(*one)
+        return
+    before = {name: os.environ.get(name) for name in _WORKER_ENV}
+    os.environ.update(_WORKER_ENV)
+    try:
+        with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), start_worker, (options,)) as pool:
+            futures = [pool.submit(run_job, *one) for one in jobs]
+            try:
+                for future in as_completed(futures):
+                    yield future.result()
+            finally:
+                for future in futures:
+                    future.cancel()
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def unreadable(bad: dict[str, str], crops: tuple[int | None, ...]) -> list[Row]:
+    """Rows for the files that are no pictures, so that the results say so."""
+    subsets = ["whole" if crop is None else f"crop{crop}" for crop in crops]
+    return [
+        {
+            "picture": name,
+            "subset": subset,
+            "codec": "(reading)",
+            "setting": None,
+            "bytes": None,
+            "metrics": None,
+            "error": reason,
+            "job": "(reading)",
+            "run": "",
+            "part": [0, 1],
+        }
+        for name, reason in bad.items()
+        for subset in subsets
+    ]
+
+
+def find_lpips(net: str, weights: Path | None) -> str | None:
+    """None if LPIPS can be computed, else the reason why not (weights absent). A broken file raises ModelFileError."""
+    from tokcodec.lpips import WeightsMissingError, load_weights
+
+    try:
+        load_weights(net, weights)
+    except WeightsMissingError as error:
+        return str(error)
+    return None

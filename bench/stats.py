@@ -1,0 +1,90 @@
+"""The statistics of the summaries: points at a byte budget, Bjontegaard deltas, bytes for equal quality, bootstrap."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import bjontegaard
+import numpy as np
+from numpy.typing import NDArray
+
+RESAMPLES = 2000
+_SEED = 20250131
+# Fewer points do not make a curve; curves that share less of their joint quality range than this are not compared.
+MIN_POINTS = 4
+MIN_OVERLAP = 0.1
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over pictures with its bootstrap 95 % interval; n pictures."""
+
+    mean: float
+    low: float
+    high: float
+    n: int
+
+
+def bootstrap(values: Sequence[float]) -> Estimate | None:
+    """Mean and percentile bootstrap interval (Efron 1979) over pictures; None without values; fixed seed."""
+    if not values:
+        return None
+    x = np.asarray(values, np.float64)
+    draws = np.random.default_rng(_SEED).integers(0, len(x), (RESAMPLES, len(x)))
+    low, high = np.percentile(x[draws].mean(axis=1), [2.5, 97.5])
+    return Estimate(float(x.mean()), float(low), float(high), len(x))
+
+
+def front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """The points (bytes, quality) that no other beats: bytes and quality both strictly rising. Higher is better."""
+    found: list[tuple[float, float]] = []
+    for size, quality in sorted(points, key=lambda point: (point[0], -point[1])):
+        if not found or quality > found[-1][1]:
+            found.append((size, quality))
+    return found
+
+
+def _overlap(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+    """Shared part of two ranges, as a fraction of what both cover together."""
+    shared = min(a.max(), b.max()) - max(a.min(), b.min())
+    return float(max(0.0, shared) / (max(a.max(), b.max()) - min(a.min(), b.min())))
+
+
+def bd_rate(anchor: Sequence[tuple[float, float]], test: Sequence[tuple[float, float]]) -> float | None:
+    """Mean difference of bytes in % at equal quality (Bjontegaard 2001, Akima interpolation): below 0, `test` needs
+    fewer bytes than `anchor`. Points are (bytes, quality), higher is better. None where the qualities do not overlap.
+    """
+    a, b = (np.asarray(front(points), np.float64).reshape(-1, 2) for points in (anchor, test))
+    if min(len(a), len(b)) < MIN_POINTS or _overlap(a[:, 1], b[:, 1]) < MIN_OVERLAP:
+        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a partial overlap is normal here, and bounded above
+        return float(
+            bjontegaard.bd_rate(a[:, 0], a[:, 1], b[:, 0], b[:, 1], method="akima", require_matching_points=False)
+        )
+
+
+def bd_quality(anchor: Sequence[tuple[float, float]], test: Sequence[tuple[float, float]]) -> float | None:
+    """Mean difference of quality at equal bytes: above 0, `test` is better. None where the bytes do not overlap."""
+    a, b = (np.asarray(front(points), np.float64).reshape(-1, 2) for points in (anchor, test))
+    if min(len(a), len(b)) < MIN_POINTS or _overlap(np.log10(a[:, 0]), np.log10(b[:, 0])) < MIN_OVERLAP:
+        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return float(
+            bjontegaard.bd_psnr(a[:, 0], a[:, 1], b[:, 0], b[:, 1], method="akima", require_matching_points=False)
+        )
+
+
+def bytes_for(points: Sequence[tuple[float, float]], quality: float) -> float | None:
+    """Bytes at which the front of `points` reaches `quality`: linear in log bytes between points. Infinity where it
+    never does; None where already its smallest file is better (or there are no points).
+    """
+    curve = np.asarray(front(points), np.float64).reshape(-1, 2)
+    if not len(curve) or quality < curve[0, 1]:
+        return None
+    if quality > curve[-1, 1]:
+        return float("inf")
+    return float(np.exp(np.interp(quality, curve[:, 1], np.log(curve[:, 0]))))
