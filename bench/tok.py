@@ -99,7 +99,7 @@ class TokCodec(Codec):
         choice = {} if look is None else {"look": look}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # "the file is cut": here it is on purpose
-            image: Image.Image = self.api.decode(data, device=self.device, **choice)
+            image: Image.Image = self.api.decode(data, device=self.device, model=self.model, **choice)
         return image
 
     def render(self, image: Image.Image, setting: Setting) -> tuple[int, Image.Image]:
@@ -116,7 +116,7 @@ class TokCodec(Codec):
             try:
                 self.decode(self.encode(image, pitch), self.facts.looks[0])  # loads the model outside the timing
                 full, seconds = timed(lambda p=pitch: self.encode(image, p))  # type: ignore[misc]
-                tokens = np.asarray(self.api.read_tokens(full))
+                tokens = np.asarray(self.api.read_tokens(full, model=self.model))
                 cuts = self._cuts(scene, full, pitch)
             except Exception as error:  # as in `attempt`: a codec's failure is a result
                 yield Point({"pitch": pitch}, error=f"{type(error).__name__}: {error}")
@@ -141,7 +141,9 @@ class TokCodec(Codec):
     def _cut(self, full: bytes, cut: Setting) -> bytes:
         if cut.get("tokens") == self.facts.n_tokens:
             return full
-        data: bytes = self.api.truncate(full, **{key: cut[key] for key in ("tokens", "size") if key in cut})
+        data: bytes = self.api.truncate(
+            full, model=self.model, **{key: cut[key] for key in ("tokens", "size") if key in cut}
+        )
         return data
 
     def _decoded(self, pitch: int, full: bytes, seconds: float, cuts: list[Setting], tiles: int) -> Iterator[Point]:

@@ -243,14 +243,15 @@ def decode(
 @cli.command()
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path())
 @json_option
+@model_option
 @report_options
-def info(files: tuple[str, ...], as_json: bool, report: Report) -> None:
+def info(files: tuple[str, ...], as_json: bool, model: str | None, report: Report) -> None:
     """Say what files hold; works without the model."""
     from . import codec
 
     for name in files:
         with report.guard(name):
-            found = codec.info(batch.read_tok(name))
+            found = codec.info(batch.read_tok(name), model=model)
             click.echo(_as_json(name, found) if as_json else printable(f"{name}: {_describe(found)}"))
 
 
@@ -285,8 +286,17 @@ def _describe(found: TokInfo) -> str:
 )
 @output_option
 @force_option
+@model_option
 @report_options
-def truncate(file: str, tokens: int | None, size: int | None, output: str | None, force: bool, report: Report) -> None:
+def truncate(
+    file: str,
+    tokens: int | None,
+    size: int | None,
+    output: str | None,
+    force: bool,
+    model: str | None,
+    report: Report,
+) -> None:
     """Cut a file to fewer tokens or bytes."""
     if (tokens is None) == (size is None):
         raise click.UsageError("Give exactly one of --tokens and --size.")
@@ -299,7 +309,7 @@ def truncate(file: str, tokens: int | None, size: int | None, output: str | None
     from .bitstream import parse_header
 
     def work(job: Job, bar: Bar) -> tuple[bytes, str]:
-        data = codec.truncate(batch.read_tok(job.source), tokens=tokens, size=size)
+        data = codec.truncate(batch.read_tok(job.source), tokens=tokens, size=size, model=model)
         return data, f"{len(data)} bytes, {parse_header(data).tokens} tokens per tile"
 
     batch.run([Job(file, STDIO if output is None else output)], files, report, work)

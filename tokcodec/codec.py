@@ -19,7 +19,7 @@ from PIL import Image
 
 from .bitstream import FIT, HEADER_SIZE, PITCHES, Header, pack_header, parse_header
 from .entropy import decode_tokens, encode_tokens
-from .errors import LimitError
+from .errors import TokError
 from .images import DEFAULT_MAX_PIXELS, check_size, to_rgb
 from .models import Model, candidates, find_model, resolve
 from .tiling import Canvas, Grid, cut
@@ -143,7 +143,9 @@ def decode(
     coded = coded[:, :declared]
     counts = (coded >= 0).sum(1)
     if not chosen.ordered and counts.min() < chosen.n_tokens:
-        raise LimitError(f"model {chosen.name} is not ordered: it decodes only whole files")
+        raise TokError(
+            f"model {chosen.name} needs all {chosen.n_tokens} tokens: they are not ordered, fewer mean nothing"
+        )
     tokenizer = load_tokenizer(chosen, device, dtype)
     tokenizer.check_look(look)
     canvas = Canvas(grid)
@@ -155,15 +157,14 @@ def decode(
     return canvas.finish()
 
 
-def info(data: bytes) -> TokInfo:
+def info(data: bytes, *, model: str | Path | None = None) -> TokInfo:
     """Describe a `.tok` file from its bytes; needs neither weights nor torch. Raises TokError."""
     header = parse_header(data)
     grid = Grid.for_picture(header.width, header.height, header.pitch)
     name, held = None, None
-    if candidates(header.model_id):
-        header, model = resolve(data)
-        name = model.name
-        held = decode_tokens(data[HEADER_SIZE:], grid.tiles, header.tokens, model.tables_of(header))[1]
+    if model is not None or candidates(header.model_id):
+        header, found, _, held = _read(data, model, None)
+        name = found.name
     return TokInfo(
         width=header.width,
         height=header.height,
@@ -179,13 +180,15 @@ def info(data: bytes) -> TokInfo:
     )
 
 
-def read_tokens(data: bytes) -> NDArray[np.int32]:
+def read_tokens(data: bytes, *, model: str | Path | None = None) -> NDArray[np.int32]:
     """Tokens of a `.tok` file: int32 [tiles, tokens declared], -1 where a cut file holds none. Raises TokError."""
-    header, _, coded, _ = _read(data, None, None)
+    header, _, coded, _ = _read(data, model, None)
     return np.pad(coded, ((0, 0), (0, header.tokens - coded.shape[1])), constant_values=-1)
 
 
-def truncate(data: bytes, *, tokens: int | None = None, size: int | None = None) -> bytes:
+def truncate(
+    data: bytes, *, tokens: int | None = None, size: int | None = None, model: str | Path | None = None
+) -> bytes:
     """Cut a file to fewer tokens per tile, or to the most that fit into `size` bytes, without decoding pixels.
 
     Exactly one of the two is given. Raises ValueError for more tokens than are held or too small a size, TokError for
@@ -193,16 +196,16 @@ def truncate(data: bytes, *, tokens: int | None = None, size: int | None = None)
     """
     if (tokens is None) == (size is None):
         raise ValueError("give either tokens or size")
-    header, model, coded, held = _read(data, None, None)
+    header, chosen, coded, held = _read(data, model, None)
     tiles = len(coded)
     most = held // tiles
     if most < 1:
         raise ValueError(f"nothing to cut: {_holds(held, header.tokens, tiles)}")
-    if not model.ordered:
-        raise ValueError(f"model {model.name} is not ordered: its files cannot be cut")
+    if not chosen.ordered:
+        raise ValueError(f"model {chosen.name} is not ordered: its files cannot be cut")
 
     def cut_to(count: int) -> bytes:
-        return _pack(replace(header, tokens=count), model, coded[:, :count])
+        return _pack(replace(header, tokens=count), chosen, coded[:, :count])
 
     if tokens is not None:
         if not 1 <= tokens <= most:

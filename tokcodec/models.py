@@ -199,7 +199,8 @@ def resolve(data: bytes, model: Model | None = None) -> tuple[Header, Model]:
         if not models:
             found, reasons = _scan()
             raise UnknownModelError(
-                f"needs model id {header.model_id:02x}, which is not installed; {_listing(found, reasons)}"
+                f"needs model id {header.model_id:02x}, which is not installed (`tokcodec models import` brings in "
+                f"others); {_listing(found, reasons)}"
             )
     for candidate in models:
         if check_header(data, candidate.hash):

@@ -61,7 +61,7 @@ class FakeTok:
         return _pack(found, (0xF5, 0x10, pitch, image.width, image.height, count))
 
     @staticmethod
-    def read_tokens(data: bytes) -> Any:
+    def read_tokens(data: bytes, *, model: Any = None) -> Any:
         _, _, pitch, width, height, count = _HEADER.unpack(data[:10])
         columns, rows = _grid(width, height, pitch)
         bits = "".join(f"{byte:08b}" for byte in data[10:])
@@ -71,7 +71,7 @@ class FakeTok:
         return tokens.reshape(count, columns * rows).T
 
     @staticmethod
-    def truncate(data: bytes, *, tokens: int | None = None, size: int | None = None) -> bytes:
+    def truncate(data: bytes, *, tokens: int | None = None, size: int | None = None, model: Any = None) -> bytes:
         header = list(_HEADER.unpack(data[:10]))
         if tokens is not None:
             header[5] = tokens
@@ -81,7 +81,9 @@ class FakeTok:
         return data[:size]
 
     @staticmethod
-    def decode(data: bytes, *, tokens: int | None = None, device: str = "auto", look: str | None = None) -> Image.Image:
+    def decode(
+        data: bytes, *, tokens: int | None = None, device: str = "auto", look: str | None = None, model: Any = None
+    ) -> Image.Image:
         _, _, pitch, width, height, _ = _HEADER.unpack(data[:10])
         columns, rows = _grid(width, height, pitch)
         small = np.full((rows * 16, columns * 16, 3), 128, np.uint8)
