@@ -1,4 +1,4 @@
-"""The README's picture: photographs at a few token counts with their bytes. `python -m bench.figure OUT.png`."""
+"""The README's picture: photographs at a few token counts with their bytes. `python -m bench.figure OUT.jpg`."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def main(out: Path) -> None:
                 caption = f"{count} tokens, {len(cut)} bytes, {10 * np.log10(255**2 / error):.1f} dB"
             sheet.paste(shown, (left, top))
             pen.text((left + 2, top + SIDE + 3), caption, "black", font)
-    sheet.save(out, optimize=True)
+    sheet.save(out, quality=88, optimize=True)
     click.echo(f"{out}: {sheet.width}x{sheet.height}, {out.stat().st_size} bytes", err=True)
 
 

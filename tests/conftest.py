@@ -13,7 +13,8 @@ from PIL import Image
 
 from tokcodec.bitstream import Header, pack_header
 from tokcodec.entropy import encode_tokens
-from tokcodec.models import MODELS_VARIABLE, Model, write_model
+from tokcodec.modelfile import Model, write_model
+from tokcodec.models import MODELS_VARIABLE
 from tokcodec.tables import FrequencyTables
 from tokcodec.tiling import Grid
 

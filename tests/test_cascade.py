@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tokcodec.errors import ModelFileError
-from tokcodec.models import Model, write_model
+from tokcodec.modelfile import Model, write_model
 from tokcodec.tables import FrequencyTables
 from tokcodec.tokenizers.cascade import CascadeConfig, CascadeTokenizer, load, pack_tensors
 from tokcodec.tokenizers.transform import COLOURS, TileTransform, dct_matrix

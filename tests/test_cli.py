@@ -19,7 +19,7 @@ from PIL import Image
 import tokcodec
 from tokcodec.bitstream import HEADER_SIZE, parse_header
 from tokcodec.cli import parse_size
-from tokcodec.models import Model
+from tokcodec.modelfile import Model
 
 Call = Callable[..., Result]
 MakeTok = Callable[..., bytes]

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from tests.test_cascade import CONFIG, tensors, write
 from tests.test_training import as_tensor, smooth_picture
-from tokcodec.models import read_model
+from tokcodec.modelfile import read_model
 from tokcodec.tokenizers import load_tokenizer
 from tokcodec.tokenizers.cascade import CascadeTokenizer
 from tokcodec.tokenizers.look import LookNet, look_from, small_picture
@@ -98,7 +98,7 @@ def test_a_look_is_installed_without_a_new_identity(tmp_path: Path) -> None:
     tokens = torch.zeros(1, 3, dtype=torch.int64)
     changed = tokenizer.decode(tokens) - tokenizer.decode(tokens, "fidelity")
     assert 0.01 < changed.abs().max() < 1
-    again = install_look(tmp_path / "tiny", LookNet((8, 16, 16), 8))
+    again = install_look(tmp_path / "tiny", LookNet((8, 16, 16), (8, 4)))
     assert load_tokenizer(again, "cpu").decode(tokens).shape == (1, 3, 256, 256)
 
 

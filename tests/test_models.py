@@ -23,17 +23,8 @@ from tokcodec.errors import (
     TruncatedHeaderError,
     UnknownModelError,
 )
-from tokcodec.models import (
-    Model,
-    candidates,
-    damaged,
-    find_model,
-    installed,
-    model_hash,
-    read_model,
-    resolve,
-    write_model,
-)
+from tokcodec.modelfile import Model, model_hash, read_model, write_model
+from tokcodec.models import candidates, damaged, find_model, installed, resolve
 from tokcodec.tables import FrequencyTables
 
 TENSORS: dict[str, npt.NDArray[Any]] = {
@@ -357,7 +348,7 @@ def test_resolve_without_the_model_says_what_is_needed(place: Path) -> None:
     with pytest.raises(UnknownModelError) as caught:
         resolve(data)
     assert str(caught.value) == (
-        f"needs model id {model.id:02x}, which is not installed; installed: other ({other.id:02x})"
+        f"needs model id {model.id:02x}, which is not installed (`tokcodec models import` brings in others); installed: other ({other.id:02x})"
     )
     with pytest.raises(UnknownModelError, match=rf"made with model id {model.id:02x}, not with 'other' \(id "):
         resolve(data, other)
@@ -367,7 +358,7 @@ def test_resolve_with_a_given_model_needs_no_installed_one(place: Path) -> None:
     model = make(place.parent / "elsewhere" / "small")
     data = header_of(model)
     assert resolve(data, model)[1] == model
-    with pytest.raises(UnknownModelError, match="not installed; installed: none"):
+    with pytest.raises(UnknownModelError, match="brings in others\); installed: none"):
         resolve(data)
 
 

@@ -13,7 +13,7 @@ import torch
 from click.testing import CliRunner
 from PIL import Image
 
-from tokcodec.models import read_model
+from tokcodec.modelfile import read_model
 from tokcodec.tokenizers import load_tokenizer
 from tokcodec.tokenizers.cascade import CascadeConfig
 from tokcodec.tokenizers.transform import TileTransform

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -19,9 +20,10 @@ from PIL import Image
 
 from .bitstream import FIT, HEADER_SIZE, PITCHES, Header, pack_header, parse_header
 from .entropy import decode_tokens, encode_tokens
-from .errors import TokError
+from .errors import DeviceError, TokError
 from .images import DEFAULT_MAX_PIXELS, check_size, to_rgb
-from .models import Model, candidates, find_model, resolve
+from .modelfile import Model
+from .models import candidates, find_model, resolve
 from .tiling import Canvas, Grid, cut
 
 if TYPE_CHECKING:
@@ -272,8 +274,9 @@ def _batches(tiles: int) -> Iterator[range]:
 def _tokenise(tokenizer: Tokenizer, tiles: NDArray[np.uint8]) -> NDArray[np.int64]:
     import torch
 
-    pixels = torch.from_numpy(tiles).to(tokenizer.device).permute(0, 3, 1, 2).float() / 255
-    return tokenizer.encode(pixels).cpu().numpy()
+    with _memory():
+        pixels = torch.from_numpy(tiles).to(tokenizer.device).permute(0, 3, 1, 2).float() / 255
+        return tokenizer.encode(pixels).cpu().numpy()
 
 
 def _draw(
@@ -286,8 +289,20 @@ def _draw(
     for count in np.unique(counts[counts > 0]):
         rows = counts == count
         tokens = torch.from_numpy(coded[rows, :count].astype(np.int64)).to(tokenizer.device)
-        out[rows] = tokenizer.decode(tokens, look).permute(0, 2, 3, 1).float().cpu().numpy()
+        with _memory():
+            out[rows] = tokenizer.decode(tokens, look).permute(0, 2, 3, 1).float().cpu().numpy()
     return out
+
+
+@contextmanager
+def _memory() -> Iterator[None]:
+    """A full GPU is no fault of the file, and there is a way out."""
+    import torch
+
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise DeviceError("the device's memory is full; use --device cpu") from error
 
 
 def _warn(text: str) -> None:

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import ModelFileError, OutputError, PictureError, TokError, UnknownModelError
-from .models import _NAME, CARD, Model, damaged, installed, user_folder, write_model
+from .modelfile import CARD, NAME, Model, write_model
+from .models import damaged, installed, user_folder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -212,7 +213,7 @@ def read_checkpoint(file: Path) -> Mapping[Any, Any]:
 
 def _free_folder(name: str, place: Path, overwrite: bool) -> Path:
     """Where the model goes; refused before any work is done when it could not be found under its name."""
-    if not _NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         raise ValueError(f"a model's name is letters, digits, '.', '_' and '-', at most 64, not {name!r}")
     folder = place / name
     for model in installed():

@@ -140,7 +140,13 @@ class Canvas:
             if tiles.dtype == np.float32:
                 planes = planes.clip(0, 1) * np.float32(255)
                 planes[np.isnan(planes)] = 0
-            self._blend(planes)
+            if (self.grid.tiles, self.grid.width, self.grid.height) == (1, TILE, TILE):
+                # One tile at scale 1 is the picture. Not only exact: NumPy's matrix product wakes threads of its own,
+                # which for a while get in the way of torch's.
+                self._picture[:] = np.rint(planes).transpose(1, 2, 0)
+                self._added = 1
+            else:
+                self._blend(planes)
 
     def finish(self) -> Image.Image:
         """The RGB picture, exactly width x height. Raises ValueError if tiles are missing."""

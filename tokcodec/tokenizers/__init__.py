@@ -9,7 +9,8 @@ from pathlib import Path
 import torch
 
 from ..errors import DeviceError, ModelFileError
-from ..models import Model, find_model
+from ..modelfile import Model
+from ..models import find_model
 from .base import TILE, Tokenizer
 
 FAMILIES = {"cascade": ".cascade", "titok": ".titok"}

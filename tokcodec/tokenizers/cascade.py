@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 
 from ..errors import ModelFileError
-from ..models import Model
+from ..modelfile import Model
 from .base import Tokenizer
 from .look import LookNet, look_from, small_picture
 from .transform import TileTransform
@@ -148,7 +148,7 @@ def load(model: Model, device: torch.device, dtype: torch.dtype) -> CascadeToken
         groups, codewords, dims = tensors["codebooks"].shape
         n_tokens = len(tensors["scale"])
     except (KeyError, ValueError, RuntimeError) as error:
-        raise ModelFileError(f"{path}: not a cascade ({error})") from error
+        raise ModelFileError(f"{path}: not a cascade ({str(error).splitlines()[0]})") from error
     shapes = {
         "mean": (luma**2 + 2 * chroma**2,),
         "dims": (n_tokens, dims),

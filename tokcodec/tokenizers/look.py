@@ -45,9 +45,9 @@ class Residual(nn.Module):
 
 
 class LookNet(nn.Module):
-    """Widths at 64, 32 and 16 samples a side, and of the last layers at 128."""
+    """Widths at 64, 32 and 16 samples a side, and of the last layers at 128 and 256."""
 
-    def __init__(self, widths: tuple[int, int, int] = (32, 64, 96), top: int = 16) -> None:
+    def __init__(self, widths: tuple[int, int, int] = (32, 64, 96), tops: tuple[int, int] = (16, 8)) -> None:
         super().__init__()
         a, b, c = widths
         self.condition = nn.Sequential(nn.Linear(9, 32), nn.SiLU())
@@ -58,9 +58,9 @@ class LookNet(nn.Module):
         self.blocks = nn.ModuleList(
             [nn.ModuleList([Residual(width, 32) for _ in range(count)]) for width, count in blocks]
         )
-        self.widen = nn.Conv2d(a, 4 * top, 3, padding=1)
-        self.middle = nn.Conv2d(top, top, 3, padding=1)
-        self.last = nn.Conv2d(top, 12, 3, padding=1)
+        self.widen = nn.Conv2d(a, 4 * tops[0], 3, padding=1)
+        self.middle = nn.Conv2d(tops[0], 4 * tops[1], 3, padding=1)
+        self.last = nn.Conv2d(tops[1], 3, 3, padding=1)
         start_at_zero(self.last)
 
     def forward(self, small: torch.Tensor, count: torch.Tensor) -> torch.Tensor:
@@ -80,8 +80,10 @@ class LookNet(nn.Module):
                 skips.append(x)
                 x = self.down[level](x)
         x = F.silu(F.pixel_shuffle(self.widen(F.silu(x)), 2))
-        x = F.silu(self.middle(x))
-        return F.pixel_shuffle(self.last(x), 2).float()
+        # A convolution after the last shuffle, so that the four phases of a pixel block see one another: no grid.
+        x = F.silu(F.pixel_shuffle(self.middle(x), 2))
+        drawn: torch.Tensor = self.last(x)
+        return drawn.float()
 
 
 def small_picture(planes: torch.Tensor) -> torch.Tensor:
@@ -99,6 +101,6 @@ def look_from(tensors: Mapping[str, torch.Tensor], device: torch.device, dtype: 
     if not state:
         return None
     widths = (len(state["stem.bias"]), len(state["down.0.bias"]), len(state["down.1.bias"]))
-    net = LookNet(widths, len(state["middle.bias"]))
+    net = LookNet(widths, (len(state["widen.bias"]) // 4, len(state["middle.bias"]) // 4))
     net.load_state_dict(state)
     return net.to(device, dtype, memory_format=torch.channels_last).eval()  # type: ignore[call-overload,no-any-return]

@@ -107,7 +107,7 @@ def cascade(
     "--lpips-weights", type=EXISTING, help="LPIPS (SqueezeNet) weights [default: $TOKCODEC_LPIPS, torch's hub cache]."
 )
 @click.option(
-    "--steps", default=2400, show_default=True, type=click.IntRange(1), help="The learning rate falls to the end."
+    "--steps", default=1700, show_default=True, type=click.IntRange(1), help="The learning rate falls to the end."
 )
 @click.option("--batch", default=8, show_default=True, type=click.IntRange(1))
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
@@ -123,7 +123,7 @@ def look(
 ) -> None:
     """Train the perceptual look of a model and put it into its folder."""
     from ..lpips import LPIPS
-    from ..models import read_model
+    from ..modelfile import read_model
     from ..tokenizers import load_tokenizer
     from ..tokenizers.cascade import CascadeTokenizer
     from .data import load_pictures

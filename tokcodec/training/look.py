@@ -23,7 +23,7 @@ from safetensors.torch import save_file
 from torch.nn import functional as F
 
 from ..lpips import LPIPS
-from ..models import CARD, Model, read_model, write_model
+from ..modelfile import CARD, Model, read_model, write_model
 from ..tokenizers.cascade import CascadeTokenizer
 from ..tokenizers.look import PREFIX, LookNet
 from .data import crop_pixels
@@ -40,11 +40,15 @@ MOST_VALID = 24
 class LookTraining:
     """How the look is trained; the defaults made the shipped model."""
 
-    steps: int = 2400
+    steps: int = 1700
     batch: int = 8
     rate: float = 1.5e-3
     perceptual: float = 0.15
-    """Weight of the mean of both LPIPS against the squared error."""
+    """Weight of the mean of both LPIPS against the squared error, from `trusted` tokens on."""
+    trusted: int = 64
+    """With fewer tokens the weight falls: there is little to draw from, and LPIPS alone would invent texture."""
+    fading: float = 0.7
+    """Power by which it falls."""
     part: int = 128
     """Side of the part of a tile that LPIPS sees at full scale."""
     average: float = 0.998
@@ -113,17 +117,18 @@ class LookRun:
         squared = 4 * F.mse_loss(drawn, tiles)
         top, left = np.random.default_rng([training.seed, 12, self.step]).integers(0, 257 - training.part, 2)
         window = (..., slice(top, top + training.part), slice(left, left + training.part))
-        full = self.lpips(drawn[window], tiles[window]).mean()
-        half = self.lpips(halved(drawn), halved(tiles)).mean()
+        full, half = self.lpips(drawn[window], tiles[window]), self.lpips(halved(drawn), halved(tiles))
+        weight = training.perceptual * (counts / training.trusted).clamp(max=1) ** training.fading
         self.optimiser.zero_grad(set_to_none=True)
-        (squared + training.perceptual * (full + half) / 2).backward()
+        (squared + (weight * (full + half) / 2).mean()).backward()
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), 0.5)
         self.optimiser.step()
         decay = min(training.average, (1 + self.step) / (10 + self.step))
         for name, value in self.net.state_dict().items():
             self.averaged[name].lerp_(value, 1 - decay)
         self.step += 1
-        return {"squared": squared.item(), "lpips": full.item(), "lpips_half": half.item(), "rate": rate}
+        means = {"squared": squared, "lpips": full.mean(), "lpips_half": half.mean()}
+        return {name: value.item() for name, value in means.items()} | {"rate": rate}
 
     def train(self, save_every: float = 240.0) -> None:
         """Go to the configured number of steps; checkpoint and validate every `save_every` seconds and at the end."""

@@ -14,7 +14,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from ..models import write_model
+from ..modelfile import write_model
 from ..tables import FrequencyTables
 from ..tokenizers.cascade import CascadeConfig, CascadeTokenizer, pack_tensors
 from .cascade import TABLE_STEP, CascadeTrainer, CascadeTraining
