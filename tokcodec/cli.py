@@ -207,7 +207,6 @@ def decode(
     A cut file, or the beginning of one, decodes too: to a coarser picture.
     """
     from . import codec, images
-    from .bitstream import parse_header
 
     try:
         suffix = images.picture_format(None if files.output == STDIO else files.output, kind)
@@ -231,8 +230,9 @@ def decode(
         )
         encoded = io.BytesIO()
         images.write_picture(picture, encoded, suffix)
-        used = min(tokens or MAX_TOKENS, parse_header(data).tokens)
-        return encoded.getvalue(), f"{picture.width}x{picture.height}, {used} token{'s' * (used > 1)}"
+        found = codec.info(data, model=model)
+        used = min(tokens or MAX_TOKENS, found.tokens, (found.held or 0) / found.tiles)
+        return encoded.getvalue(), f"{picture.width}x{picture.height}, {used:.3g} token{'s' * (used != 1)}"
 
     batch.run(jobs, files, report, work)
 
