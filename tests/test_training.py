@@ -70,8 +70,10 @@ def test_a_large_picture_is_reduced(tmp_path: Path) -> None:
 def test_no_usable_picture_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no usable picture"):
         load_pictures([tmp_path])
-    result = CliRunner().invoke(main, ["cascade", str(tmp_path), "--out", str(tmp_path / "m")])
+    result = CliRunner().invoke(main, [str(tmp_path), "--out", str(tmp_path / "m")])
     assert result.exit_code == 1 and "no usable picture" in result.output
+    named = CliRunner().invoke(main, ["cascade", str(tmp_path), "--out", str(tmp_path / "m")])
+    assert named.exit_code == 1 and named.output == result.output
 
 
 def test_a_crop_of_the_whole_is_the_picture() -> None:

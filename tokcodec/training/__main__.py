@@ -17,9 +17,18 @@ CASCADE = CascadeTraining()
 EXISTING = click.Path(exists=True, path_type=Path)
 
 
-@click.group("train")
+class CascadeByDefault(click.Group):
+    """`train PHOTOS --out MODEL` is `train cascade PHOTOS --out MODEL`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if args and args[0] not in {*self.commands, *ctx.help_option_names}:
+            args = ["cascade", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group("train", cls=CascadeByDefault)
 def main() -> None:
-    """Train a tokenizer, then its perceptual look, on your own pictures.
+    """Train a tokenizer (`train PHOTOS --out MODEL`), then its perceptual look, on your own pictures.
 
     The state of a run lies in the folder MODEL.training: the same command continues after a kill, or with more --steps.
     """
