@@ -15,6 +15,7 @@ from bench.codecs import Codec
 from bench.metrics import make_extras
 from bench.pictures import Picture
 from bench.results import Row
+from tokcodec.tiling import TILE
 
 Job = tuple[Picture, str, str]
 
@@ -178,17 +179,17 @@ def _crops(found: list[Picture], count: int) -> list[Picture]:
     """The first pictures as tiles for the viewer, spread over the folder."""
     paths = sorted({picture.path for picture in found})
     chosen = {paths[i * len(paths) // min(count, len(paths))] for i in range(min(count, len(paths)))}
-    tiles = [p for p in found if p.crop == viewer.TILE and p.path in chosen]
+    tiles = [p for p in found if p.crop == TILE and p.path in chosen]
     if tiles or not chosen:
         return tiles
     names = {picture.path: picture.name for picture in found}
-    return [pictures.describe(path, names[path], viewer.TILE) for path in sorted(chosen)]
+    return [pictures.describe(path, names[path], TILE) for path in sorted(chosen)]
 
 
 def _viewer_rows(crops: list[Picture], rows: list[Row], options: run.Options, jobs: int) -> list[Row]:
     """Rows of the viewer's tiles: from the results, or made for the page alone where only whole pictures were asked."""
     names = {picture.name for picture in crops}
-    have = [row for row in rows if row["subset"] == f"crop{viewer.TILE}" and row["picture"] in names]
+    have = [row for row in rows if row["subset"] == f"crop{TILE}" and row["picture"] in names]
     missing = run.plan(crops, options, have)
     if not have and missing:
         click.echo("coding tiles for the page's viewer", err=True)

@@ -56,6 +56,12 @@ def _label(metric: str) -> str:
     return f"{name} (lower is better)" if base.startswith("lpips") else name
 
 
+def _band(axes: Axes, x: list[Any], spread: list[dict[str, Any]], colour: str) -> None:
+    """The middle half of the pictures around a curve."""
+    low, high = ([entry[end] for entry in spread] for end in ("low", "high"))
+    axes.fill_between(x, low, high, color=colour, alpha=0.12, linewidth=0)
+
+
 def _finish(axes: Axes, metric: str, unit: str) -> None:
     if unit == "bpp":
         axes.set_xscale("log")
@@ -100,14 +106,7 @@ def rate_quality(part: dict[str, Any], metric: str) -> Figure | None:
         x = [e["budget"] for e in points]
         axes.plot(x, [e[metric]["mean"] for e in points], color=colour, linestyle=dashes, linewidth=width, label=curve)
         if curve.startswith("tokcodec") or curve == "webp-down":  # the rest without: many bands hide each other
-            axes.fill_between(
-                x,
-                [e[metric]["low"] for e in points],
-                [e[metric]["high"] for e in points],
-                color=colour,
-                alpha=0.12,
-                linewidth=0,
-            )
+            _band(axes, x, [e[metric] for e in points], colour)
     _finish(axes, metric, part["unit"])
     axes.legend(fontsize=8, ncols=2)
     return figure
@@ -134,14 +133,7 @@ def tokens_quality(part: dict[str, Any], metric: str) -> Figure | None:
             markersize=4,
             label=curve,
         )
-        axes.fill_between(
-            x,
-            [e[metric]["low"] for e in points],
-            [e[metric]["high"] for e in points],
-            color=colour,
-            alpha=0.12,
-            linewidth=0,
-        )
+        _band(axes, x, [e[metric] for e in points], colour)
     _finish(axes, metric, "tokens per tile")
     axes.legend(fontsize=8)
     return figure

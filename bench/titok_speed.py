@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tokcodec.tokenizers.base import TILE
+from tokcodec.tiling import TILE
 from tokcodec.tokenizers.titok import VARIANTS
 from tokcodec.tokenizers.titok_modules import CHANNEL_MULTIPLIERS, GRID, PATCHES, TitokNet
 

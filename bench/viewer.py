@@ -14,8 +14,8 @@ from bench.pictures import Picture, read
 from bench.results import Row
 from bench.summary import Part, curve_name, quality
 from bench.tables import PREVIEWS
+from tokcodec.tiling import TILE
 
-TILE = 256
 PITCH = 256
 # The page embeds pictures as lossy WebP: good enough that no artefact of it shows beside those of the codecs, small
 # enough that six pictures make a page of a few megabytes.

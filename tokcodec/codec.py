@@ -24,7 +24,7 @@ from .errors import DeviceError, TokError
 from .images import DEFAULT_MAX_PIXELS, check_size, to_rgb
 from .modelfile import Model
 from .models import candidates, find_model, resolve
-from .tiling import Canvas, Grid, cut
+from .tiling import TILE, Canvas, Grid, cut
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -285,7 +285,7 @@ def _draw(
     """Pixels of a batch of tiles, those with equally many tokens together: float32 [n, 256, 256, 3] in [0, 1]."""
     import torch
 
-    out = np.full((len(coded), 256, 256, 3), BLANK / 255, np.float32)
+    out = np.full((len(coded), TILE, TILE, 3), BLANK / 255, np.float32)
     for count in np.unique(counts[counts > 0]):
         rows = counts == count
         tokens = torch.from_numpy(coded[rows, :count].astype(np.int64)).to(tokenizer.device)

@@ -17,12 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageCms, ImageFile, ImageOps
 
+from .bitstream import MAX_SIDE
 from .errors import LimitError, PictureError, TokError
 from .files import reason, write_atomic
 
 # Pillow's own limit (a quarter of a GiB at 3 bytes a pixel), so that nobody meets two limits that differ.
 DEFAULT_MAX_PIXELS = 89_478_485
-MAX_SIDE = 16_383  # what 14 bits of the .tok header hold
 MAX_STREAM_BYTES = 1 << 30  # a pipe without end must not fill the memory; DEFAULT_MAX_PIXELS fit in, uncompressed
 
 # Formats of photographs. Left out on purpose: EPS (Pillow runs Ghostscript on it), formats without a magic number (TGA,

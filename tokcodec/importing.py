@@ -256,7 +256,7 @@ def _tiles(folder: Path) -> Iterator[npt.NDArray[np.uint8]]:
     from PIL.Image import Resampling
 
     from .images import read_picture
-    from .tokenizers.base import TILE
+    from .tiling import TILE
 
     for file in sorted(file for file in folder.rglob("*") if file.is_file() and not file.name.startswith(".")):
         try:

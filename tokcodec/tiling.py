@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-TILE = 256  # samples along a tile's side: what the tokenizers take
-FIT = 0  # the pitch that makes the whole picture one tile
+from .bitstream import FIT
+
+TILE = 256  # samples along a tile's side, the same for every model: the shape of the published 1D tokenizers
 OVERLAP = 16  # neighbours share 1/16 of a tile: a ramp long enough to hide the seam, for 6 % of a tile's side
 STRIP = 512  # output rows resampled at a time: bounds the memory of a tile that covers millions of pixels
 

@@ -11,7 +11,8 @@ import torch
 from ..errors import DeviceError, ModelFileError
 from ..modelfile import Model
 from ..models import find_model
-from .base import TILE, Tokenizer
+from ..tiling import TILE
+from .base import Tokenizer
 
 FAMILIES = {"cascade": ".cascade", "titok": ".titok"}
 """Family named in a model's manifest -> module here with `load(model, device, dtype) -> Tokenizer`."""

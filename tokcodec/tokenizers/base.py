@@ -6,8 +6,7 @@ from abc import ABC, abstractmethod
 
 import torch
 
-TILE = 256
-"""Side of a tile in pixels, the same for every model: the shape of the published 1D tokenizers."""
+from ..tiling import TILE
 
 
 class Tokenizer(ABC):

@@ -14,6 +14,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from ..tiling import TILE
+from .transform import dct_matrix
+
 INPUT = 64
 """Side of the picture that the network sees: one sample for each luma coefficient."""
 PREFIX = "look."
@@ -88,10 +91,8 @@ class LookNet(nn.Module):
 
 def small_picture(planes: torch.Tensor) -> torch.Tensor:
     """The network's input from DCT planes N x 3 x 64 x 64: brightness and colours, about [-1, 1], nothing lost."""
-    from .transform import dct_matrix
-
     basis = dct_matrix(planes.shape[-1], INPUT).to(planes.device)
-    small = basis.T @ planes @ basis * (INPUT / 256)
+    small = basis.T @ planes @ basis * (INPUT / TILE)
     return small * (2 / math.sqrt(3)) - small.new_tensor([1.0, 0.0, 0.0])[:, None, None]
 
 

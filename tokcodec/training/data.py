@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 
-from ..tokenizers.base import TILE
+from ..tiling import TILE
 from ..tokenizers.transform import TileTransform, dct_matrix
 
 log = logging.getLogger(__name__)

@@ -6,10 +6,7 @@ scale. The random position keeps the network from drawing patterns into the blin
 
 from __future__ import annotations
 
-import json
-import logging
 import math
-import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,9 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import safe_open
 from safetensors.numpy import load_file
-from safetensors.torch import save_file
 from torch.nn import functional as F
 
 from ..lpips import LPIPS
@@ -27,8 +22,7 @@ from ..modelfile import CARD, Model, read_model, write_model
 from ..tokenizers.cascade import CascadeTokenizer
 from ..tokenizers.look import PREFIX, LookNet
 from .data import crop_pixels
-
-log = logging.getLogger(__name__)
+from .journal import Journal
 
 COUNTS = (16, 64, 128, 256)
 """Token counts of the validation figures."""
@@ -81,10 +75,10 @@ class LookRun:
         training: LookTraining,
         lpips: LPIPS,
     ) -> None:
-        self.tokenizer, self.pictures, self.valid, self.folder = tokenizer, pictures, valid, folder
+        self.tokenizer, self.pictures, self.valid = tokenizer, pictures, valid
         self.training, self.lpips = training, lpips
         self.device = tokenizer.device
-        folder.mkdir(parents=True, exist_ok=True)
+        self.journal = Journal(folder, "look", "look")
         torch.manual_seed(training.seed)
         self.net = LookNet().to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.averaged = {name: value.clone() for name, value in self.net.state_dict().items()}
@@ -142,7 +136,7 @@ class LookRun:
             self.seconds = before + now - begun
             if len(parts) == 50:
                 means = {name: round(float(np.mean([part[name] for part in parts])), 5) for name in parts[0]}
-                self.record(
+                self.journal.record(
                     step=self.step,
                     tiles_per_second=round(self.training.batch * len(parts) / (now - logged), 1),
                     **means,
@@ -181,49 +175,36 @@ class LookRun:
                         float(self.lpips(halved(drawn), halved(tiles))),
                     ]
                 figures[count] = [round(float(value), 3) for value in sums / len(tokens)]
-            self.record(step=self.step, seconds=round(self.seconds), valid=name, psnr_lpips_half=figures)
-
-    def record(self, **values: object) -> None:
-        """Append one JSON line to look.jsonl and say it."""
-        log.info("%s", json.dumps(values))
-        with (self.folder / "look.jsonl").open("a") as file:
-            file.write(json.dumps(values) + "\n")
+            self.journal.record(step=self.step, seconds=round(self.seconds), valid=name, psnr_lpips_half=figures)
 
     def save(self) -> None:
-        """Write the checkpoint; a kill in the middle leaves the old one."""
+        """Write the checkpoint: weights, averaged weights, and the optimiser's state."""
         tensors = {f"net.{name}": value for name, value in self.net.state_dict().items()}
         tensors |= {f"averaged.{name}": value for name, value in self.averaged.items()}
         for index, state in self.optimiser.state_dict()["state"].items():
             tensors |= {f"optimiser.{index}.{name}": value for name, value in state.items()}
-        temporary = self.folder / "look.safetensors.tmp"
-        metadata = {"step": str(self.step), "seconds": f"{self.seconds:.0f}"}
-        save_file({name: value.contiguous() for name, value in tensors.items()}, temporary, metadata)
-        os.replace(temporary, self.folder / "look.safetensors")
+        self.journal.save(tensors, self.step, self.seconds)
 
     def load(self) -> None:
         """Continue from the checkpoint, if there is one."""
-        path = self.folder / "look.safetensors"
-        if not path.exists():
+        found = self.journal.load()
+        if found is None:
             return
         optimiser: dict[int, dict[str, torch.Tensor]] = {}
         net = {}
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata()
-            for name in file.keys():  # noqa: SIM118 (not a dict)
-                part, key = name.split(".", 1)
-                if part == "net":
-                    net[key] = file.get_tensor(name)
-                elif part == "averaged":
-                    self.averaged[key] = file.get_tensor(name).to(self.device)
-                else:
-                    index, field = key.split(".")
-                    optimiser.setdefault(int(index), {})[field] = file.get_tensor(name)
+        for name, tensor in found.tensors.items():
+            part, key = name.split(".", 1)
+            if part == "net":
+                net[key] = tensor
+            elif part == "averaged":
+                self.averaged[key] = tensor.to(self.device)
+            else:
+                index, field = key.split(".")
+                optimiser.setdefault(int(index), {})[field] = tensor
         self.net.load_state_dict(net)
-        self.optimiser.load_state_dict(
-            {"state": optimiser, "param_groups": self.optimiser.state_dict()["param_groups"]}
-        )
-        self.step, self.seconds = int(metadata["step"]), float(metadata["seconds"])
-        log.info("continuing at step %d", self.step)
+        groups = self.optimiser.state_dict()["param_groups"]
+        self.optimiser.load_state_dict({"state": optimiser, "param_groups": groups})
+        self.step, self.seconds = found.step, found.seconds
 
 
 def install_look(folder: Path, net: LookNet) -> Model:

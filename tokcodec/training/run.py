@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 
 from ..modelfile import write_model
 from ..tables import FrequencyTables
 from ..tokenizers.cascade import CascadeConfig, CascadeTokenizer, pack_tensors
 from .cascade import TABLE_STEP, CascadeTrainer, CascadeTraining
 from .data import centre_tile, digest, load_pictures
+from .journal import Journal
 
 log = logging.getLogger(__name__)
 
-CHECKPOINT = "checkpoint.safetensors"
 COUNTS = (1, 2, 4, 8, 16, 32, 64, 128, 192, 256)
 """Token counts of the validation table."""
 
@@ -67,45 +63,30 @@ class Run:
         config: CascadeConfig,
     ) -> None:
         self.out, self.config, self.training = out, config, training
-        self.folder = out.with_name(out.name + ".training")
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.journal = Journal(out.with_name(out.name + ".training"), "log", "checkpoint")
         self.valid, seen = load_validation(valid)
         pictures = load_pictures(sources, seen)
         log.info("%d training pictures", len(pictures))
         self.trainer = CascadeTrainer(pictures, config, training)
         self.seconds = 0.0
 
-    def record(self, **values: object) -> None:
-        """Append one JSON line to log.jsonl and say it."""
-        line = json.dumps(values)
-        log.info("%s", line)
-        with (self.folder / "log.jsonl").open("a") as file:
-            file.write(line + "\n")
-
     def save(self) -> None:
-        """Write the checkpoint; a kill in the middle leaves the old one."""
-        temporary = self.folder / (CHECKPOINT + ".tmp")
-        save_file(self.trainer.tensors, temporary, {"step": str(self.trainer.step), "seconds": f"{self.seconds:.0f}"})
-        os.replace(temporary, self.folder / CHECKPOINT)
+        """Write the checkpoint."""
+        self.journal.save(self.trainer.tensors, self.trainer.step, self.seconds)
 
     def load(self) -> bool:
         """Continue from the checkpoint, if there is one."""
-        path = self.folder / CHECKPOINT
-        if not path.exists():
+        found = self.journal.load()
+        if found is None:
             return False
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata()
-            self.trainer.tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-        self.trainer.step = int(metadata["step"])
-        self.seconds = float(metadata["seconds"])
-        log.info("continuing at step %d", self.trainer.step)
+        self.trainer.tensors, self.trainer.step, self.seconds = found
         return True
 
     def validate(self) -> None:
         """Log the mean PSNR by token count of every validation set."""
         for name, tiles in self.valid.items():
             psnr = {count: round(value, 2) for count, value in psnr_by_tokens(self.trainer.tokenizer(), tiles).items()}
-            self.record(step=self.trainer.step, seconds=round(self.seconds), valid=name, psnr=psnr)
+            self.journal.record(step=self.trainer.step, seconds=round(self.seconds), valid=name, psnr=psnr)
 
     def train(self, save_every: float = 180.0) -> None:
         """Go to the configured number of steps; checkpoint and validate every `save_every` seconds and at the end."""
@@ -122,7 +103,7 @@ class Run:
             if len(errors) == 10:
                 rate = 2 * self.training.crops * len(errors) / (now - logged)
                 error = float(np.mean(errors))
-                self.record(step=self.trainer.step, squared_error=round(error, 2), tiles_per_second=round(rate))
+                self.journal.record(step=self.trainer.step, squared_error=round(error, 2), tiles_per_second=round(rate))
                 errors, logged = [], now
             if now - saved > save_every:
                 self.save()
@@ -138,7 +119,9 @@ class Run:
         rounds = range(-(-tiles // 1000))
         tokens = torch.cat([tokenizer.quantise(self.trainer.sample(TABLE_STEP + part, 500)) for part in rounds])
         tables = FrequencyTables.fit(tokens.numpy(), (self.config.codewords,), self.config.n_tokens)
-        self.record(usage=[round(float(perplexity)) for perplexity in code_usage(tokens, self.config.codewords)])
+        self.journal.record(
+            usage=[round(float(perplexity)) for perplexity in code_usage(tokens, self.config.codewords)]
+        )
         write_model(
             self.out,
             name=self.out.name,
