@@ -87,6 +87,7 @@ def test_encoding_takes_the_nearest_codeword_each_time(tokenizer: CascadeTokeniz
 def test_a_tile_does_not_depend_on_its_batch(tokenizer: CascadeTokenizer) -> None:
     x = torch.rand(3, 3, 256, 256, generator=torch.Generator().manual_seed(2))
     assert torch.equal(tokenizer.encode(x)[1], tokenizer.encode(x[1:2])[0])
+    assert torch.equal(tokenizer.encode(x)[:, :2], tokenizer.encode(x, 2))
 
 
 @pytest.mark.parametrize(

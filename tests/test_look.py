@@ -1,7 +1,8 @@
-"""The perceptual look: starts as the fidelity decode, learns, resumes, and leaves the model's hash alone."""
+"""The looks: each starts as the fidelity decode, learns, resumes, and leaves the model's hash alone."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,9 @@ from tests.test_training import as_tensor, smooth_picture
 from tokcodec.modelfile import read_model
 from tokcodec.tokenizers import load_tokenizer
 from tokcodec.tokenizers.cascade import CascadeTokenizer
-from tokcodec.tokenizers.look import LookNet, look_from, small_picture
+from tokcodec.tokenizers.look import LOOKS, LookNet, looks_from, small_picture
 from tokcodec.tokenizers.transform import TileTransform
-from tokcodec.training.look import LookRun, LookTraining, install_look, random_counts
+from tokcodec.training.look import FIDELITY, LookRun, LookTraining, install_look, random_counts
 
 TRAINING = LookTraining(steps=4, batch=2, part=64)
 
@@ -33,7 +34,10 @@ def run(folder: Path, training: LookTraining = TRAINING) -> LookRun:
 
 
 def test_an_untrained_look_is_the_fidelity_decode() -> None:
-    plain, drawn = CascadeTokenizer(CONFIG, tensors()), CascadeTokenizer(CONFIG, tensors(), look=LookNet())
+    plain, drawn = (
+        CascadeTokenizer(CONFIG, tensors()),
+        CascadeTokenizer(CONFIG, tensors(), nets={"perceptual": LookNet()}),
+    )
     tokens = torch.randint(0, 16, (2, 5), generator=torch.Generator().manual_seed(0))
     assert plain.looks == ("fidelity",) and drawn.looks == ("perceptual", "fidelity")
     assert torch.equal(plain.decode(tokens), drawn.decode(tokens))
@@ -91,16 +95,49 @@ def test_a_look_is_installed_without_a_new_identity(tmp_path: Path) -> None:
     model = write(tmp_path / "tiny")
     net = LookNet()
     torch.nn.init.normal_(net.last.bias, 0.0, 0.1)
-    installed = install_look(tmp_path / "tiny", net)
+    installed = install_look(tmp_path / "tiny", "perceptual", net)
     assert installed.hash == model.hash and read_model(tmp_path / "tiny") == installed
     tokenizer = load_tokenizer(installed, "cpu")
     assert tokenizer.looks == ("perceptual", "fidelity")
     tokens = torch.zeros(1, 3, dtype=torch.int64)
     changed = tokenizer.decode(tokens) - tokenizer.decode(tokens, "fidelity")
     assert 0.01 < changed.abs().max() < 1
-    again = install_look(tmp_path / "tiny", LookNet((8, 16, 16), (8, 4)))
+    again = install_look(tmp_path / "tiny", "perceptual", LookNet((8, 16, 16), (8, 4)))
     assert load_tokenizer(again, "cpu").decode(tokens).shape == (1, 3, 256, 256)
 
 
-def test_no_look_in_the_weights_is_none() -> None:
-    assert look_from({"decoder.mean": torch.zeros(3)}, torch.device("cpu"), torch.float32) is None
+def test_the_fidelity_look_needs_no_lpips_and_starts_as_the_other(tmp_path: Path) -> None:
+    pictures = [as_tensor(smooth_picture(seed)) for seed in range(3)]
+    with pytest.raises(ValueError, match="trained with LPIPS"):
+        LookRun(CascadeTokenizer(CONFIG, tensors()), pictures, {}, tmp_path, TRAINING)
+    perceptual = LookNet()
+    torch.nn.init.normal_(perceptual.last.bias, 0.0, 0.1)
+    tokenizer = CascadeTokenizer(CONFIG, tensors(), nets={"perceptual": perceptual})
+    started = LookRun(tokenizer, pictures, {}, tmp_path, replace(FIDELITY, steps=3, batch=2))
+    assert torch.equal(started.net.last.bias, perceptual.last.bias)
+    started.train()
+    assert not torch.equal(started.net.last.bias, perceptual.last.bias)
+    resumed = LookRun(tokenizer, pictures, {}, tmp_path, replace(FIDELITY, steps=3, batch=2))
+    resumed.load()
+    assert resumed.step == 3 and torch.equal(started.net.last.bias, resumed.net.last.bias)
+
+
+def test_each_look_has_its_network(tmp_path: Path) -> None:
+    model = write(tmp_path / "tiny")
+    nets = {look: LookNet() for look in LOOKS}
+    for value, (look, net) in enumerate(nets.items(), 1):
+        torch.nn.init.constant_(net.last.bias, value / 16)
+        install_look(tmp_path / "tiny", look, net)
+    installed = read_model(tmp_path / "tiny")
+    assert installed.hash == model.hash
+    tokenizer = load_tokenizer(installed, "cpu")
+    assert isinstance(tokenizer, CascadeTokenizer)
+    vectors, counts = tokenizer.vectors(torch.zeros(1, 3, dtype=torch.int64)), torch.tensor([3])
+    bare = tokenizer.transform.inverse(vectors)
+    for value, look in enumerate(LOOKS, 1):
+        drawn = tokenizer.draw(tokenizer.nets[look], vectors, counts)
+        assert torch.allclose(drawn - bare, torch.full_like(bare, value / 16), atol=1e-3)
+
+
+def test_no_look_in_the_weights() -> None:
+    assert looks_from({"decoder.mean": torch.zeros(3)}, torch.device("cpu"), torch.float32) == {}

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner
 from PIL import Image
 
 from tokcodec.modelfile import read_model
@@ -67,13 +68,48 @@ def test_a_large_picture_is_reduced(tmp_path: Path) -> None:
     assert load_pictures([tmp_path])[0].shape == (3, 320, 400)
 
 
-def test_no_usable_picture_is_an_error(tmp_path: Path) -> None:
+def test_no_usable_picture_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ValueError, match="no usable picture"):
         load_pictures([tmp_path])
-    result = CliRunner().invoke(main, [str(tmp_path), "--out", str(tmp_path / "m")])
-    assert result.exit_code == 1 and "no usable picture" in result.output
-    named = CliRunner().invoke(main, ["cascade", str(tmp_path), "--out", str(tmp_path / "m")])
-    assert named.exit_code == 1 and named.output == result.output
+    errors = []
+    for stage in ([], ["cascade"]):
+        assert main([*stage, str(tmp_path), "--out", str(tmp_path / "m")]) == 1
+        errors.append(capsys.readouterr().err)
+    assert "no usable picture" in errors[0] and errors[0] == errors[1] and errors[0].count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["missing", "--out", "m"], "missing does not exist"),
+        ([".", "--out", "m", "--crops", "0"], "0 is not at least 1"),
+        (["."], "required: --out"),
+        (["look", ".", "--model", ".", "--look", "good"], "invalid choice: 'good'"),
+    ],
+)
+def test_wrong_arguments(arguments: list[str], reason: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_info:
+        main(arguments)
+    assert exit_info.value.code == 2 and reason in capsys.readouterr().err
+
+
+def test_training_needs_few_packages() -> None:
+    """From a bare checkout: torch, numpy, pillow and safetensors alone."""
+    code = """
+import sys
+for name in ("click", "constriction", "platformdirs", "skimage", "matplotlib"):
+    sys.modules[name] = None
+import tokcodec.training.__main__ as command
+from tokcodec.training import look, run
+from tokcodec.tokenizers import load_tokenizer
+from tokcodec import lpips
+try:
+    command.main(["--help"])
+except SystemExit as end:
+    assert end.code == 0
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0 and "--valid" not in result.stderr, result.stderr
 
 
 def test_a_crop_of_the_whole_is_the_picture() -> None:

@@ -20,8 +20,19 @@ class Tokenizer(ABC):
     """How tokens can be drawn, the default first: `perceptual` pleases the eye, `fidelity` has the least error."""
 
     @abstractmethod
-    def encode(self, x: torch.Tensor) -> torch.Tensor:
-        """Turn tiles into tokens: float32 N x 3 x 256 x 256 in [0, 1] -> int64 N x n_tokens."""
+    def encode(self, x: torch.Tensor, count: int | None = None) -> torch.Tensor:
+        """Turn tiles into their first `count` tokens: float32 N x 3 x 256 x 256 in [0, 1] -> int64 N x count.
+
+        count: 1..n_tokens (None: all); fewer may take less time.
+        """
+
+    def encode_curves(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor] | None:
+        """Tokens as `encode` makes them, and what every one of them is worth; None where that would take decoding.
+
+        Returns int64 N x n_tokens, and float32 N x (n_tokens + 1): the squared error of a tile, summed over pixels and
+        channels in [0, 1], after the first 0, 1, ... n_tokens tokens.
+        """
+        return None
 
     @abstractmethod
     def decode(self, tokens: torch.Tensor, look: str | None = None) -> torch.Tensor:

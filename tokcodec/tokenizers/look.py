@@ -1,8 +1,8 @@
-"""The perceptual look: a small convolutional network that draws over the fidelity decode of a tile.
+"""The looks: small convolutional networks that draw over the bare sum of a tile's codewords, one for each taste.
 
-It sees the decoded coefficients as a 64 x 64 picture and the number of tokens, and adds a correction to the 256 x 256
-pixels. Same tokens, same file: only the taste differs. A U-net (arXiv 1505.04597) of residual blocks with sub-pixel
-upsampling (arXiv 1609.05158).
+A network sees the decoded coefficients as a 64 x 64 picture and the number of tokens, and adds a correction to the
+256 x 256 pixels. Same tokens, same file: `perceptual` pleases the eye, `fidelity` has the least squared error. A U-net
+(arXiv 1505.04597) of residual blocks with sub-pixel upsampling (arXiv 1609.05158).
 """
 
 from __future__ import annotations
@@ -19,8 +19,13 @@ from .transform import dct_matrix
 
 INPUT = 64
 """Side of the picture that the network sees: one sample for each luma coefficient."""
-PREFIX = "look."
-"""Of its tensors in a model's weights. They do not count for the model's hash, since tokens and files stay the same."""
+LOOKS = ("perceptual", "fidelity")
+"""The default first."""
+
+
+def prefix(look: str) -> str:
+    """Of a look's tensors in a model's weights. The hash leaves them out, since tokens and files stay the same."""
+    return f"look.{look}."
 
 
 def start_at_zero(layer: nn.Conv2d | nn.Linear) -> None:
@@ -96,9 +101,15 @@ def small_picture(planes: torch.Tensor) -> torch.Tensor:
     return small * (2 / math.sqrt(3)) - small.new_tensor([1.0, 0.0, 0.0])[:, None, None]
 
 
-def look_from(tensors: Mapping[str, torch.Tensor], device: torch.device, dtype: torch.dtype) -> LookNet | None:
-    """The network in a model's weights, None where there is none. Raises RuntimeError when tensors do not fit."""
-    state = {name.removeprefix(PREFIX): tensor.float() for name, tensor in tensors.items() if name.startswith(PREFIX)}
+def looks_from(tensors: Mapping[str, torch.Tensor], device: torch.device, dtype: torch.dtype) -> dict[str, LookNet]:
+    """The networks in a model's weights by look. Raises KeyError or RuntimeError when tensors do not fit."""
+    return {look: net for look in LOOKS if (net := _look_from(tensors, prefix(look), device, dtype)) is not None}
+
+
+def _look_from(
+    tensors: Mapping[str, torch.Tensor], start: str, device: torch.device, dtype: torch.dtype
+) -> LookNet | None:
+    state = {name.removeprefix(start): tensor.float() for name, tensor in tensors.items() if name.startswith(start)}
     if not state:
         return None
     widths = (len(state["stem.bias"]), len(state["down.0.bias"]), len(state["down.1.bias"]))

@@ -137,12 +137,12 @@ class Titok(Tokenizer):
         with torch.inference_mode():
             self.net.prepare(dtype)
 
-    def encode(self, x: Tensor) -> Tensor:
-        """float32 [N, 3, 256, 256] in [0, 1] -> int64 [N, n_tokens]."""
+    def encode(self, x: Tensor, count: int | None = None) -> Tensor:
+        """float32 [N, 3, 256, 256] in [0, 1] -> int64 [N, count]; fewer than all take as long."""
         self.check_tiles(x)
         with torch.inference_mode(), torch.autocast(self.device.type, enabled=False):
             parts = [self.net.encode(part.to(self.device, torch.float32)) for part in torch.split(x, ENCODE_BATCH)]
-        return torch.cat(parts)  # outside of inference mode: callers get ordinary tensors
+        return torch.cat(parts)[:, :count]  # outside of inference mode: callers get ordinary tensors
 
     def decode(self, tokens: Tensor, look: str | None = None) -> Tensor:
         """int64 [N, k], 1 <= k <= n_tokens -> float32 [N, 3, 256, 256] in [0, 1]. There is one look."""

@@ -1,156 +1,146 @@
-"""The training commands: `tokcodec train ...`, or `python -m tokcodec.training ...` from a bare checkout."""
+"""The training commands: `tokcodec train ...`, or `python -m tokcodec.training ...` from a bare checkout.
+
+argparse, unlike the other commands: training starts with torch, numpy, pillow and safetensors alone.
+"""
 
 from __future__ import annotations
 
+import argparse
 import logging
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import click
-
+from ..tokenizers.look import LOOKS
 from .cascade import CascadeTraining
+from .look import FIDELITY, LookTraining
 
 CASCADE = CascadeTraining()
-EXISTING = click.Path(exists=True, path_type=Path)
+DEFAULTS = {"perceptual": LookTraining(), "fidelity": FIDELITY}
+STAGES = ("cascade", "look")
+DESCRIPTION = """Train a tokenizer (train PHOTOS --out MODEL), then its looks, on your own pictures.
+The state of a run lies in the folder MODEL.training: the same command continues after a kill, or with more --steps."""
 
 
-class CascadeByDefault(click.Group):
-    """`train PHOTOS --out MODEL` is `train cascade PHOTOS --out MODEL`."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if args and args[0] not in {*self.commands, *ctx.help_option_names}:
-            args = ["cascade", *args]
-        return super().parse_args(ctx, args)
-
-
-@click.group("train", cls=CascadeByDefault)
-def main() -> None:
-    """Train a tokenizer (`train PHOTOS --out MODEL`), then its perceptual look, on your own pictures.
-
-    The state of a run lies in the folder MODEL.training: the same command continues after a kill, or with more --steps.
-    """
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
+def existing(text: str) -> Path:
+    """A path that exists."""
+    path = Path(text)
+    if not path.exists():
+        raise argparse.ArgumentTypeError(f"{text} does not exist")
+    return path
 
 
-@contextmanager
-def errors_in_one_line() -> Iterator[None]:
-    """Turn what a file or an argument can cause into one line and exit status 1."""
-    try:
-        yield
-    except (ValueError, OSError) as error:
-        raise click.ClickException(str(error)) from error
+def at_least(least: int) -> type[int]:
+    """An integer of at least so much."""
+
+    def integer(text: str) -> int:
+        value = int(text)
+        if value < least:
+            raise argparse.ArgumentTypeError(f"{value} is not at least {least}")
+        return value
+
+    return integer  # type: ignore[return-value]
 
 
-def shared_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """What both stages read."""
-    command = click.option("--seed", default=0, show_default=True)(command)
-    command = click.option(
-        "--valid",
-        multiple=True,
-        type=EXISTING,
-        help="Pictures for the figures in the log; never trained on. Repeatable.",
-    )(command)
-    return click.argument("sources", nargs=-1, required=True, type=EXISTING)(command)
+def make_parser(program: str) -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(program, description=DESCRIPTION)
+    stages = parser.add_subparsers(dest="stage", required=True, metavar="{cascade,look}")
+
+    def stage(name: str, text: str) -> argparse.ArgumentParser:
+        made = stages.add_parser(
+            name, help=text, description=text, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+        )
+        made.add_argument("sources", nargs="+", type=existing, metavar="PHOTOS", help="folders or tar archives")
+        made.add_argument(
+            "--valid",
+            action="append",
+            default=[],
+            type=existing,
+            metavar="PHOTOS",
+            help="pictures for the figures in the log, never trained on; repeatable",
+        )
+        made.add_argument("--seed", type=int, default=0, help="of everything random")
+        return made
+
+    cascade = stage("cascade", "Train the tokenizer and write the model (the default stage).")
+    cascade.add_argument(
+        "--out", required=True, type=Path, metavar="MODEL", help="folder of the model; its name is the model's"
+    )
+    cascade.add_argument("--steps", type=at_least(0), default=CASCADE.steps, help="in all, with those done before")
+    cascade.add_argument("--crops", type=at_least(1), default=CASCADE.crops, help="a step; each also mirrored")
+    cascade.add_argument("--init-crops", type=at_least(1), default=CASCADE.init_crops, help="for the first codebooks")
+    cascade.add_argument("--init-iterations", type=at_least(1), default=CASCADE.init_iterations, help="of k-means")
+    cascade.add_argument("--licence", default="not stated", help="of the weights, for the manifest")
+
+    look = stage("look", "Train a look of a model and put it into its folder.")
+    look.add_argument("--model", required=True, type=existing, metavar="MODEL", help="folder of a finished model")
+    look.add_argument("--look", choices=LOOKS, default=LOOKS[0], help="fidelity starts from perceptual, if there")
+    look.add_argument(
+        "--lpips-weights",
+        type=existing,
+        metavar="FILE",
+        help="SqueezeNet's, for the perceptual look; else $TOKCODEC_LPIPS or torch's hub cache",
+    )
+    steps = ", ".join(f"{defaults.steps} for {name}" for name, defaults in DEFAULTS.items())
+    look.add_argument("--steps", type=at_least(1), help=f"the learning rate falls to the end ({steps})")
+    look.add_argument("--batch", type=at_least(1), default=LookTraining().batch, help="crops a step")
+    look.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"], help="where to compute")
+    return parser
 
 
-@main.command()
-@shared_options
-@click.option(
-    "--out", required=True, type=click.Path(path_type=Path), help="Folder of the model; its name is the model's."
-)
-@click.option(
-    "--steps", default=CASCADE.steps, show_default=True, type=click.IntRange(0), help="In all, with those done before."
-)
-@click.option(
-    "--crops",
-    default=CASCADE.crops,
-    show_default=True,
-    type=click.IntRange(1),
-    help="Crops a step; each also mirrored.",
-)
-@click.option(
-    "--init-crops",
-    default=CASCADE.init_crops,
-    show_default=True,
-    type=click.IntRange(1),
-    help="For the first codebooks.",
-)
-@click.option(
-    "--init-iterations", default=CASCADE.init_iterations, show_default=True, type=click.IntRange(1), help="Of k-means."
-)
-@click.option("--licence", default="not stated", show_default=True, help="Licence of the weights, for the manifest.")
-def cascade(
-    sources: tuple[Path, ...],
-    valid: tuple[Path, ...],
-    seed: int,
-    out: Path,
-    steps: int,
-    crops: int,
-    init_crops: int,
-    init_iterations: int,
-    licence: str,
-) -> None:
-    """Train the tokenizer on the pictures in SOURCES (folders or tar archives) and write the model."""
+def train_cascade(options: argparse.Namespace) -> None:
+    """Train the tokenizer and write the model."""
     from ..tokenizers.cascade import CascadeConfig
     from .run import Run
 
-    training = CascadeTraining(steps, crops, init_crops, init_iterations, seed=seed)
-    with errors_in_one_line():
-        run = Run(sources, valid, out, training, CascadeConfig())
-        run.train()
-        run.finish(licence)
+    training = CascadeTraining(
+        options.steps, options.crops, options.init_crops, options.init_iterations, seed=options.seed
+    )
+    run = Run(options.sources, options.valid, options.out, training, CascadeConfig())
+    run.train()
+    run.finish(options.licence)
 
 
-@main.command()
-@shared_options
-@click.option(
-    "--model",
-    required=True,
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder of a finished model.",
-)
-@click.option(
-    "--lpips-weights", type=EXISTING, help="LPIPS (SqueezeNet) weights [default: $TOKCODEC_LPIPS, torch's hub cache]."
-)
-@click.option(
-    "--steps", default=1700, show_default=True, type=click.IntRange(1), help="The learning rate falls to the end."
-)
-@click.option("--batch", default=8, show_default=True, type=click.IntRange(1))
-@click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
-def look(
-    sources: tuple[Path, ...],
-    valid: tuple[Path, ...],
-    seed: int,
-    model: Path,
-    lpips_weights: Path | None,
-    steps: int,
-    batch: int,
-    device: str,
-) -> None:
-    """Train the perceptual look of a model and put it into its folder."""
+def train_look(options: argparse.Namespace) -> None:
+    """Train a look of a model and put it into its folder."""
+    from dataclasses import replace
+
     from ..lpips import LPIPS
     from ..modelfile import read_model
     from ..tokenizers import load_tokenizer
     from ..tokenizers.cascade import CascadeTokenizer
     from .data import load_pictures
-    from .look import LookRun, LookTraining, install_look
+    from .look import LookRun, install_look
     from .run import load_validation
 
-    with errors_in_one_line():
-        tokenizer = load_tokenizer(read_model(model), device)
-        if not isinstance(tokenizer, CascadeTokenizer):
-            raise ValueError(f"{model}: only our own models have looks to train")
-        held_out, seen = load_validation(valid)
-        training = LookTraining(steps=steps, batch=batch, seed=seed)
-        lpips = LPIPS("squeeze", lpips_weights).to(tokenizer.device)
-        folder = model.with_name(model.name + ".training")
-        run = LookRun(tokenizer, load_pictures(sources, seen), held_out, folder, training, lpips)
-        run.train()
-        install_look(model, run.shipped())
+    defaults = DEFAULTS[options.look]
+    training = replace(defaults, steps=options.steps or defaults.steps, batch=options.batch, seed=options.seed)
+    tokenizer = load_tokenizer(read_model(options.model), options.device)
+    if not isinstance(tokenizer, CascadeTokenizer):
+        raise ValueError(f"{options.model}: only our own models have looks to train")
+    lpips = LPIPS("squeeze", options.lpips_weights).to(tokenizer.device) if training.perceptual else None
+    held_out, seen = load_validation(options.valid)
+    folder = options.model.with_name(options.model.name + ".training")
+    run = LookRun(tokenizer, load_pictures(options.sources, seen), held_out, folder, training, lpips)
+    run.train()
+    install_look(options.model, options.look, run.shipped())
+
+
+def main(arguments: Sequence[str] | None = None, program: str = "python -m tokcodec.training") -> int:
+    """Run a command line; returns the exit status. What a file or an argument can cause is one line and status 1."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given and given[0] not in {*STAGES, "-h", "--help"}:
+        given = [STAGES[0], *given]
+    options = make_parser(program).parse_args(given)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
+    try:
+        {"cascade": train_cascade, "look": train_look}[options.stage](options)
+    except (ValueError, OSError) as error:
+        print(f"{program}: {error}", file=sys.stderr)
+        return 1
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -5,11 +5,15 @@ and learns its codebook by k-means. Step 2 runs batches of new crops through the
 codeword towards the mean of what it was chosen for (exponential moving averages as in VQ-VAE, arXiv 1711.00937), so
 that all tokens see what the others leave. A tile counts by the power `-weight_power` of its remaining error: mean
 PSNR is a mean of logarithms.
+
+The first codebooks would learn the training pictures by heart: three pictures a codeword. They see sums of two tiles
+instead (the idea of mixup, arXiv 1710.09412), of which there are more than enough, with the variances of one.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,12 +35,18 @@ INIT_STEP, TABLE_STEP = 1 << 29, 1 << 30
 class CascadeTraining:
     """How a cascade is trained; the defaults made the shipped model."""
 
-    steps: int = 60
+    steps: int = 54
     crops: int = 1024
     """Crops per step; each is used as it is and mirrored."""
     init_crops: int = 16000
     init_iterations: int = 4
     weight_power: float = 0.8
+    mixed_tokens: int = 32
+    """Tokens that train on sums of two tiles."""
+    mix: float = 0.4
+    """Share m of the second tile in such a sum; the first has (1 - m^2)^0.5, so that variances stay."""
+    mixes: int = 2
+    """Times that each crop is mixed in a step."""
     decay: float = 0.995
     """Of the moving averages, reached by way of 1 - 1 / (20 + step)."""
     dead: float = 0.05
@@ -53,6 +63,22 @@ def uncoded_energy(
         crop = random_crop(pictures[index], rng)[None]
         total += float((crop**2).sum() - (transform.forward(crop) ** 2).sum())
     return total / count
+
+
+class Moves:
+    """What the codewords of one step are pulled towards: weighted sums of the targets that chose them."""
+
+    def __init__(self, codebooks: torch.Tensor) -> None:
+        self.search = Codebooks(codebooks)
+        self.sums, self.chosen = torch.zeros_like(codebooks), torch.zeros_like(codebooks[..., 0])
+        self.fresh: dict[int, torch.Tensor] = {}
+        """The last targets of each group."""
+
+    def add(self, group: int, word: torch.Tensor, target: torch.Tensor, weight: torch.Tensor) -> None:
+        """Note targets float32 N x d that chose the codewords int64 N of a group."""
+        self.sums[group].index_add_(0, word, target * weight[:, None])
+        self.chosen[group].index_add_(0, word, weight)
+        self.fresh[group] = target
 
 
 class CascadeTrainer:
@@ -124,33 +150,44 @@ class CascadeTrainer:
 
     def train_step(self) -> float:
         """One batch through the whole cascade: moves the codewords; returns the mean squared error left in a tile."""
-        tensors, config, step = self.tensors, self.config, self.step
-        residual = (self.sample(step, self.training.crops) - tensors["mean"]).T.contiguous()
+        config, training = self.config, self.training
+        rng = np.random.default_rng([training.seed, 4, self.step])
+        plain = (self.sample(self.step, training.crops) - self.tensors["mean"]).T.contiguous()
+        early = min(training.mixed_tokens, config.n_tokens)
+        moves = Moves(self.tensors["codebooks"])
+        for _ in range(training.mixes):
+            other = plain[:, torch.from_numpy(rng.permutation(plain.shape[1]))]
+            self.walk(math.sqrt(1 - training.mix**2) * plain + training.mix * other, moves, range(early), early)
+        energy = self.walk(plain, moves, range(early, config.n_tokens), config.n_tokens)
+        codebooks, counts = self.tensors["codebooks"], self.tensors["counts"]
+        decay = min(training.decay, 1 - 1 / (20 + self.step))
+        # codebooks * counts is the moving sum, so the codewords themselves are all the state there is.
+        total = counts * decay + moves.chosen * (1 - decay)
+        codebooks.mul_((counts * decay / total)[..., None]).add_(moves.sums * ((1 - decay) / total)[..., None])
+        counts.copy_(total)
+        self.revive(moves.fresh, rng)
+        self.step += 1
+        return float(energy.mean()) + self.floor
+
+    def walk(self, residual: torch.Tensor, moves: Moves, learning: range, stop: int) -> torch.Tensor:
+        """Take float32 D x N (overwritten) through the first `stop` tokens; note what the `learning` ones see.
+
+        Returns the squared error left in each tile, float32 N.
+        """
+        tensors = self.tensors
         energy = (residual * residual).sum(0)
-        codebooks, counts = tensors["codebooks"], tensors["counts"]
-        search = Codebooks(codebooks)
-        sums, chosen = torch.zeros_like(codebooks), torch.zeros_like(counts)
-        fresh: dict[int, torch.Tensor] = {}
-        for token in range(config.n_tokens):
+        for token in range(stop):
             if token % 8 == 0:
                 weight = self.weights(energy)
             group, dims, scale = self.group[token], tensors["dims"][token], tensors["scale"][token]
             target = residual[dims].T.contiguous() / scale
-            word = search.nearest(group, target)
-            sums[group].index_add_(0, word, target * weight[:, None])
-            chosen[group].index_add_(0, word, weight)
-            fresh[group] = target
-            left = target - codebooks[group][word]
+            word = moves.search.nearest(group, target)
+            if token in learning:
+                moves.add(group, word, target, weight)
+            left = target - tensors["codebooks"][group][word]
             energy += scale**2 * ((left * left).sum(1) - (target * target).sum(1))
             residual[dims] = (left * scale).T
-        decay = min(self.training.decay, 1 - 1 / (20 + step))
-        # codebooks * counts is the moving sum, so the codewords themselves are all the state there is.
-        total = counts * decay + chosen * (1 - decay)
-        codebooks.mul_((counts * decay / total)[..., None]).add_(sums * ((1 - decay) / total)[..., None])
-        counts.copy_(total)
-        self.revive(fresh, np.random.default_rng([self.training.seed, 4, step]))
-        self.step += 1
-        return float(energy.mean()) + self.floor
+        return energy
 
     def revive(self, fresh: dict[int, torch.Tensor], rng: np.random.Generator) -> None:
         """Put codewords that nothing chooses on random residuals of this step."""

@@ -1,7 +1,8 @@
-"""Training of the perceptual look on top of a finished cascade.
+"""Training of the looks on top of a finished cascade.
 
-Loss: squared error in [-1, 1] plus LPIPS (arXiv 1801.03924) at full scale, on a random part of the tile, and at half
-scale. The random position keeps the network from drawing patterns into the blind spots of LPIPS's strides.
+Perceptual: squared error in [-1, 1] plus LPIPS (arXiv 1801.03924) at full scale, on a random part of the tile, and at
+half scale. The random position keeps the network from drawing patterns into the blind spots of LPIPS's strides.
+Fidelity: the logarithm of the squared error of each tile, which is PSNR.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from torch.nn import functional as F
 from ..lpips import LPIPS
 from ..modelfile import CARD, Model, read_model, write_model
 from ..tokenizers.cascade import CascadeTokenizer
-from ..tokenizers.look import PREFIX, LookNet
+from ..tokenizers.look import LookNet, prefix
 from .data import crop_pixels
 from .journal import Journal
 
@@ -32,8 +33,9 @@ MOST_VALID = 24
 
 @dataclass(frozen=True)
 class LookTraining:
-    """How the look is trained; the defaults made the shipped model."""
+    """How a look is trained; the defaults made the shipped model's perceptual one, FIDELITY the other."""
 
+    look: str = "perceptual"
     steps: int = 1700
     batch: int = 8
     rate: float = 1.5e-3
@@ -48,6 +50,10 @@ class LookTraining:
     average: float = 0.998
     """Decay of the averaged weights, which are the ones that ship."""
     seed: int = 0
+
+
+FIDELITY = LookTraining("fidelity", steps=1200, perceptual=0.0)
+"""It starts as the perceptual network, where the model has one."""
 
 
 def random_counts(number: int, most: int, rng: np.random.Generator) -> list[int]:
@@ -73,14 +79,18 @@ class LookRun:
         valid: Mapping[str, torch.Tensor],
         folder: Path,
         training: LookTraining,
-        lpips: LPIPS,
+        lpips: LPIPS | None = None,
     ) -> None:
+        """lpips: may be left out for the fidelity look. Raises ValueError where it may not."""
+        if lpips is None and training.perceptual > 0:
+            raise ValueError("the perceptual look is trained with LPIPS")
         self.tokenizer, self.pictures, self.valid = tokenizer, pictures, valid
         self.training, self.lpips = training, lpips
         self.device = tokenizer.device
-        self.journal = Journal(folder, "look", "look")
+        self.journal = Journal(folder, training.look, training.look)
         torch.manual_seed(training.seed)
-        self.net = LookNet().to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        start = tokenizer.nets.get("perceptual") if training.look == "fidelity" else None
+        self.net = self.network(start.state_dict() if start is not None else None).requires_grad_(True)
         self.averaged = {name: value.clone() for name, value in self.net.state_dict().items()}
         self.optimiser = torch.optim.AdamW(
             self.net.parameters(), lr=training.rate, betas=(0.9, 0.99), weight_decay=0.01
@@ -108,21 +118,31 @@ class LookRun:
             group["lr"] = rate
         tiles, vectors, counts = self.sample(self.step)
         drawn = self.tokenizer.draw(self.net, vectors, counts)
-        squared = 4 * F.mse_loss(drawn, tiles)
-        top, left = np.random.default_rng([training.seed, 12, self.step]).integers(0, 257 - training.part, 2)
-        window = (..., slice(top, top + training.part), slice(left, left + training.part))
-        full, half = self.lpips(drawn[window], tiles[window]), self.lpips(halved(drawn), halved(tiles))
-        weight = training.perceptual * (counts / training.trusted).clamp(max=1) ** training.fading
+        loss, means = self.loss(drawn, tiles, counts)
         self.optimiser.zero_grad(set_to_none=True)
-        (squared + (weight * (full + half) / 2).mean()).backward()
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), 0.5)
         self.optimiser.step()
         decay = min(training.average, (1 + self.step) / (10 + self.step))
         for name, value in self.net.state_dict().items():
             self.averaged[name].lerp_(value, 1 - decay)
         self.step += 1
-        means = {"squared": squared, "lpips": full.mean(), "lpips_half": half.mean()}
         return {name: value.item() for name, value in means.items()} | {"rate": rate}
+
+    def loss(
+        self, drawn: torch.Tensor, tiles: torch.Tensor, counts: torch.Tensor
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """What the step lowers, and the mean of its parts for the log."""
+        training = self.training
+        squared = 4 * (drawn - tiles).square().mean((1, 2, 3))
+        if self.lpips is None or training.perceptual == 0:
+            return squared.add(1e-6).log().mean(), {"squared": squared.mean()}
+        top, left = np.random.default_rng([training.seed, 12, self.step]).integers(0, 257 - training.part, 2)
+        window = (..., slice(top, top + training.part), slice(left, left + training.part))
+        full, half = self.lpips(drawn[window], tiles[window]), self.lpips(halved(drawn), halved(tiles))
+        weight = training.perceptual * (counts / training.trusted).clamp(max=1) ** training.fading
+        loss = (squared + weight * (full + half) / 2).mean()
+        return loss, {"squared": squared.mean(), "lpips": full.mean(), "lpips_half": half.mean()}
 
     def train(self, save_every: float = 240.0) -> None:
         """Go to the configured number of steps; checkpoint and validate every `save_every` seconds and at the end."""
@@ -149,31 +169,34 @@ class LookRun:
         self.save()
         self.validate()
 
+    def network(self, state: Mapping[str, torch.Tensor] | None) -> LookNet:
+        """A network with these weights, or new ones."""
+        net = LookNet()
+        if state is not None:
+            net.load_state_dict(state)
+        return net.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
     def shipped(self) -> LookNet:
         """The network with the averaged weights."""
-        net = LookNet().to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        net.load_state_dict(self.averaged)
-        return net.eval()  # type: ignore[no-any-return]
+        return self.network(self.averaged).eval()
 
     @torch.inference_mode()
     def validate(self) -> None:
-        """Log PSNR, LPIPS and LPIPS at half scale of the averaged weights, by token count, for every validation set."""
+        """Log PSNR (and LPIPS at both scales) of the averaged weights, by token count, for every validation set."""
         net = self.shipped()
         for name, everything in self.valid.items():
-            valid = everything[:MOST_VALID]
+            valid = everything if self.lpips is None else everything[:MOST_VALID]
             tokens = self.tokenizer.encode(valid)
             figures = {}
             for count in (c for c in COUNTS if c <= tokens.shape[1]):
-                sums = np.zeros(3)
+                sums = np.zeros(1 if self.lpips is None else 3)
                 for tiles, row in zip(valid.split(1), tokens.split(1), strict=True):
                     counts = torch.full((1,), count, device=self.device)
                     drawn = self.tokenizer.draw(net, self.tokenizer.vectors(row[:, :count]), counts).clamp(0, 1)
-                    psnr = -10 * torch.log10(F.mse_loss(drawn, tiles))
-                    sums += [
-                        float(psnr),
-                        float(self.lpips(drawn, tiles)),
-                        float(self.lpips(halved(drawn), halved(tiles))),
-                    ]
+                    found = [-10 * torch.log10(F.mse_loss(drawn, tiles))]
+                    if self.lpips is not None:
+                        found += [self.lpips(drawn, tiles), self.lpips(halved(drawn), halved(tiles))]
+                    sums += [float(value) for value in found]
                 figures[count] = [round(float(value), 3) for value in sums / len(tokens)]
             self.journal.record(step=self.step, seconds=round(self.seconds), valid=name, psnr_lpips_half=figures)
 
@@ -207,11 +230,11 @@ class LookRun:
         self.step, self.seconds = found.step, found.seconds
 
 
-def install_look(folder: Path, net: LookNet) -> Model:
-    """Put the network into a model's folder, as float16. Its hash stays: files decode to the same tokens."""
-    model = read_model(folder)
-    tensors = {name: tensor for name, tensor in load_file(model.weights_path).items() if not name.startswith(PREFIX)}
-    tensors |= {PREFIX + name: tensor.half().cpu().numpy() for name, tensor in net.state_dict().items()}
+def install_look(folder: Path, look: str, net: LookNet) -> Model:
+    """Put a look's network into a model's folder, as float16. Its hash stays: files decode to the same tokens."""
+    model, start = read_model(folder), prefix(look)
+    tensors = {name: tensor for name, tensor in load_file(model.weights_path).items() if not name.startswith(start)}
+    tensors |= {start + name: tensor.half().cpu().numpy() for name, tensor in net.state_dict().items()}
     return write_model(
         folder,
         name=model.name,
