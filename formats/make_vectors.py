@@ -1,4 +1,4 @@
-"""Write the conformance vectors of the default model: for a new model or format version only.
+"""Write the conformance vectors of the default model, and its example in tok-v1.md: for a new model or format only.
 
 python formats/make_vectors.py
 """
@@ -6,15 +6,23 @@ python formats/make_vectors.py
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import skimage.data
 from PIL import Image
 
 import tokcodec
+from tokcodec.bitstream import FIT, Header
+from tokcodec.contents import pack, read
 from tokcodec.models import find_model
+from tokcodec.tables import join_digits
+from tokcodec.tiling import Grid
 
+TEXT = Path(__file__).parent / "tok-v1.md"
 FOLDER = Path(__file__).parent / "vectors"
 EVERY = 16
 """Pixels are stored of every 16th row and column."""
@@ -23,11 +31,14 @@ TOLERANCE = 2
 
 
 def make() -> dict[str, bytes]:
-    """The files by name: one tile, many tiles, extreme sizes, cut files."""
+    """The files by name: one tile, many tiles, different counts, extreme sizes, cut files; bare-... are bare."""
     astronaut = Image.fromarray(skimage.data.astronaut())
     tile = astronaut.crop((96, 0, 352, 256))
     coffee = Image.fromarray(skimage.data.coffee())
     whole = tokcodec.encode(tile, tokens=256)
+    adaptive = with_levels(tokcodec.encode(astronaut, tokens=256), 64, [0, 2, 5, 1])
+    many = with_levels(tokcodec.encode(coffee, tokens=16, pitch=64), 16, [5, 0, 3, 7, 1, 6, 2, 4, 4])
+    bare = tokcodec.encode(coffee, tokens=24, container="bare")
     files = {
         "tile-64": tokcodec.encode(tile, tokens=64),
         "tile-256": whole,
@@ -40,25 +51,56 @@ def make() -> dict[str, bytes]:
         "thin-8": tokcodec.encode(coffee.resize((1, 300)), tokens=8),
         "flat-256": tokcodec.encode(astronaut, tokens=256, pitch="fit"),
         "dot-1": tokcodec.encode(Image.new("RGB", (1, 1), (200, 30, 90)), tokens=1),
+        "adaptive-64": adaptive,
+        "adaptive-64-cut-100": adaptive[:100],
+        "adaptive-64-cut-11": adaptive[:11],
+        "adaptive-many-16": many,
+        "adaptive-many-16-cut-300": many[:300],
+        "adaptive-flat-64": with_levels(unlikely(512, 256, 256), 64, [0, 4]),
+        "bare-24": bare,
+        "bare-24-cut-20": bare[:20],
+        "bare-flat-256": unlikely(300, 500, FIT, container="bare"),
+        "bare-1": tokcodec.encode(tile, tokens=1, container="bare"),
     }
     return {f"{name}.tok": data for name, data in files.items()}
 
 
-def describe(data: bytes) -> dict[str, object]:
+def with_levels(data: bytes, tokens: int, levels: list[int]) -> bytes:
+    """A plain file made adaptive, with these levels again and again."""
+    contents = read(data)
+    header = replace(contents.header, tokens=tokens)
+    return pack(header, contents.model, contents.coded, np.resize(levels, contents.tiles))
+
+
+def unlikely(width: int, height: int, pitch: int, container: str = "tok") -> bytes:
+    """A file of the tokens that the model's tables expect least: it is coded flat."""
+    model = find_model()
+    least = np.stack([counts.argmin(axis=1) for counts in model.tables.counts], axis=-1)
+    coded = np.tile(join_digits(least, model.radices), (Grid.for_picture(width, height, pitch).tiles, 1))
+    return pack(Header(model.id, model.n_tokens, pitch, width, height), model, coded, container=container)
+
+
+def describe(name: str, data: bytes) -> dict[str, object]:
     """What a decoder must find in a file: all fields, the tokens held, and pixels of the fidelity look."""
-    info = tokcodec.info(data)
+    form: dict[str, Any] = {"container": "bare" if name.startswith("bare") else "tok"}
+    contents = read(data, **form)
+    header = contents.header
+    grid = Grid.for_picture(header.width, header.height, header.pitch)
     look = "fidelity"
-    pixels = np.asarray(tokcodec.decode(data, look=look, warn=lambda text: None))[::EVERY, ::EVERY]
-    return {
+    pixels = np.asarray(tokcodec.decode(data, look=look, warn=lambda text: None, **form))[::EVERY, ::EVERY]
+    return form | {
         "bytes": len(data),
-        "width": info.width,
-        "height": info.height,
-        "pitch": info.pitch,
-        "columns": info.columns,
-        "rows": info.rows,
-        "tokens_per_tile": info.tokens,
-        "held": info.held,
-        "tokens": [[int(token) for token in row if token >= 0] for row in tokcodec.read_tokens(data)],
+        "width": header.width,
+        "height": header.height,
+        "pitch": header.pitch,
+        "columns": grid.columns,
+        "rows": grid.rows,
+        "flat": header.flat,
+        "adaptive": header.adaptive,
+        "tokens_per_tile": header.tokens,
+        "levels": None if contents.levels is None else contents.levels.tolist(),
+        "held": contents.held,
+        "tokens": [[token for token in row if token >= 0] for row in contents.coded.tolist()],
         "look": look,
         "every": EVERY,
         "tolerance": TOLERANCE,
@@ -66,15 +108,34 @@ def describe(data: bytes) -> dict[str, object]:
     }
 
 
+def example(name: str, data: bytes) -> str:
+    """The paragraph of tok-v1.md that shows a file of the default model, the token of a picture of one pixel."""
+    model = find_model()
+    return (
+        f"With the default model `{model.name}` (hash {model.hash.hex()[:8]}..., radix {model.radices[0]}), "
+        f"`vectors/{name}` is a picture of 1 x 1 pixel and the token {tokcodec.read_tokens(data)[0, 0]}:\n"
+        f"`{data.hex(' ').upper()}`."
+    )
+
+
 def main() -> None:
     FOLDER.mkdir(exist_ok=True)
+    for path in FOLDER.glob("*.tok"):
+        path.unlink()
     model = find_model()
     listing: dict[str, object] = {"model": model.name, "model_hash": model.hash.hex(), "files": {}}
-    for name, data in make().items():
+    files = make()
+    for name, data in files.items():
         (FOLDER / name).write_bytes(data)
-        listing["files"][name] = describe(data)  # type: ignore[index]
+        listing["files"][name] = describe(name, data)  # type: ignore[index]
     text = json.dumps(listing, separators=(",", ":")).replace('},"', '},\n"').replace('"files":{', '"files":{\n')
     (FOLDER / "vectors.json").write_text(text + "\n")
+    shown = example("dot-1.tok", files["dot-1.tok"])
+    text, found = re.subn(
+        r"With the default model .*?\n`[0-9A-F ]*`\.", lambda _: shown, TEXT.read_text(encoding="utf-8")
+    )
+    assert found == 1
+    TEXT.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Reads the tokens of a `.tok` file: plain Python, written from tok-v1.md alone, as a check that the text is complete.
 
     tokens, held = read_tokens(data, tables)
+    tokens, held = read_bare(data, tables)
 
 tables[d][k][v] is the count of value v for digit d of a tile's token k, as in the model's tables. Slow, and checks
 little: it is for those who port the format to another language. The header's check needs the model's hash; pass it as
@@ -13,6 +14,7 @@ import binascii
 from collections.abc import Iterator, Sequence
 
 HEADER_SIZE = 10
+FACTORS = (256, 181, 128, 91, 64, 45, 32, 23)
 PITCHES = (0, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048)
 
 Tables = Sequence[Sequence[Sequence[int]]]
@@ -25,7 +27,7 @@ def tiles_along(side: int, pitch: int) -> int:
 
 def read_header(data: bytes, model_hash: bytes | None = None) -> tuple[int, int, int, int]:
     """Width, height, pitch and tokens per tile. Raises ValueError for anything but a version 1 header."""
-    if len(data) < HEADER_SIZE or data[0] != 0xF5 or data[1] not in (0x10, 0x11):
+    if len(data) < HEADER_SIZE or data[0] != 0xF5 or data[1] not in (0x10, 0x11, 0x12, 0x13):
         raise ValueError("not a version 1 .tok file")
     if model_hash is not None and data[8:10] != binascii.crc_hqx(data[:8] + model_hash, 0xFFFF).to_bytes(2, "big"):
         raise ValueError("the header is damaged or belongs to another model")
@@ -84,31 +86,55 @@ class Decoder:
         return low
 
 
-def read_sequence(payload: bytes, tiles: int, n: int, tables: Tables) -> list[int]:
-    """The tokens that the payload holds, in rank order: every tile's token 0, then every tile's token 1, ..."""
+class Both:
+    """A payload continued with 00 and with FF: where the two differ, or no value has the code, nothing is held."""
+
+    def __init__(self, payload: bytes) -> None:
+        self.low, self.high = Decoder(payload, 0x00), Decoder(payload, 0xFF)
+
+    def decode(self, radix: int, edges: Sequence[int]) -> int | None:
+        """The next digit, or None."""
+        value = self.low.decode(edges)
+        return value if value is not None and value < radix and self.high.decode(edges) == value else None
+
+
+def read_payload(
+    payload: bytes, tiles: int, n: int, tables: Tables, adaptive: bool = False
+) -> tuple[list[list[int]], int]:
+    """Tokens of every tile that the payload holds, and their number."""
+    rows: list[list[int]] = [[] for _ in range(tiles)]
+    both, counts, held = Both(payload), [n] * tiles, 0
+    if adaptive:
+        for tile in range(tiles):
+            level = both.decode(8, boundaries([8192] * 8, 8))
+            if level is None:
+                return rows, 0
+            counts[tile] = max(1, (n * FACTORS[level] + 128) // 256)
     width = max(len(digit[0]) for digit in tables)
-    low, high = Decoder(payload, 0x00), Decoder(payload, 0xFF)
-    tokens: list[int] = []
-    for rank in range(n):
-        digits = [(len(digit[rank]), boundaries(digit[rank], width)) for digit in tables]
-        for _ in range(tiles):
-            token = 0
-            for radix, edges in digits:
-                value = low.decode(edges)
-                if value is None or value >= radix or high.decode(edges) != value:
-                    return tokens
-                token = token * radix + value
-            tokens.append(token)
-    return tokens
+    edges = [[boundaries(digit[rank], width) for digit in tables] for rank in range(n)]
+    order = sorted(((rank << 24) // count, tile) for tile, count in enumerate(counts) for rank in range(count))
+    for _, tile in order:
+        token = 0
+        for digit, row in zip(tables, edges[len(rows[tile])], strict=True):
+            radix = len(digit[0])
+            value = both.decode(radix, row)
+            if value is None:
+                return rows, held
+            token = token * radix + value
+        rows[tile].append(token)
+        held += 1
+    return rows, held
 
 
 def read_tokens(data: bytes, tables: Tables, model_hash: bytes | None = None) -> tuple[list[list[int]], int]:
-    """Tokens of every tile (row by row; a cut file may give the last tiles one token fewer) and their total number."""
+    """Tokens of every tile, row by row, and their total number."""
     width, height, pitch, n = read_header(data, model_hash)
     tiles = tiles_along(width, pitch) * tiles_along(height, pitch)
-    if data[1] & 1:
-        tables = flat(tables)
-    sequence = read_sequence(data[HEADER_SIZE:], tiles, n, tables)
-    ranks = -(-len(sequence) // tiles)
-    rows = [sequence[rank * tiles : (rank + 1) * tiles] for rank in range(ranks)]
-    return [[row[tile] for row in rows if tile < len(row)] for tile in range(tiles)], len(sequence)
+    return read_payload(data[HEADER_SIZE:], tiles, n, flat(tables) if data[1] & 1 else tables, bool(data[1] & 2))
+
+
+def read_bare(data: bytes, tables: Tables) -> tuple[list[list[int]], int]:
+    """The same for the bare container; its picture is 2 ** (((data[1] & 63) - 32) / 12) times as wide as high."""
+    if len(data) < 2 or data[1] & 0x80:
+        raise ValueError("not a bare file")
+    return read_payload(data[2:], 1, data[0] + 1, flat(tables) if data[1] & 0x40 else tables)

@@ -35,6 +35,8 @@ headers = st.builds(
     pitch=st.sampled_from(PITCHES),
     width=st.integers(1, MAX_SIDE),
     height=st.integers(1, MAX_SIDE),
+    flat=st.booleans(),
+    adaptive=st.booleans(),
 )
 
 
@@ -77,6 +79,7 @@ def test_extremes(tokens: int, pitch: int, size: tuple[int, int]) -> None:
         Header(0x5C, 256, FIT, MAX_SIDE, MAX_SIDE, flat=True),
         Header(0x5C, 1, 16, 1, 1),
         Header(0x5C, 64, 128, 768, 512),
+        Header(0x5C, 64, 128, 768, 512, adaptive=True),
     ],
 )
 @pytest.mark.parametrize("bit", range(8 * HEADER_SIZE))
@@ -84,7 +87,7 @@ def test_every_flipped_bit_is_noticed(header: Header, bit: int) -> None:
     data = bytearray(pack_header(header, HASH))
     data[bit // 8] ^= 1 << bit % 8
     assert not check_header(bytes(data), HASH)
-    if bit < 16 and bit != 8:  # bit 8 is the flag flat, which either value may have
+    if bit < 16 and bit not in (8, 9):  # the flags flat and adaptive, which may have either value
         with pytest.raises((NotTokError, UnsupportedVersionError)):
             parse_header(bytes(data))
 
@@ -147,7 +150,7 @@ def test_other_files_are_named(data: bytes, message: str) -> None:
     ("second", "message"),
     [
         (0x20, "needs a newer tokcodec (format version 2; this one reads version 1)"),
-        (0x12, "needs a newer tokcodec (unknown flags 0010 are set)"),
+        (0x14, "needs a newer tokcodec (unknown flags 0100 are set)"),
         (0x18, "needs a newer tokcodec (unknown flags 1000 are set)"),
     ],
 )

@@ -12,7 +12,10 @@ import numpy as np
 import pytest
 
 import tokcodec
+from tokcodec.bare import BARE_SIZE
 from tokcodec.bitstream import HEADER_SIZE
+from tokcodec.contents import pack, read
+from tokcodec.counts import tile_counts, token_order
 from tokcodec.models import find_model
 
 FORMATS = Path(__file__).parent.parent / "formats"
@@ -44,49 +47,78 @@ def test_no_vector_is_forgotten() -> None:
     assert {path.name for path in (FORMATS / "vectors").glob("*.tok")} == set(FILES)
 
 
+def test_the_specification_shows_the_smallest() -> None:
+    text = (FORMATS / "tok-v1.md").read_text(encoding="utf-8")
+    assert contents("dot-1.tok").hex(" ").upper() in text and LISTING["model_hash"][:8] in text
+
+
+def test_every_kind_is_there() -> None:
+    kinds = {(e["container"], e["flat"], e["adaptive"]) for e in FILES.values()}
+    assert kinds == {("tok", f, a) for f in (False, True) for a in (False, True)} | {
+        ("bare", f, False) for f in (False, True)
+    }
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_fields_and_tokens(name: str) -> None:
     expected, data = FILES[name], contents(name)
-    info = tokcodec.info(data)
-    assert (info.bytes, info.width, info.height, info.pitch) == tuple(
-        expected[k] for k in ("bytes", "width", "height", "pitch")
+    found = read(data, container=expected["container"])
+    header = found.header
+    assert (header.width, header.height, header.pitch, header.tokens, header.flat, header.adaptive) == tuple(
+        expected[k] for k in ("width", "height", "pitch", "tokens_per_tile", "flat", "adaptive")
     )
-    assert (info.columns, info.rows, info.tokens, info.held) == tuple(
-        expected[k] for k in ("columns", "rows", "tokens_per_tile", "held")
-    )
-    assert [[t for t in row if t >= 0] for row in tokcodec.read_tokens(data).tolist()] == expected["tokens"]
+    assert (None if found.levels is None else found.levels.tolist()) == expected["levels"]
+    assert found.held == expected["held"] and len(data) == expected["bytes"]
+    assert [[t for t in row if t >= 0] for row in found.coded.tolist()] == expected["tokens"]
+    if expected["container"] == "tok":
+        info = tokcodec.info(data)
+        assert (info.columns, info.rows, info.held) == tuple(expected[k] for k in ("columns", "rows", "held"))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_complete_files_are_packed_again_alike(name: str) -> None:
+    found = read(contents(name), container=FILES[name]["container"])
+    if found.held == found.declared:
+        again = pack(found.header, found.model, found.coded, found.levels, container=FILES[name]["container"])
+        assert again == contents(name)
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_pixels_within_tolerance(name: str) -> None:
     expected = FILES[name]
-    decoded = np.asarray(tokcodec.decode(contents(name), look=expected["look"], warn=lambda text: None), int)
+    form = {"look": expected["look"], "container": expected["container"]}
+    decoded = np.asarray(tokcodec.decode(contents(name), warn=lambda text: None, **form), int)
     found = decoded[:: expected["every"], :: expected["every"]]
     assert np.abs(found - np.array(expected["pixels"])).max() <= expected["tolerance"]
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_every_prefix_holds_a_beginning_of_the_tokens(name: str) -> None:
-    data = contents(name)
-    whole = tokcodec.read_tokens(data)
-    tiles, tokens = whole.shape
-    sequence = whole.T.ravel()
-    before = 0
-    for length in range(HEADER_SIZE, len(data) + 1):
-        held = tokcodec.info(data[:length]).held
-        assert held is not None and before <= held
-        assert np.array_equal(tokcodec.read_tokens(data[:length]).T.ravel()[:held], sequence[:held])
+    data, container = contents(name), FILES[name]["container"]
+    header_size = BARE_SIZE if container == "bare" else HEADER_SIZE
+    whole, before = read(data, container=container), 0
+    levels = np.zeros(whole.tiles, int) if whole.levels is None else whole.levels
+    order = token_order(tile_counts(whole.header.tokens, levels))
+    tiles, ranks = (np.concatenate(parts)[: whole.held] for parts in zip(*order, strict=True))
+    for length in range(header_size, len(data) + 1):
+        found = read(data[:length], container=container)
+        held = found.held
+        assert before <= held and np.count_nonzero(found.coded >= 0) == held
+        at = tiles[:held], ranks[:held]
+        assert np.array_equal(found.coded[at], whole.coded[at])
         before = held
-    assert before == FILES[name]["held"] and tiles * tokens == len(sequence)
-    for length in range(HEADER_SIZE):
+    assert before == FILES[name]["held"]
+    for length in range(header_size):
         with pytest.raises(tokcodec.TokError):
-            tokcodec.info(data[:length])
+            read(data[:length], container=container)
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_the_independent_reader_agrees(name: str, reader: ModuleType) -> None:
     model = find_model(LISTING["model"])
     counts = [[row.tolist() for row in digit] for digit in model.tables.counts]
-    tokens, held = reader.read_tokens(contents(name), counts, model.hash)
-    assert held == FILES[name]["held"]
-    assert [[t for t in row if t is not None and t >= 0] for row in tokens] == FILES[name]["tokens"]
+    if FILES[name]["container"] == "bare":
+        tokens, held = reader.read_bare(contents(name), counts)
+    else:
+        tokens, held = reader.read_tokens(contents(name), counts, model.hash)
+    assert (tokens, held) == (FILES[name]["tokens"], FILES[name]["held"])

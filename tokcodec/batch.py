@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -66,6 +68,11 @@ class Files:
         if to_stdout and not self.force and sys.stdout is not None and sys.stdout.isatty():
             raise click.UsageError("Not writing data to a terminal; use --output, or --force.")
 
+    @property
+    def resumes(self) -> bool:
+        """Whether outputs that exist are skipped: of several files some may be done, one that is named is an error."""
+        return (self.recursive or self.output_dir is not None) and not self.force
+
 
 def plan(files: Files, report: Report, *, suffixes: Collection[str], new_suffix: str) -> list[Job]:
     """The jobs for the files of a command line, in that order; those in folders by name.
@@ -75,7 +82,7 @@ def plan(files: Files, report: Report, *, suffixes: Collection[str], new_suffix:
     """
     jobs: list[Job] = []
     taken: dict[str, str] = {}
-    for source, relative in _expand(files.inputs, report, suffixes, files.recursive):
+    for source, relative in expand(files.inputs, report, suffixes, files.recursive):
         if files.output is not None or source == STDIO:
             target = STDIO if files.output is None else files.output
         else:
@@ -90,10 +97,10 @@ def plan(files: Files, report: Report, *, suffixes: Collection[str], new_suffix:
     return jobs
 
 
-def _expand(
+def expand(
     inputs: Sequence[str], report: Report, suffixes: Collection[str], recursive: bool
 ) -> Iterator[tuple[str, str]]:
-    """(path, path relative to the folder that was named) of every input."""
+    """(path, path relative to the folder that was named) of every input; those in folders by name."""
     for name in inputs:
         if name == STDIO or not os.path.isdir(name):
             yield name, os.path.basename(name)
@@ -120,39 +127,79 @@ def _walk(top: str, report: Report, suffixes: Collection[str]) -> Iterator[str]:
                 yield os.path.join(folder, name)
 
 
-def run(jobs: Sequence[Job], files: Files, report: Report, work: Callable[[Job, Bar], tuple[bytes, str]]) -> None:
+Work = Callable[[Job, Bar], tuple[bytes, str]]
+Stream = Callable[[Iterator[Job]], Iterator[Callable[[], tuple[bytes, str]]]]
+
+
+def run(jobs: Sequence[Job], files: Files, report: Report, work: Work) -> None:
     """Do the jobs one by one: `work` returns the bytes to write and what to say about them.
 
-    What fails is reported, and the others are done.
+    What fails is reported, and the others are done. A run over a folder, or into one, goes on where an earlier one has
+    stopped: outputs that exist are skipped unless forced. It ends with a line that sums up.
     """
+
+    def timed(job: Job, bar: Bar) -> tuple[bytes, str]:
+        started = time.perf_counter()
+        data, result = work(job, bar)
+        return data, f"{result}, {time.perf_counter() - started:.2f} s" if report.verbose else result
+
     with Bar(len(jobs), report) as bar:
+        _run(jobs, files, report, bar, lambda todo: (partial(timed, job, bar) for job in todo))
+
+
+def run_many(jobs: Sequence[Job], files: Files, report: Report, stream: Stream) -> None:
+    """As `run`, for work that looks ahead: `stream` takes the jobs and yields, in their order, what `work` would do."""
+    with Bar(len(jobs), report) as bar:
+        _run(jobs, files, report, bar, stream)
+
+
+def _run(jobs: Sequence[Job], files: Files, report: Report, bar: Bar, stream: Stream) -> None:
+    started = time.perf_counter()
+    begun: deque[Job] = deque()
+
+    def todo() -> Iterator[Job]:
         for job in jobs:
-            started = time.perf_counter()
+            wanted = False
             with report.guard(job.source, job.target):
-                _check_target(job, files)
-                data, result = work(job, bar)
-                _write(job.target, data, files)
-                if len(jobs) == 1:
-                    bar.close()
-                if report.verbose:
-                    result += f", {time.perf_counter() - started:.2f} s"
-                if job.target != STDIO or report.verbose:  # a filter in a pipe is silent
-                    report.say(f"{job} ({result})")
-            bar.next()
+                wanted = _wanted(job, files)
+                report.skipped += not wanted
+            if wanted:
+                begun.append(job)
+                yield job
+            else:
+                bar.next()
+
+    for finish in stream(todo()):
+        job = begun.popleft()
+        with report.guard(job.source, job.target):
+            data, result = finish()
+            _write(job.target, data, files)
+            report.done += 1
+            if len(jobs) == 1:
+                bar.close()
+            if job.target != STDIO or report.verbose:  # a filter in a pipe is silent
+                report.say(f"{job} ({result})")
+        bar.next()
+    bar.close()
+    if files.recursive or len(jobs) > 1 or report.skipped:
+        report.sum_up(time.perf_counter() - started)
 
 
-def _check_target(job: Job, files: Files) -> None:
-    """Refuse before the work what writing would refuse after it."""
-    from .files import check_output
-
+def _wanted(job: Job, files: Files) -> bool:
+    """Whether there is work to do. Raises OutputError before the work for what writing would refuse after it."""
     if job.target == STDIO:
         if sys.stdout is None:
             raise OutputError("stdout is closed")
-        return
+        return True
     if job.source != STDIO and os.path.exists(job.target) and os.path.samefile(job.source, job.target):
         raise OutputError("is the input, which is never overwritten")
+    if files.resumes and os.path.isfile(job.target):
+        return False
+    from .files import check_output
+
     if files.output_dir is None or os.path.isdir(os.path.dirname(job.target)):
         check_output(job.target, force=files.force)
+    return True
 
 
 def _write(target: str, data: bytes, files: Files) -> None:
@@ -182,16 +229,20 @@ def stdin() -> BinaryIO:
     return sys.stdin.buffer
 
 
-def read_tok(source: str) -> bytes:
-    """All bytes of a `.tok` file or of stdin; of anything else no more than a header is read. Raises TokError."""
+def read_tok(source: str, *, bare: bool = False) -> bytes:
+    """All bytes of a `.tok` file or of stdin; of anything else no more than a header is read. Raises TokError.
+
+    bare: without a header that could be checked.
+    """
     from .bitstream import parse_header
     from .files import reason
 
+    check: Callable[[bytes], object] = len if bare else parse_header
     try:
         if source == STDIO:
-            return _read(stdin(), parse_header)
+            return _read(stdin(), check)
         with open(source, "rb") as file:
-            return _read(file, parse_header)
+            return _read(file, check)
     except OSError as error:
         raise TokError(reason(error)) from error
 

@@ -1,9 +1,9 @@
 """The header of a `.tok` file: ten bytes, big-endian, and behind them the payload of `entropy`.
 
     0     magic 0xF5
-    1     version (high nibble), flags (low nibble): 1 = flat tables, others reserved
+    1     version (high nibble), flags (low nibble): 1 = flat, 2 = adaptive, others reserved
     2     model id: first byte of the model's hash
-    3     tokens per tile - 1
+    3     tokens per tile - 1 (of an adaptive file: the largest count)
     4..7  pitch code (4 bits), width - 1 (14 bits), height - 1 (14 bits)
     8..9  check: CRC-16 of bytes 0..7 + the model's hash
 
@@ -28,6 +28,8 @@ FIT = 0  # pitch of a picture that is one tile, whatever its size
 PITCHES = (FIT, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048)  # index = code in the file
 
 _FLAT = 0x1  # flag: the payload is coded with equal counts, not with the model's tables
+_ADAPTIVE = 0x2  # flag: the payload begins with a level for every tile, which gives its number of tokens
+_FLAGS = _FLAT | _ADAPTIVE
 _SIDE_BITS = 14
 _SIDE_MASK = (1 << _SIDE_BITS) - 1
 _NAMED_BYTES = 2  # bytes shown of data that is no .tok file
@@ -57,7 +59,8 @@ class Header:
 
     model_id: 0..255; tokens: per tile, 1..256; pitch: pixels, one of PITCHES (FIT = 0: one tile);
     width, height: pixels, 1..16383; flat: coded with equal counts for all values instead of the model's tables, which
-    bounds the file of a picture unlike those the tables were fitted on.
+    bounds the file of a picture unlike those the tables were fitted on; adaptive: the payload says how many tokens
+    every tile has (see `counts`), and `tokens` is the largest number.
     Raises ValueError when a field is out of range.
     """
 
@@ -67,6 +70,7 @@ class Header:
     width: int
     height: int
     flat: bool = False
+    adaptive: bool = False
     version: int = VERSION
 
     def __post_init__(self) -> None:
@@ -92,7 +96,7 @@ def pack_header(header: Header, model_hash: bytes) -> bytes:
     if model_hash[0] != header.model_id:
         raise ValueError(f"model id {header.model_id:02x} does not begin the hash {model_hash.hex()[:8]}...")
     shape = PITCHES.index(header.pitch) << 2 * _SIDE_BITS | (header.width - 1) << _SIDE_BITS | (header.height - 1)
-    kind = header.version << 4 | header.flat * _FLAT
+    kind = header.version << 4 | header.flat * _FLAT | header.adaptive * _ADAPTIVE
     head = bytes([MAGIC, kind, header.model_id, header.tokens - 1]) + shape.to_bytes(4, "big")
     return head + _check(head, model_hash)
 
@@ -112,8 +116,8 @@ def parse_header(data: bytes) -> Header:
             raise UnsupportedVersionError(
                 f"needs a newer tokcodec (format version {version}; this one reads version {VERSION})"
             )
-        if flags & ~_FLAT:
-            raise UnsupportedVersionError(f"needs a newer tokcodec (unknown flags {flags & ~_FLAT:04b} are set)")
+        if flags & ~_FLAGS:
+            raise UnsupportedVersionError(f"needs a newer tokcodec (unknown flags {flags & ~_FLAGS:04b} are set)")
     if len(data) < HEADER_SIZE:
         raise TruncatedHeaderError(f"header truncated ({len(data)} of {HEADER_SIZE} bytes)")
     shape = int.from_bytes(data[4:8], "big")
@@ -127,6 +131,7 @@ def parse_header(data: bytes) -> Header:
         width=width,
         height=height,
         flat=bool(data[1] & _FLAT),
+        adaptive=bool(data[1] & _ADAPTIVE),
     )
 
 

@@ -3,7 +3,7 @@
     encode   picture -> tiles -> tokens -> payload -> file
     decode   file -> header and tokens -> tiles -> picture
 
-torch is imported only where pixels are coded: `info`, `truncate` and `read_tokens` do without.
+torch is imported only where pixels are coded; what `tokfile` does without them is offered here too.
 """
 
 from __future__ import annotations
@@ -11,20 +11,22 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from .bitstream import FIT, HEADER_SIZE, PITCHES, Header, pack_header, parse_header
-from .entropy import decode_tokens, encode_tokens
+from .bare import fits
+from .bitstream import FIT, PITCHES, Header
+from .contents import pack, read
 from .errors import DeviceError, TokError
 from .images import DEFAULT_MAX_PIXELS, check_size, to_rgb
 from .modelfile import Model
-from .models import candidates, find_model, resolve
+from .models import find_model
+from .targets import check_target
 from .tiling import TILE, Canvas, Grid, cut
+from .tokfile import TokInfo, info, read_tokens, truncate
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 
 BATCH = 32
 """Tiles coded at a time: bounds the memory for large pictures (32 tiles are 25 MB in float32)."""
+DEFAULT_PITCH = 256
+"""Source pixels per tile: one for each sample of the tokenizer."""
 BLANK = 128
 """Grey level of a tile of which a cut file holds no token."""
 
@@ -44,50 +48,17 @@ class TokWarning(UserWarning):
     """Something of a picture or a file was lost, and the rest was used."""
 
 
-@dataclass(frozen=True)
-class TokInfo:
-    """What a `.tok` file says of itself.
-
-    width, height, pitch in pixels (pitch 0: the whole picture is one tile); tokens: declared per tile; held: tokens
-    that the bytes hold, all tiles together, or None where the model is not installed; bpp: bits of the whole file per
-    pixel.
-    """
-
-    width: int
-    height: int
-    pitch: int
-    columns: int
-    rows: int
-    tokens: int
-    held: int | None
-    model: str | None
-    model_id: int
-    bytes: int
-    header_bytes: int
-
-    @property
-    def tiles(self) -> int:
-        return self.columns * self.rows
-
-    @property
-    def payload_bytes(self) -> int:
-        return self.bytes - self.header_bytes
-
-    @property
-    def bpp(self) -> float:
-        return 8 * self.bytes / (self.width * self.height)
-
-    @property
-    def complete(self) -> bool | None:
-        """Whether every declared token is held; None where the model is not installed."""
-        return None if self.held is None else self.held == self.tokens * self.tiles
-
-
 def encode(
     image: Image.Image | NDArray[np.uint8],
     *,
     tokens: int | None = None,
-    pitch: int | str = 256,
+    pitch: int | str | None = None,
+    container: str = "tok",
+    target_size: int | None = None,
+    target_bpp: float | None = None,
+    target_psnr: float | None = None,
+    target_lpips: float | None = None,
+    adaptive: bool = False,
     model: str | Path | None = None,
     device: str = "auto",
     warn: Warn | None = None,
@@ -96,24 +67,50 @@ def encode(
     """Encode a picture (PIL image or uint8 array H x W x 3) to the bytes of a `.tok` file.
 
     tokens: per tile, 1 to the model's number (None: the model's default); pitch: source pixels from tile to tile, one
-    of bitstream.PITCHES, or "fit" for one tile; progress: called with (tiles done, tiles). Raises ValueError or
-    TypeError for wrong arguments, LimitError for a picture with a side over 16383.
+    of bitstream.PITCHES, or "fit" for one tile (None: 256); container: "tok", or "bare" for two bytes instead of the
+    header, which needs pitch fit (its None); progress: called with (tiles done, tiles). Raises ValueError or TypeError
+    for wrong arguments, LimitError for a picture with a side over 16383.
+
+    One target instead of `tokens` chooses the tokens of every tile, and the pitch unless it is given: target_size, at
+    most so many bytes; target_bpp, bits of the file per pixel; target_psnr, the smallest file with so many dB in the
+    fidelity look; target_lpips, the smallest one with at most this distance in the default look. adaptive: as many
+    bytes as `tokens` take, but spent where the picture needs them.
     """
     from .tokenizers import load_tokenizer
 
     chosen = find_model(model)
+    target = check_target(
+        chosen,
+        target_size=target_size,
+        target_bpp=target_bpp,
+        target_psnr=target_psnr,
+        target_lpips=target_lpips,
+        adaptive=adaptive,
+        tokens=tokens,
+        container=container,
+    )
     count = check_tokens(tokens, chosen)
-    step = check_pitch(pitch)
+    step = check_pitch(pitch, container)
     picture = to_rgb(image, warn=warn or _warn)
     check_size(*picture.size, max_pixels=picture.width * picture.height)
-    grid = Grid.for_picture(*picture.size, step)
+    if container == "bare" and not fits(*picture.size):
+        (warn or _warn)("the bare container stores aspects of 1:6.3 to 6:1 alone: decode with the size")
     tokenizer = load_tokenizer(chosen, device)
+    if target is not None or adaptive:
+        from .ratecontrol import RateControl
+
+        kept = step if pitch is not None or container == "bare" or target is None else None
+        control = RateControl(
+            picture, chosen, tokenizer, step=kept, container=container, warn=warn or _warn, progress=progress
+        )
+        return control.as_equal(count) if target is None else control.encode(target)
+    grid = Grid.for_picture(*picture.size, step)
     coded = np.empty((grid.tiles, count), np.int32)
-    for batch in _batches(grid.tiles):
-        coded[batch.start : batch.stop] = _tokenise(tokenizer, cut(picture, grid, batch))[:, :count]
+    for batch in batches(grid.tiles):
+        coded[batch.start : batch.stop] = tokenise(tokenizer, cut(picture, grid, batch), count)
         if progress:
             progress(batch.stop, grid.tiles)
-    return _pack(Header(chosen.id, count, step, picture.width, picture.height), chosen, coded)
+    return pack(Header(chosen.id, count, step, picture.width, picture.height), chosen, coded, container=container)
 
 
 def decode(
@@ -121,6 +118,8 @@ def decode(
     *,
     tokens: int | None = None,
     look: str | None = None,
+    container: str = "tok",
+    size: tuple[int, int] | None = None,
     device: str = "auto",
     dtype: str = "float32",
     model: str | Path | None = None,
@@ -130,98 +129,47 @@ def decode(
 ) -> Image.Image:
     """Decode the bytes of a `.tok` file, or of any prefix that holds the header, to an RGB picture.
 
-    tokens: use at most so many per tile; look: "perceptual" or "fidelity", as the model offers (None: its first);
-    dtype: float32 or bfloat16, for the decoder's networks. A tile of which the bytes hold nothing is grey. Raises
-    TokError for anything wrong with the file, LimitError for more pixels than `max_pixels`, ValueError for wrong
-    arguments.
+    tokens: use no more than a file cut to so many per tile has; look: "perceptual" or "fidelity", as the model offers
+    (None: its first); container: "tok" or "bare"; size: width and height of a bare file's picture (None: as many pixels
+    as a tile has); dtype: float32 or bfloat16, for the decoder's networks. A tile of which the bytes hold nothing is
+    grey. Raises TokError for anything wrong with the file, LimitError for more pixels than `max_pixels`, ValueError for
+    wrong arguments.
     """
     from .tokenizers import load_tokenizer
 
-    header, chosen, coded, held = _read(data, model, max_pixels)
-    declared = check_tokens(tokens, chosen) if tokens is not None else header.tokens
+    contents = read(data, model, container=container, size=size, max_pixels=max_pixels)
+    header, chosen, coded = contents.header, contents.model, contents.coded
+    if tokens is not None:
+        check_tokens(tokens, chosen)
     grid = Grid.for_picture(header.width, header.height, header.pitch)
-    if held < header.tokens * grid.tiles:
-        (warn or _warn)(_holds(held, header.tokens, grid.tiles))
-    coded = coded[:, :declared]
-    counts = (coded >= 0).sum(1)
+    if contents.held != contents.declared:
+        (warn or _warn)(contents.shortfall())
+    counts = contents.counts(tokens)
     if not chosen.ordered and counts.min() < chosen.n_tokens:
         raise TokError(
             f"model {chosen.name} needs all {chosen.n_tokens} tokens: they are not ordered, fewer mean nothing"
         )
     tokenizer = load_tokenizer(chosen, device, dtype)
     tokenizer.check_look(look)
+    return draw(tokenizer, grid, coded, counts, look, progress)
+
+
+def draw(
+    tokenizer: Tokenizer,
+    grid: Grid,
+    coded: NDArray[np.int32],
+    counts: NDArray[np.int64],
+    look: str | None = None,
+    progress: Progress | None = None,
+) -> Image.Image:
+    """The picture of tokens, int32 [tiles, at least the largest count], of each tile the first int64 counts [tiles]."""
     canvas = Canvas(grid)
-    for batch in _batches(grid.tiles):
+    for batch in batches(grid.tiles):
         part = slice(batch.start, batch.stop)
         canvas.add(_draw(tokenizer, coded[part], counts[part], look))
         if progress:
             progress(batch.stop, grid.tiles)
     return canvas.finish()
-
-
-def info(data: bytes, *, model: str | Path | None = None) -> TokInfo:
-    """Describe a `.tok` file from its bytes; needs neither weights nor torch. Raises TokError."""
-    header = parse_header(data)
-    grid = Grid.for_picture(header.width, header.height, header.pitch)
-    name, held = None, None
-    if model is not None or candidates(header.model_id):
-        header, found, _, held = _read(data, model, None)
-        name = found.name
-    return TokInfo(
-        width=header.width,
-        height=header.height,
-        pitch=header.pitch,
-        columns=grid.columns,
-        rows=grid.rows,
-        tokens=header.tokens,
-        held=held,
-        model=name,
-        model_id=header.model_id,
-        bytes=len(data),
-        header_bytes=HEADER_SIZE,
-    )
-
-
-def read_tokens(data: bytes, *, model: str | Path | None = None) -> NDArray[np.int32]:
-    """Tokens of a `.tok` file: int32 [tiles, tokens declared], -1 where a cut file holds none. Raises TokError."""
-    header, _, coded, _ = _read(data, model, None)
-    return np.pad(coded, ((0, 0), (0, header.tokens - coded.shape[1])), constant_values=-1)
-
-
-def truncate(
-    data: bytes, *, tokens: int | None = None, size: int | None = None, model: str | Path | None = None
-) -> bytes:
-    """Cut a file to fewer tokens per tile, or to the most that fit into `size` bytes, without decoding pixels.
-
-    Exactly one of the two is given. Raises ValueError for more tokens than are held or too small a size, TokError for
-    a bad file.
-    """
-    if (tokens is None) == (size is None):
-        raise ValueError("give either tokens or size")
-    header, chosen, coded, held = _read(data, model, None)
-    tiles = len(coded)
-    most = held // tiles
-    if most < 1:
-        raise ValueError(f"nothing to cut: {_holds(held, header.tokens, tiles)}")
-    if not chosen.ordered:
-        raise ValueError(f"model {chosen.name} is not ordered: its files cannot be cut")
-
-    def cut_to(count: int) -> bytes:
-        return _pack(replace(header, tokens=count), chosen, coded[:, :count])
-
-    if tokens is not None:
-        if not 1 <= tokens <= most:
-            raise ValueError(f"tokens must be 1..{most} for this file, not {tokens}")
-        return cut_to(tokens)
-    assert size is not None
-    # More tokens never make fewer bytes, so bisection finds the most that fit.
-    low, high = 0, most
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if len(cut_to(middle)) <= size else (low, middle - 1)
-    if low == 0:
-        raise ValueError(f"size must be at least {len(cut_to(1))} bytes for this file, not {size}")
-    return cut_to(low)
 
 
 def check_tokens(tokens: int | None, model: Model) -> int:
@@ -235,48 +183,34 @@ def check_tokens(tokens: int | None, model: Model) -> int:
     return tokens
 
 
-def check_pitch(pitch: int | str) -> int:
-    """The pitch as the header stores it. Raises ValueError for one that it cannot."""
-    if pitch == "fit":
+def check_pitch(pitch: int | str | None, container: str = "tok") -> int:
+    """The pitch as the header stores it; None: the container's default. Raises ValueError for one that it cannot."""
+    if pitch == "fit" or (pitch is None and container == "bare"):
         return FIT
+    if container == "bare":
+        raise ValueError(f"the bare container holds one tile: pitch must be fit, not {pitch}")
+    if pitch is None:
+        return DEFAULT_PITCH
     if pitch not in PITCHES[1:]:
         raise ValueError(f"pitch must be fit or one of {', '.join(map(str, PITCHES[1:]))}, not {pitch}")
     return int(pitch)
 
 
-def _pack(header: Header, model: Model, coded: NDArray[np.int32]) -> bytes:
-    """The shorter of the two files that hold the tokens: by the model's tables, or flat. Ties go to the tables."""
-    choices = (replace(header, flat=flat) for flat in (False, True))
-    return min((pack_header(h, model.hash) + encode_tokens(coded, model.tables_of(h)) for h in choices), key=len)
-
-
-def _read(data: bytes, name: str | Path | None, max_pixels: int | None) -> tuple[Header, Model, NDArray[np.int32], int]:
-    """Header, model, tokens int32 [tiles, ranks held at least in part] with -1 for none, and how many are held."""
-    header, model = resolve(data, find_model(name) if name is not None else None)
-    if max_pixels is not None:
-        check_size(header.width, header.height, max_pixels)
-    tiles = Grid.for_picture(header.width, header.height, header.pitch).tiles
-    coded, held = decode_tokens(data[HEADER_SIZE:], tiles, header.tokens, model.tables_of(header))
-    return header, model, coded, held
-
-
-def _holds(held: int, tokens: int, tiles: int) -> str:
-    if tiles == 1:
-        return f"the file is cut: it holds {held} of {tokens} tokens"
-    return f"the file is cut: it holds {held} of {tokens * tiles} tokens ({held / tiles:.1f} of {tokens} per tile)"
-
-
-def _batches(tiles: int) -> Iterator[range]:
+def batches(tiles: int) -> Iterator[range]:
     for start in range(0, tiles, BATCH):
         yield range(start, min(start + BATCH, tiles))
 
 
-def _tokenise(tokenizer: Tokenizer, tiles: NDArray[np.uint8]) -> NDArray[np.int64]:
+def tokenise(tokenizer: Tokenizer, tiles: NDArray[np.uint8], count: int) -> NDArray[np.int64]:
+    """The first tokens of some tiles: uint8 [n, 256, 256, 3] -> int64 [n, count]. Raises DeviceError."""
     import torch
 
-    with _memory():
-        pixels = torch.from_numpy(tiles).to(tokenizer.device).permute(0, 3, 1, 2).float() / 255
-        return tokenizer.encode(pixels).cpu().numpy()
+    # A lone tile would go through another matrix routine, which rounds otherwise: it brings company, so that its tokens
+    # are those that it has in a batch.
+    pair = tiles.repeat(2, 0) if len(tiles) == 1 else tiles
+    with device_memory():
+        pixels = torch.from_numpy(pair).to(tokenizer.device).permute(0, 3, 1, 2).float() / 255
+        return tokenizer.encode(pixels, count).cpu().numpy()[: len(tiles)]
 
 
 def _draw(
@@ -289,13 +223,13 @@ def _draw(
     for count in np.unique(counts[counts > 0]):
         rows = counts == count
         tokens = torch.from_numpy(coded[rows, :count].astype(np.int64)).to(tokenizer.device)
-        with _memory():
+        with device_memory():
             out[rows] = tokenizer.decode(tokens, look).permute(0, 2, 3, 1).float().cpu().numpy()
     return out
 
 
 @contextmanager
-def _memory() -> Iterator[None]:
+def device_memory() -> Iterator[None]:
     """A full GPU is no fault of the file, and there is a way out."""
     import torch
 

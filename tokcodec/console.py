@@ -54,6 +54,8 @@ class Report:
     def __init__(self, *, quiet: bool = False, verbose: bool = False) -> None:
         self.quiet, self.verbose = quiet, verbose
         self.status = 0
+        self.done = self.skipped = self.failed = 0
+        self.amounts: dict[str, float] = {}
         self.bar_shown = False
 
     def say(self, text: str) -> None:
@@ -66,11 +68,24 @@ class Report:
         if not self.quiet:
             self._echo(f"tokcodec: {_label(name)}: note: {text}")
 
+    def count(self, what: str, amount: float) -> None:
+        """Add to the amounts of which `sum_up` tells how much a second has done."""
+        self.amounts[what] = self.amounts.get(what, 0) + amount
+
+    def sum_up(self, seconds: float) -> None:
+        """How many files were done in so many seconds, skipped and failed."""
+        text = f"tokcodec: {self.done} done, {self.skipped} skipped, {self.failed} failed in {seconds:.1f} s"
+        if self.done:
+            rates = {"files": self.done, **self.amounts}
+            text += f": {', '.join(f'{amount / max(seconds, 1e-9):.3g} {what}/s' for what, amount in rates.items())}"
+        self.say(text)
+
     def error(self, name: str | None, error: BaseException | str) -> None:
         """A failure; a plain ValueError is how the library refuses an argument, so it counts as wrong usage."""
         text = error if isinstance(error, str) else reason(error)
         self._echo(f"tokcodec: {_label(name)}: {text}" if name is not None else f"tokcodec: {text}")
         self.status = max(self.status, 2 if type(error) is ValueError else 1)
+        self.failed += 1
         if self.verbose and isinstance(error, BaseException):
             import traceback
 

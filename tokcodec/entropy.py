@@ -11,85 +11,162 @@ and with 0xFF, and the tokens on which both agree are those that every continuat
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+from typing import Any
+from weakref import WeakKeyDictionary
 
 import constriction
 import numpy as np
 import numpy.typing as npt
 
+from .counts import LEVELS, tile_counts, token_order
 from .tables import TOTAL, FrequencyTables, IntArray, checked_tokens, join_digits, split_digits
 
-CHUNK_BYTES = 1 << 22  # memory for one batch of probability rows: a picture of any size is coded within it
+CHUNK_BYTES = 1 << 22  # memory for one chunk of probability rows: a picture of any size is coded within it
 FIRST_CHUNK = (
     64  # tokens decoded before the first check: a short payload under a header that declares millions costs little
 )
 PAD_WORDS = (
     3  # words of padding that can still be read before the two paddings differ: 64 bits of state, one for rounding
 )
+_PIECE = 1 << 16  # positions handed on at a time
+LEVEL_TABLES = FrequencyTables.uniform(1, (LEVELS,))  # a tile's level is coded like a token of these
 
 # perfect=False is part of the format: the other setting gives other bytes
 _FAMILY = constriction.stream.model.Categorical(perfect=False)
 
 
-def encode_tokens(tokens: IntArray, tables: FrequencyTables) -> bytes:
+def encode_tokens(tokens: IntArray, tables: FrequencyTables, levels: IntArray | None = None) -> bytes:
     """Payload for tokens, int [tiles, n] in 0..vocabulary-1.
 
-    It is the shortest string of bytes that holds all of the tokens whatever bytes follow.
-    Raises ValueError when the tokens do not fit the tables.
+    levels: int [tiles], see `counts`, for an adaptive payload; then a tile's tokens beyond its count are ignored,
+    whatever they are. The payload is the shortest string of bytes that holds all of the tokens whatever bytes follow.
+    Raises ValueError when the tokens do not fit the tables or the levels the tokens.
     """
+    tokens = np.asarray(tokens)
+    if levels is not None and tokens.ndim == 2:
+        counts = tile_counts(tokens.shape[1], levels)
+        if len(counts) != len(tokens):
+            raise ValueError(f"{len(counts)} levels for {len(tokens)} tiles")
+        tokens = np.where(np.arange(tokens.shape[1]) < counts[:, None], tokens, 0)
     tokens = checked_tokens(tokens, tables.vocabulary, tables.n_tokens)
-    tiles, n = tokens.shape
     encoder = constriction.stream.queue.RangeEncoder()
-    sequence = tokens.T.ravel()  # rank order: every tile's token 0, then every tile's token 1, ...
-    batches = _Batches(tables, tiles, n)
-    start = 0
-    while start < tiles * n:
-        stop = batches.stop(start, batches.largest)
-        symbols = split_digits(sequence[start:stop], tables.radices).astype(np.int32).ravel()
-        model = batches.model(start, stop)
-        encoder.encode(symbols, model.model, *model.rows)
-        start = stop
+    if levels is None:
+        values, ranks = tokens.T.ravel(), np.repeat(np.arange(tokens.shape[1]), len(tokens))
+    else:
+        _coder(LEVEL_TABLES).encode(encoder, np.asarray(levels), np.zeros(len(tokens), dtype=np.int64))
+        tiles, ranks = (np.concatenate(parts) for parts in zip(*token_order(counts), strict=True))
+        values = tokens[tiles, ranks]
+    _coder(tables).encode(encoder, values, ranks)
     return _shortest_payload(encoder)
 
 
-def decode_tokens(payload: bytes, tiles: int, n: int, tables: FrequencyTables) -> tuple[npt.NDArray[np.int32], int]:
-    """Tokens that a payload, or the beginning of one, holds: int32 [tiles, r], and their number `held` in rank order.
+def decode_levels(payload: bytes, tiles: int) -> npt.NDArray[np.int64] | None:
+    """Levels at the beginning of an adaptive payload, int64 [tiles], or None where it does not hold them all.
 
-    r = ceil(held / tiles) is the number of ranks held at least in part; tokens not held are -1. Any bytes are
+    Time and memory follow what the payload holds, not tiles. Raises ValueError for less than one tile.
+    """
+    if tiles < 1:
+        raise ValueError(f"tiles must be at least 1, not {tiles}")
+    zeros = (part // tiles for part in _positions(tiles))
+    levels = np.concatenate(list(_Agreement(payload).read(_coder(LEVEL_TABLES), zeros)))
+    return levels if len(levels) == tiles else None
+
+
+def decode_tokens(
+    payload: bytes, tiles: int, n: int, tables: FrequencyTables, levels: IntArray | None = None
+) -> tuple[npt.NDArray[np.int32], int]:
+    """Tokens that a payload, or the beginning of one, holds: int32 [tiles, r], and their number `held`.
+
+    levels: what `decode_levels` found in an adaptive payload. The tokens held are the first in the order of the
+    payload (see `counts`); r is the number of ranks held at least in part, tokens not held are -1. Any bytes are
     accepted. Time and memory follow what the payload holds, not tiles * n. Raises ValueError when tiles or n do not
-    fit the tables.
+    fit the tables, or the levels are not those of the payload.
     """
     if tiles < 1:
         raise ValueError(f"tiles must be at least 1, not {tiles}")
     if not 1 <= n <= tables.n_tokens:
         raise ValueError(f"n must be 1..{tables.n_tokens}, not {n}")
-    low, high = _decoder(payload, b"\x00"), _decoder(payload, b"\xff")
-    batches = _Batches(tables, tiles, n)
-    pieces: list[npt.NDArray[np.int32]] = []
-    held, size = 0, FIRST_CHUNK
-    while held < tiles * n:
-        stop = batches.stop(held, size)
-        model = batches.model(held, stop)
-        before = low.clone(), high.clone()
-        try:
-            digits = low.decode(model.model, *model.decode)
-            other = high.decode(model.model, *model.decode)
-        except AssertionError:  # constriction's sign for a code that no encoder makes: nothing is held from there on
-            if stop - held == 1:
-                break
-            (low, high), size = before, (stop - held) // 2
-            continue
-        agreed = _first((digits != other) | batches.impossible(digits)) // len(tables.radices)
-        pieces.append(join_digits(digits.reshape(-1, len(tables.radices))[:agreed], tables.radices).astype(np.int32))
-        held += agreed
-        if held < stop:
+    both = _Agreement(payload)
+    if levels is None:
+        groups = (part // tiles for part in _positions(tiles * n))
+        values = np.concatenate([piece.astype(np.int32) for piece in both.read(_coder(tables), groups)])
+        ranks = -(-len(values) // tiles)
+        tokens = np.full(ranks * tiles, -1, dtype=np.int32)
+        tokens[: len(values)] = values
+        return np.ascontiguousarray(tokens.reshape(ranks, tiles).T), len(values)
+    counts = tile_counts(n, levels)
+    if len(counts) != tiles or not np.array_equal(both.take(_coder(LEVEL_TABLES), np.zeros_like(counts)), levels):
+        raise ValueError("the levels are not those of the payload")
+    groups = (ranks for _, ranks in token_order(counts))
+    values = np.concatenate([piece.astype(np.int32) for piece in both.read(_coder(tables), groups)])
+    return _placed(values, counts), len(values)
+
+
+def _positions(number: int) -> Iterator[npt.NDArray[np.int64]]:
+    """0 .. number-1 in pieces."""
+    for start in range(0, number, _PIECE):
+        yield np.arange(start, min(start + _PIECE, number))
+
+
+def _placed(values: npt.NDArray[np.int32], counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
+    """Tokens in the order of the payload as an array [tiles, ranks held at least in part], -1 for the others."""
+    tiles, ranks, left = [np.zeros(0, dtype=np.int32)], [np.zeros(0, dtype=np.int16)], len(values)
+    for at, rank in token_order(counts):
+        if left <= 0:
             break
-        size = min(2 * size, batches.largest)
-    ranks = -(-held // tiles)
-    tokens = np.full(ranks * tiles, -1, dtype=np.int32)
-    if held:
-        tokens[:held] = np.concatenate(pieces)
-    return np.ascontiguousarray(tokens.reshape(ranks, tiles).T), held
+        tiles.append(at[:left].astype(np.int32))
+        ranks.append(rank[:left].astype(np.int16))
+        left -= len(at)
+    columns = np.concatenate(ranks)
+    tokens = np.full((len(counts), int(columns.max(initial=-1)) + 1), -1, dtype=np.int32)
+    tokens[np.concatenate(tiles), columns] = values
+    return tokens
+
+
+class _Agreement:
+    """A payload decoded twice, continued with 0x00 and with 0xFF: what both agree on is in every continuation."""
+
+    def __init__(self, payload: bytes) -> None:
+        self.low, self.high = _decoder(payload, b"\x00"), _decoder(payload, b"\xff")
+
+    def read(self, coder: _Coder, groups: Iterable[npt.NDArray[np.int64]]) -> Iterator[npt.NDArray[np.int64]]:
+        """Tokens held of those with the ranks in `groups`, in pieces that grow; at least one piece, the last shorter.
+
+        Nothing may be read after a piece that is shorter than what was left.
+        """
+        size = FIRST_CHUNK
+        waiting = np.zeros(0, dtype=np.int64)
+        source = iter(groups)
+        while True:
+            parts, number = [waiting], len(waiting)
+            while number < size and (group := next(source, None)) is not None:
+                parts.append(group)
+                number += len(group)
+            waiting = np.concatenate(parts) if len(parts) > 1 else waiting
+            ranks, waiting = waiting[:size], waiting[size:]
+            piece = self.take(coder, ranks)
+            yield piece
+            if len(piece) < len(ranks) or not len(ranks):
+                return
+            size = min(2 * size, coder.largest)
+
+    def take(self, coder: _Coder, ranks: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """The first of the tokens with these ranks on which both decoders agree, int64 [at most len(ranks)]."""
+        if not len(ranks):
+            return ranks
+        before = self.low.clone(), self.high.clone()
+        try:
+            digits, other = coder.decode(self.low, ranks), coder.decode(self.high, ranks)
+        except AssertionError:  # constriction's sign for a code that no encoder makes: nothing is held from there on
+            self.low, self.high = before
+            half = len(ranks) // 2
+            first = self.take(coder, ranks[:half])
+            return first if len(first) < half or not half else np.append(first, self.take(coder, ranks[half:]))
+        good = ((digits == other) & (digits < coder.radices)).all(axis=1)
+        agreed = len(good) if good.all() else int(good.argmin())
+        return join_digits(digits[:agreed], coder.radices.tolist())
 
 
 def _decoder(payload: bytes, padding: bytes) -> Any:
@@ -97,53 +174,68 @@ def _decoder(payload: bytes, padding: bytes) -> Any:
     return constriction.stream.queue.RangeDecoder(np.frombuffer(padded, dtype=">u4").astype(np.uint32))
 
 
-class _BatchModel(NamedTuple):
-    """Arguments for constriction: a concrete model and a number of symbols, or the family and a row for each symbol."""
+class _Coder:
+    """Codes tokens of given ranks by the tables.
 
-    model: Any
-    rows: tuple[npt.NDArray[np.float64], ...]
-    decode: tuple[Any, ...]
-
-
-class _Batches:
-    """Cuts the sequence of tiles * n tokens into batches and makes their models.
-
-    With one digit per token a batch stays within a rank, where all tokens share one model, so that no large
-    vocabulary is repeated for every token. With several digits each symbol has its row, as long as the largest radix;
-    symbols beyond a digit's own radix get count 0.
+    With one digit per token all tokens of a run of equal ranks share one model, so that no large vocabulary is
+    repeated for every token. With several digits each symbol has its row, as long as the largest radix; symbols beyond
+    a digit's own radix get count 0.
     """
 
-    def __init__(self, tables: FrequencyTables, tiles: int, n: int) -> None:
-        self.tiles, self.end = tiles, tiles * n
-        self.single = len(tables.radices) == 1
-        self.width = max(tables.radices)
-        self.largest = max(1, CHUNK_BYTES // (8 if self.single else 8 * self.width * len(tables.radices)))
-        self.counts = tables.counts
+    def __init__(self, tables: FrequencyTables) -> None:
         self.radices = np.array(tables.radices)
-        self.uneven = len(set(tables.radices)) > 1
+        self.width, self.digits = max(tables.radices), len(tables.radices)
+        self.largest = max(1, CHUNK_BYTES // (8 if self.digits == 1 else 8 * self.width * self.digits))
+        self.counts = tables.counts[0]
+        self.flat = bool((self.counts == self.counts[0]).all())
+        self.models: dict[int, Any] = {}  # at most 256, each of 4 bytes for every value of a token
         self.table = np.zeros((0, 0, 0))
-        if not self.single:
-            self.table = np.zeros((n, len(tables.radices), self.width))
+        if self.digits > 1:
+            self.table = np.zeros((tables.n_tokens, self.digits, self.width))
             for digit, count in enumerate(tables.counts):
-                self.table[:, digit, : count.shape[1]] = count[:n] / TOTAL
+                self.table[:, digit, : count.shape[1]] = count / TOTAL
 
-    def stop(self, start: int, size: int) -> int:
-        stop = min(start + size, self.end)
-        return min(stop, (start // self.tiles + 1) * self.tiles) if self.single else stop
+    def encode(self, encoder: Any, values: IntArray, ranks: npt.NDArray[np.int64]) -> None:
+        """Append tokens, int [m], of these ranks, int64 [m]."""
+        symbols = split_digits(values, self.radices.tolist()).astype(np.int32)
+        if self.digits == 1:
+            for start, stop in self._runs(ranks):
+                encoder.encode(symbols[start:stop, 0], self._model(int(ranks[start])))
+        else:
+            for start in range(0, len(ranks), self.largest):
+                part = slice(start, start + self.largest)
+                encoder.encode(symbols[part].ravel(), _FAMILY, self._rows(ranks[part]))
 
-    def model(self, start: int, stop: int) -> _BatchModel:
-        if self.single:
-            row = self.counts[0][start // self.tiles] / TOTAL
-            model = constriction.stream.model.Categorical(row, perfect=False)
-            return _BatchModel(model, (), (stop - start,))
-        rows = self.table[np.arange(start, stop) // self.tiles].reshape(-1, self.width)
-        return _BatchModel(_FAMILY, (rows,), (rows,))
+    def decode(self, decoder: Any, ranks: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
+        """Digits of tokens of these ranks, int32 [m, digits]; raises AssertionError for a code that no symbol has."""
+        if self.digits == 1:
+            runs = [decoder.decode(self._model(int(ranks[start])), stop - start) for start, stop in self._runs(ranks)]
+            return np.asarray(np.concatenate(runs), dtype=np.int32)[:, None]
+        return np.asarray(decoder.decode(_FAMILY, self._rows(ranks)), dtype=np.int32).reshape(-1, self.digits)
 
-    def impossible(self, digits: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
-        """Where a digit is beyond its own radix (only damaged data decodes to that)."""
-        if not self.uneven:
-            return np.zeros(len(digits), dtype=np.bool_)
-        return digits >= np.resize(self.radices, len(digits))
+    def _runs(self, ranks: npt.NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+        """Start and stop of every run of ranks that share a model."""
+        edges = [] if self.flat else (np.flatnonzero(np.diff(ranks)) + 1).tolist()
+        return pairwise([0, *edges, len(ranks)])
+
+    def _model(self, rank: int) -> Any:
+        rank = 0 if self.flat else rank
+        if rank not in self.models:
+            self.models[rank] = constriction.stream.model.Categorical(self.counts[rank] / TOTAL, perfect=False)
+        return self.models[rank]
+
+    def _rows(self, ranks: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        return self.table[ranks].reshape(-1, self.width)
+
+
+_CODERS: WeakKeyDictionary[FrequencyTables, _Coder] = WeakKeyDictionary()
+
+
+def _coder(tables: FrequencyTables) -> _Coder:
+    """The one of these tables, with the models that it has made: making them takes longer than coding a small file."""
+    if tables not in _CODERS:
+        _CODERS[tables] = _Coder(tables)
+    return _CODERS[tables]
 
 
 def _shortest_payload(encoder: Any) -> bytes:
@@ -161,8 +253,3 @@ def _shortest_payload(encoder: Any) -> bytes:
     while ((head := -(-low >> shift)) + 1) << shift > low + width:  # head: low / 2**shift, rounded up
         shift -= 8
     return int(head).to_bytes((scale - shift) // 8, "big")
-
-
-def _first(flags: npt.NDArray[np.bool_]) -> int:
-    """Index of the first True, or the length."""
-    return int(flags.argmax()) if flags.any() else len(flags)

@@ -87,8 +87,13 @@ def _target(path: Path, force: bool) -> tuple[Path, os.stat_result | None]:
         path = Path(os.path.realpath(path))
         folder = path.parent
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise OutputError("no permission to write in its folder")
+        raise OutputError(_REASONS[errno.EROFS] if _read_only(folder) else "no permission to write in its folder")
     return path, old
+
+
+def _read_only(folder: Path) -> bool:
+    """Whether the file system takes no writing from anyone: then rights are not what to look at."""
+    return hasattr(os, "statvfs") and bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
 
 
 def _write_regular(

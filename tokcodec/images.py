@@ -258,7 +258,9 @@ def _to_srgb(image: Image.Image, profile: object, warn: Warn) -> Image.Image:
             warn("the colour profile is damaged and is ignored")
     if image.mode == "CMYK":
         warn("CMYK without a usable colour profile: the colours are a guess")
-    return image.convert("RGB")
+    converted = image.convert("RGB")
+    converted.info.pop("icc_profile", None)  # done with: else the same note comes when the picture is encoded
+    return converted
 
 
 # ---- writing

@@ -1,0 +1,76 @@
+"""How many tokens every tile of an adaptive file has, and the order in which they are written; no torch.
+
+A tile gets a level, and with it a fixed share of the largest count n: halved every two levels. The tokens of all tiles
+are written by the fraction k / count of their tile that comes before them, so that a file cut anywhere leaves every
+tile about the same share of its tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+IntArray = npt.NDArray[np.integer[Any]]
+
+FACTORS = (256, 181, 128, 91, 64, 45, 32, 23)
+"""256ths of n that a tile of each level has: 256 * 2^(-level / 2), rounded."""
+LEVELS = len(FACTORS)
+
+_KEY_BITS = 24  # fractions of counts up to 256 differ by at least 2^-16: their order is exact
+
+
+def tile_counts(n: int, levels: IntArray) -> npt.NDArray[np.int64]:
+    """Tokens of every tile, int64 [tiles] in 1..n, for the largest count n and levels, int [tiles] in 0..LEVELS-1.
+
+    Raises ValueError for other levels or n below 1.
+    """
+    levels = np.asarray(levels)
+    if levels.ndim != 1 or not levels.size or not np.issubdtype(levels.dtype, np.integer):
+        raise ValueError(f"levels must be integers of shape [tiles], not {levels.dtype} {list(levels.shape)}")
+    if levels.min() < 0 or levels.max() >= LEVELS:
+        raise ValueError(f"levels must be 0..{LEVELS - 1}, found {levels.min()}..{levels.max()}")
+    if n < 1:
+        raise ValueError(f"n must be at least 1, not {n}")
+    of_level = np.array([max(1, (n * factor + 128) // 256) for factor in FACTORS], dtype=np.int64)
+    return of_level[levels]
+
+
+def token_order(counts: IntArray) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
+    """Tiles and ranks of all tokens in the order of the file, in groups: int64 [g] each, 1 <= g <= tiles.
+
+    counts: int [tiles], each at least 1. A group is what has the same fraction rank / count, by tile number. Equal
+    counts give rank order: one group for every rank. Memory is that of one group, whatever the counts.
+    """
+    counts = np.asarray(counts)
+    values = np.flatnonzero(np.bincount(counts))
+    kinds = np.searchsorted(values, counts)  # which of the values a tile has
+    members = [np.flatnonzero(kinds == kind) for kind in range(len(values))]
+    keys = np.concatenate([(np.arange(value) << _KEY_BITS) // value for value in values])
+    kind_of = np.repeat(np.arange(len(values)), values)
+    rank_of = np.concatenate([np.arange(value) for value in values])
+    order = np.argsort(keys, kind="stable")
+    for group in np.split(order, np.flatnonzero(np.diff(keys[order])) + 1):
+        if len(group) == 1:
+            tiles = members[kind_of[group[0]]]
+            yield tiles, np.full(len(tiles), rank_of[group[0]])
+        else:
+            ranks = np.full(len(values), -1)
+            ranks[kind_of[group]] = rank_of[group]
+            ranks = ranks[kinds]
+            tiles = np.flatnonzero(ranks >= 0)
+            yield tiles, ranks[tiles]
+
+
+def most_tokens(held: IntArray, levels: IntArray, n: int) -> int:
+    """The largest count, at most n, for which every tile holds all of its tokens; 0 where not even 1 does.
+
+    held: tokens that are there of every tile, int [tiles]; levels as in `tile_counts`.
+    """
+    low, high = 0, n  # a tile's count never falls as n grows
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if (tile_counts(middle, levels) <= held).all() else (low, middle - 1)
+    return low

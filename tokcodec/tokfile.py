@@ -1,0 +1,132 @@
+"""What is done with a file without its pixels: describe it, read its tokens, cut it; no weights, no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .bitstream import HEADER_SIZE, parse_header
+from .contents import declared_tokens, pack, read
+from .entropy import decode_levels
+from .models import candidates
+from .tiling import Grid
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True)
+class TokInfo:
+    """What a `.tok` file says of itself.
+
+    width, height, pitch in pixels (pitch 0: the whole picture is one tile); tokens: declared per tile, of an adaptive
+    file the largest number; declared: of all tiles together, None where an adaptive file is cut before it says; held:
+    tokens that the bytes hold, all tiles together, or None where the model is not installed; bpp: bits of the whole
+    file per pixel.
+    """
+
+    width: int
+    height: int
+    pitch: int
+    columns: int
+    rows: int
+    tokens: int
+    adaptive: bool
+    declared: int | None
+    held: int | None
+    model: str | None
+    model_id: int
+    bytes: int
+    header_bytes: int
+
+    @property
+    def tiles(self) -> int:
+        return self.columns * self.rows
+
+    @property
+    def payload_bytes(self) -> int:
+        return self.bytes - self.header_bytes
+
+    @property
+    def bpp(self) -> float:
+        return 8 * self.bytes / (self.width * self.height)
+
+    @property
+    def complete(self) -> bool | None:
+        """Whether every declared token is held; None where the model is not installed."""
+        return None if self.held is None else self.held == self.declared
+
+
+def info(data: bytes, *, model: str | Path | None = None) -> TokInfo:
+    """Describe a `.tok` file from its bytes; needs neither weights nor torch. Raises TokError."""
+    header = parse_header(data)
+    grid = Grid.for_picture(header.width, header.height, header.pitch)
+    if model is not None or candidates(header.model_id):
+        contents = read(data, model)
+        name, held, declared = contents.model.name, contents.held, contents.declared
+    else:
+        levels = decode_levels(data[HEADER_SIZE:], grid.tiles) if header.adaptive else None
+        name, held, declared = None, None, declared_tokens(header, grid.tiles, levels)
+    return TokInfo(
+        width=header.width,
+        height=header.height,
+        pitch=header.pitch,
+        columns=grid.columns,
+        rows=grid.rows,
+        tokens=header.tokens,
+        adaptive=header.adaptive,
+        declared=declared,
+        held=held,
+        model=name,
+        model_id=header.model_id,
+        bytes=len(data),
+        header_bytes=HEADER_SIZE,
+    )
+
+
+def read_tokens(data: bytes, *, container: str = "tok", model: str | Path | None = None) -> NDArray[np.int32]:
+    """Tokens of a file: int32 [tiles, tokens declared], -1 where a tile has none or a cut file holds none.
+
+    Raises TokError for a bad file.
+    """
+    contents = read(data, model, container=container)
+    missing = contents.header.tokens - contents.coded.shape[1]
+    return np.pad(contents.coded, ((0, 0), (0, missing)), constant_values=-1)
+
+
+def truncate(
+    data: bytes, *, tokens: int | None = None, size: int | None = None, model: str | Path | None = None
+) -> bytes:
+    """Cut a file to fewer tokens per tile, or to the most that fit into `size` bytes, without decoding pixels.
+
+    Exactly one of the two is given. The tiles of an adaptive file keep their shares of the number. Raises ValueError
+    for more tokens than are held or too small a size, TokError for a bad file.
+    """
+    if (tokens is None) == (size is None):
+        raise ValueError("give either tokens or size")
+    contents = read(data, model)
+    if (most := contents.most()) < 1:
+        raise ValueError(f"nothing to cut: {contents.shortfall()}")
+    if not contents.model.ordered:
+        raise ValueError(f"model {contents.model.name} is not ordered: its files cannot be cut")
+
+    def cut_to(count: int) -> bytes:
+        header = replace(contents.header, tokens=count)
+        return pack(header, contents.model, contents.coded, contents.levels)
+
+    if tokens is not None:
+        if not 1 <= tokens <= most:
+            raise ValueError(f"tokens must be 1..{most} for this file, not {tokens}")
+        return cut_to(tokens)
+    assert size is not None
+    # More tokens never make fewer bytes, so bisection finds the most that fit.
+    low, high = 0, most
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if len(cut_to(middle)) <= size else (low, middle - 1)
+    if low == 0:
+        raise ValueError(f"size must be at least {len(cut_to(1))} bytes for this file, not {size}")
+    return cut_to(low)
