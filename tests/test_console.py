@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tokcodec.console import printable, reason
+from tokcodec.console import Report, printable, reason
 from tokcodec.errors import NotTokError
 
 MakeTok = Callable[..., bytes]
@@ -82,6 +82,37 @@ def test_a_signal_leaves_the_old_output_and_nothing_else(here: Path, number: int
     assert (here / "out.tok").read_bytes() == b"precious"
 
 
+def test_an_interrupted_run_leaves_whole_outputs_alone(here: Path, picture: bytes) -> None:
+    (here / "photos").mkdir()
+    for number in range(9):
+        (here / "photos" / f"{number}.png").write_bytes(picture)
+    third = "(seen.append(0), len(seen) == 3 and os.kill(os.getpid(), {number}))"
+    program = INTERRUPTED.replace("os.kill(os.getpid(), {number})", third).replace(
+        "files._sync", "seen = []; files._sync"
+    )
+    command = ["encode", "--model", "tiny", "-r", "photos", "--output-dir", "toks", "-j", "3"]
+    result = subprocess.run(
+        [sys.executable, "-c", program.format(number=int(signal.SIGINT)), *command], capture_output=True, check=False
+    )
+    assert result.returncode == 130 and result.stderr.endswith(b"tokcodec: interrupted\n")
+    assert sorted(os.listdir(here / "toks")) == ["0.tok", "1.tok"]
+    again = subprocess.run([*COMMAND, *command], capture_output=True, check=True)
+    assert b"tokcodec: 7 done, 2 skipped, 0 failed in " in again.stderr
+    assert len({(here / "toks" / f"{number}.tok").read_bytes() for number in range(9)}) == 1
+
+
+def test_the_summary(capsys: pytest.CaptureFixture[str]) -> None:
+    report = Report()
+    report.done, report.skipped = 10, 2
+    report.count("tiles", 30)
+    report.count("tiles", 30)
+    report.error("a", "bad")
+    report.sum_up(4.0)
+    assert capsys.readouterr().err.splitlines()[1] == (
+        "tokcodec: 10 done, 2 skipped, 1 failed in 4.0 s: 2.5 files/s, 15 tiles/s"
+    )
+
+
 @pytest.mark.parametrize("arguments", [["info", "in.tok"], ["truncate", "in.tok", "--tokens", "2", "-o", "-"]])
 def test_a_closed_pipe_is_quiet(arguments: list[str]) -> None:
     reading, writing = os.pipe()
@@ -139,7 +170,7 @@ def test_progress_bars() -> None:
     code, shown = on_terminal("decode", "in.tok", "-f", "large.tok", "missing.tok")
     assert code == 1 and "100%" in shown
     assert "\r\x1b[Ktokcodec: missing.tok: no such file or folder\r\n" in shown
-    assert shown.endswith("\x1b[?25h\r\n")  # the cursor is back
+    assert "\x1b[?25h\r\ntokcodec: 2 done, 0 skipped, 1 failed in " in shown  # the cursor is back
     code, shown = on_terminal("decode", "-q", "-f", "in.tok", "large.tok")
     assert (code, shown) == (0, "")
 

@@ -1,0 +1,115 @@
+"""Every example of the documentation is run: shell and Python blocks as they stand, console blocks up to their options.
+
+Blocks of one document share a folder with a photograph and follow each other. `# writes NAME` is checked.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from tokcodec.cli import cli
+from tokcodec.training.__main__ import make_parser
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = [path.relative_to(ROOT) for path in (ROOT / "README.md", ROOT / "bench/README.md", *ROOT.glob("docs/*.md"))]
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(([^)#:]+)(?:#[\w-]*)?\)")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What the examples need: photographs, and `tokcodec` on the path for pipes."""
+    rng = np.random.default_rng(4)
+    (tmp_path / "photos").mkdir()
+    for name in ("photo.jpg", "photos/a.jpg", "photos/b.png"):
+        noise = Image.fromarray(rng.integers(0, 256, (9, 12, 3), dtype=np.uint8))
+        noise.resize((320, 240), Image.Resampling.BICUBIC).save(tmp_path / name)
+    (tmp_path / "bin").mkdir()
+    command = tmp_path / "bin" / "tokcodec"
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m tokcodec "$@"\n')
+    command.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{command.parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="the examples are for bash")
+@pytest.mark.parametrize("document", DOCUMENTS, ids=str)
+def test_examples(document: Path, folder: Path) -> None:
+    scope: dict[str, object] = {}
+    for kind, text in BLOCK.findall((ROOT / document).read_text(encoding="utf-8")):
+        if kind == "python":
+            exec(compile(text, f"{document}", "exec"), scope)
+        elif kind in ("sh", "console"):
+            for line in text.splitlines():
+                command, _, comment = line.partition(" #")
+                (run if kind == "sh" else check)(command.strip())
+                if written := re.match(r" writes ([\w.]+)", comment):
+                    assert (folder / written[1]).stat().st_size > 0, line
+        else:
+            raise AssertionError(f"{document}: a block of kind {kind!r} is not run")
+
+
+def run(command: str) -> None:
+    """A line of a shell block: within this process where it is the bare command, which saves importing torch."""
+    if re.search(r"[|<>$;&]", command):
+        result = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True)
+        assert result.returncode == 0, f"{command}\n{result.stderr}"
+    elif command:
+        program, *arguments = shlex.split(command)
+        assert program == "tokcodec", command
+        done = CliRunner().invoke(cli, arguments, prog_name="tokcodec")
+        assert done.exit_code == 0, f"{command}\n{done.output}\n{done.exception!r}"
+
+
+def check(command: str) -> None:
+    """A line of a console block, which takes long or needs what a test has not: its targets and options exist."""
+    words = shlex.split(command)
+    if words[:1] == ["make"]:
+        assert re.search(rf"^{words[1]}:", (ROOT / "Makefile").read_text(), re.MULTILINE), command
+    elif words[:3] == ["python", "-m", "bench"] or words[:1] == ["tokcodec"]:
+        check_options(words[1:] if words[0] == "tokcodec" else words[2:], command)
+    elif words[:2] == ["python", "-m"] and words[2].startswith("bench."):
+        assert (ROOT / f"{words[2].replace('.', '/')}.py").exists(), command
+    else:
+        assert words[:1] in (["git"], ["cd"]) or words[:2] == ["pip", "install"], command
+
+
+def check_options(words: list[str], command: str) -> None:
+    """Every option is one of the command."""
+    if words[0] == "train":
+        stage = words[1] if words[1] in ("cascade", "look") else "cascade"
+        parsers = next(action for action in make_parser("train")._actions if action.choices).choices
+        known = parsers[stage].format_help()  # type: ignore[index,union-attr]
+    else:
+        if words[0] == "bench":
+            from bench.__main__ import main as found
+        else:
+            found = cli
+        part: click.Command = found
+        for word in words if part is cli else ():
+            if isinstance(part, click.Group) and word in part.commands:
+                part = part.commands[word]
+        known = part.get_help(click.Context(part))
+    for word in words:
+        assert not word.startswith("--") or re.search(rf"{word}\b", known), f"{command}: {word}"
+
+
+@pytest.mark.parametrize("document", [*DOCUMENTS, Path("CONTRIBUTING.md"), Path("models/base-1/README.md")], ids=str)
+def test_links(document: Path) -> None:
+    text = (ROOT / document).read_text(encoding="utf-8")
+    for target in LINK.findall(text):
+        assert (ROOT / document.parent / target).exists(), f"{document}: {target}"
