@@ -129,6 +129,7 @@ def make_codecs(options: dict[str, Any]) -> dict[str, Codec]:
     from bench.downscale import Downscaled
     from bench.previews import preview_codecs
     from bench.tok import TokCodec
+    from bench.tok_adaptive import AdaptiveTokCodec, BareTokCodec
 
     plain = classical_codecs()
     found: list[Codec] = [*preview_codecs(), *plain, *(Downscaled(codec) for codec in plain)]
@@ -136,7 +137,9 @@ def make_codecs(options: dict[str, Any]) -> dict[str, Codec]:
     wanted: Sequence[str] = options.get("codecs") or ()
     if not wanted or any(name.startswith("tokcodec") for name in wanted):
         for model in options.get("models") or (None,):
-            found.append(TokCodec(model, pitches=options.get("pitches"), device=options.get("device", "auto")))
+            device = options.get("device", "auto")
+            found.append(TokCodec(model, pitches=options.get("pitches"), device=device))
+            found += [AdaptiveTokCodec(model, device=device), BareTokCodec(model, device=device)]
     if wanted:
         for name in wanted:
             if not any(_matches(name, codec.label) for codec in found):

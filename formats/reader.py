@@ -32,6 +32,8 @@ def read_header(data: bytes, model_hash: bytes | None = None) -> tuple[int, int,
     if model_hash is not None and data[8:10] != binascii.crc_hqx(data[:8] + model_hash, 0xFFFF).to_bytes(2, "big"):
         raise ValueError("the header is damaged or belongs to another model")
     shape = int.from_bytes(data[4:8], "big")
+    if shape >> 14 & 0x3FFF == 0x3FFF or shape & 0x3FFF == 0x3FFF:
+        raise ValueError("a side of 16384 pixels")
     return (shape >> 14 & 0x3FFF) + 1, (shape & 0x3FFF) + 1, PITCHES[shape >> 28], data[3] + 1
 
 

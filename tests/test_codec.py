@@ -95,6 +95,15 @@ def test_arrays_and_pictures_are_the_same(astronaut: Image.Image, whole: bytes) 
     assert tokcodec.encode(np.asarray(astronaut), tokens=256) == whole
 
 
+@pytest.mark.parametrize(
+    ("size", "pitch", "noted"), [((900, 40), 256, True), ((40, 30), 256, False), ((90, 10), "fit", True)]
+)
+def test_stretched_tiles_are_noted(size: tuple[int, int], pitch: int | str, noted: bool) -> None:
+    notes: list[str] = []
+    tokcodec.encode(Image.new("RGB", size), tokens=1, pitch=pitch, warn=notes.append)
+    assert [note.startswith("a tile covers") for note in notes] == [True] * noted
+
+
 def test_every_prefix_decodes(astronaut: Image.Image, whole: bytes) -> None:
     tokens = tokcodec.read_tokens(whole)
     before = 0

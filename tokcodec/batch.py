@@ -207,7 +207,9 @@ def _write(target: str, data: bytes, files: Files) -> None:
 
     if target == STDIO:
         try:
-            sys.stdout.buffer.write(data)
+            rest = memoryview(data)
+            while rest:  # without a buffer (python -u) it may take a part only
+                rest = rest[sys.stdout.buffer.write(rest) :]
             sys.stdout.buffer.flush()
         except BrokenPipeError:  # whoever reads has seen enough
             raise

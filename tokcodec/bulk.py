@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .bitstream import Header
-from .codec import BATCH, check_pitch, check_tokens, tokenise
+from .codec import BATCH, check_pitch, check_tokens, note_stretch, tokenise
 from .contents import pack
 from .images import DEFAULT_MAX_PIXELS, read_picture
 from .models import find_model
@@ -204,6 +204,7 @@ def _read(desk: _Desk, turn: int, source: str | Path, step: int, max_pixels: int
         desk.wait(turn)
         picture = read_picture(source, max_pixels=max_pixels, warn=failed.notes.append)
         grid = Grid.for_picture(*picture.size, step)
+        note_stretch(grid, failed.notes.append)
         for start in range(0, grid.tiles, BATCH):
             failed.start = start
             stop = min(start + BATCH, grid.tiles)

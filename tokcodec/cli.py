@@ -15,7 +15,7 @@ from .cli_models import json_option, models
 from .cli_options import bpp_text, force_option, model_option, output_option, tokens_type
 from .cli_pack import pack_command
 from .cli_targets import parse_size
-from .console import STDIO, Bar, Group, Report, printable, report_options
+from .console import PATH, STDIO, Bar, Group, Report, printable, report_options
 
 if TYPE_CHECKING:
     from .codec import TokInfo
@@ -47,7 +47,7 @@ def cli() -> None:
 
 
 @cli.command()
-@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path())
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=PATH)
 @json_option
 @model_option
 @report_options
@@ -85,7 +85,7 @@ def _describe(found: TokInfo) -> str:
 
 
 @cli.command()
-@click.argument("file", type=click.Path())
+@click.argument("file", type=PATH)
 @click.option("--tokens", type=tokens_type, metavar="N", help="Keep N tokens of every tile.")
 @click.option(
     "--size", type=parse_size, metavar="SIZE", help="Keep as many as fit: 120, 1.5k (k = 1000), 2ki (ki = 1024) bytes."

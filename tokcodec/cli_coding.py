@@ -22,7 +22,7 @@ from .cli_options import (
     tokens_type,
 )
 from .cli_targets import parse_size, target_options
-from .console import STDIO, Bar, Report, report_options
+from .console import PATH, STDIO, Bar, Report, report_options
 
 if TYPE_CHECKING:
     from .bulk import Encoded
@@ -165,7 +165,7 @@ def encode(
 @click.option(
     "--progressive",
     metavar="PATH",
-    type=click.Path(),
+    type=PATH,
     help="Write what 1, 2, 4, ... tokens show: an animation for PATH.gif, .webp or .png, else pictures in a folder.",
 )
 @click.option("--bare", is_flag=True, help="Read what encode --bare wrote with the same model.")

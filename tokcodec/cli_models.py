@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from .console import Report, report_options
+from .console import PATH, Report, report_options
 
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
 
@@ -64,9 +64,7 @@ def _listing(facts: dict[str, Any]) -> str:
 @models.command("import")
 @click.argument("source")
 @click.option("--name", required=True, help="What to call it here.")
-@click.option(
-    "--fit-tables", metavar="DIR", type=click.Path(), help="Fit the entropy tables on these pictures: smaller files."
-)
+@click.option("--fit-tables", metavar="DIR", type=PATH, help="Fit the entropy tables on these pictures: smaller files.")
 @click.option("--licence", help="The licence of the weights, as their authors state it; by default from their card.")
 @click.option("-f", "--force", is_flag=True, help="Replace a model of yours of that name.")
 @report_options

@@ -11,13 +11,11 @@ import click
 
 from .batch import Files
 from .bitstream import MAX_SIDE, MAX_TOKENS
-from .console import STDIO
+from .console import PATH, STDIO
 
 tokens_type = click.IntRange(1, MAX_TOKENS)
 force_option = click.option("-f", "--force", is_flag=True, help="Overwrite existing files; write data to a terminal.")
-output_option = click.option(
-    "-o", "--output", metavar="PATH", type=click.Path(), help="Name of the result; - is stdout."
-)
+output_option = click.option("-o", "--output", metavar="PATH", type=PATH, help="Name of the result; - is stdout.")
 model_option = click.option("--model", metavar="NAME", help="Name or folder of a model; see `tokcodec models list`.")
 device_option = click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True, help="Where to compute."
@@ -47,12 +45,10 @@ def files_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
     for decorate in (
         force_option,
-        click.option(
-            "--output-dir", metavar="DIR", type=click.Path(), help="Write results here; folders are mirrored."
-        ),
+        click.option("--output-dir", metavar="DIR", type=PATH, help="Write results here; folders are mirrored."),
         click.option("-r", "--recursive", is_flag=True, help="Take the files in folders."),
         output_option,
-        click.argument("inputs", metavar="INPUT...", nargs=-1, required=True, type=click.Path()),
+        click.argument("inputs", metavar="INPUT...", nargs=-1, required=True, type=PATH),
     ):
         collect = decorate(collect)
     return collect

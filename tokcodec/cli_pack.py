@@ -9,14 +9,14 @@ import click
 
 from . import batch
 from .batch import Files, Job
-from .console import Bar, Report, report_options
+from .console import PATH, Bar, Report, report_options
 
 
 @click.command("pack")
-@click.argument("inputs", metavar="INPUT...", nargs=-1, required=True, type=click.Path())
-@click.option("-o", "--output", metavar="PATH", type=click.Path(), help="The pack: a name in .npz or .safetensors.")
+@click.argument("inputs", metavar="INPUT...", nargs=-1, required=True, type=PATH)
+@click.option("-o", "--output", metavar="PATH", type=PATH, help="The pack: a name in .npz or .safetensors.")
 @click.option("--unpack", is_flag=True, help="Write the files of the pack INPUT.")
-@click.option("--output-dir", metavar="DIR", type=click.Path(), help="With --unpack: write the files here.")
+@click.option("--output-dir", metavar="DIR", type=PATH, help="With --unpack: write the files here.")
 @click.option("-f", "--force", is_flag=True, help="Overwrite existing files.")
 @click.option("--model", metavar="NAME", help="Name or folder of a model; see `tokcodec models list`.")
 @report_options

@@ -37,6 +37,8 @@ BATCH = 32
 """Tiles coded at a time: bounds the memory for large pictures (32 tiles are 25 MB in float32)."""
 DEFAULT_PITCH = 256
 """Source pixels per tile: one for each sample of the tokenizer."""
+STRETCH = 4
+"""Ratio of the sides of a tile beyond which the encoder says so: 21:9 as one tile is still usual."""
 BLANK = 128
 """Grey level of a tile of which a cut file holds no token."""
 
@@ -105,6 +107,7 @@ def encode(
         )
         return control.as_equal(count) if target is None else control.encode(target)
     grid = Grid.for_picture(*picture.size, step)
+    note_stretch(grid, warn or _warn)
     coded = np.empty((grid.tiles, count), np.int32)
     for batch in batches(grid.tiles):
         coded[batch.start : batch.stop] = tokenise(tokenizer, cut(picture, grid, batch), count)
@@ -135,8 +138,6 @@ def decode(
     grey. Raises TokError for anything wrong with the file, LimitError for more pixels than `max_pixels`, ValueError for
     wrong arguments.
     """
-    from .tokenizers import load_tokenizer
-
     contents = read(data, model, container=container, size=size, max_pixels=max_pixels)
     header, chosen, coded = contents.header, contents.model, contents.coded
     if tokens is not None:
@@ -149,6 +150,8 @@ def decode(
         raise TokError(
             f"model {chosen.name} needs all {chosen.n_tokens} tokens: they are not ordered, fewer mean nothing"
         )
+    from .tokenizers import load_tokenizer  # torch takes seconds: not for a file that is refused
+
     tokenizer = load_tokenizer(chosen, device, dtype)
     tokenizer.check_look(look)
     return draw(tokenizer, grid, coded, counts, look, progress)
@@ -194,6 +197,13 @@ def check_pitch(pitch: int | str | None, container: str = "tok") -> int:
     if pitch not in PITCHES[1:]:
         raise ValueError(f"pitch must be fit or one of {', '.join(map(str, PITCHES[1:]))}, not {pitch}")
     return int(pitch)
+
+
+def note_stretch(grid: Grid, warn: Warn) -> None:
+    """Tell of tiles that cover much more of one side than of the other: strips, and wide pictures as one tile."""
+    width, height = grid.tile_extent
+    if max(width, height) > STRETCH * min(width, height):
+        warn(f"a tile covers {width:.0f}x{height:.0f} pixels: the longer side comes out much coarser")
 
 
 def batches(tiles: int) -> Iterator[range]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from click._termui_impl import ProgressBar
 
 STDIO = "-"  # as an input: stdin; as an output: stdout
+PATH = click.Path(readable=False)  # click's own check would make a file without rights wrong usage, and end the run
 MANY_TILES = 32  # a single picture with more takes seconds: it gets a progress bar
 GRAIN = 1000  # steps of the bar per input
 

@@ -56,20 +56,23 @@ def find_curves(
     model: Model,
     tokenizer: Tokenizer,
     *,
+    count: int | None = None,
     measured: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Curves:
     """Encode an RGB picture at a pitch (as the header stores it) and find what its tokens are worth.
 
-    measured: decode at a few lengths even where the tokenizer can predict. Raises DeviceError when memory is short.
+    count: find no more tokens than these (None: all); measured: decode at a few lengths even where the tokenizer can
+    predict. Raises DeviceError when memory is short.
     """
     grid = Grid.for_picture(*picture.size, step)
-    tokens = np.empty((grid.tiles, model.n_tokens), np.int32)
-    errors = np.empty((grid.tiles, model.n_tokens + 1), np.float32)
+    count = count or model.n_tokens
+    tokens = np.empty((grid.tiles, count), np.int32)
+    errors = np.empty((grid.tiles, count + 1), np.float32)
     for batch in batches(grid.tiles):
         part = slice(batch.start, batch.stop)
         with device_memory():
-            tokens[part], errors[part] = _encode(tokenizer, cut(picture, grid, batch), measured)
+            tokens[part], errors[part] = _encode(tokenizer, cut(picture, grid, batch), count, measured)
         if progress:
             progress(batch.stop, grid.tiles)
     errors *= (shares(grid) / SAMPLES).astype(np.float32)[:, None]
@@ -90,16 +93,16 @@ def shares(grid: Grid) -> npt.NDArray[np.float64]:
 
 
 def _encode(
-    tokenizer: Tokenizer, tiles: npt.NDArray[np.uint8], measured: bool
+    tokenizer: Tokenizer, tiles: npt.NDArray[np.uint8], count: int, measured: bool
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
     """Tokens int64 [n, N] and squared errors float32 [n, N + 1] of tiles uint8 [n, 256, 256, 3]."""
     import torch
 
     pair = tiles.repeat(2, 0) if len(tiles) == 1 else tiles  # as in `codec.tokenise`
     pixels = torch.from_numpy(pair).to(tokenizer.device).permute(0, 3, 1, 2).float() / 255
-    found = None if measured else tokenizer.encode_curves(pixels)
+    found = None if measured else tokenizer.encode_curves(pixels, count)
     if found is None:
-        tokens = tokenizer.encode(pixels)
+        tokens = tokenizer.encode(pixels, count)
         found = tokens, measure(tokenizer, tokens, pixels)
     return found[0].cpu().numpy()[: len(tiles)], found[1].cpu().numpy()[: len(tiles)]
 
@@ -127,11 +130,11 @@ def measure(tokenizer: Tokenizer, tokens: torch.Tensor, pixels: torch.Tensor) ->
 def _bits(model: Model, tokens: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:
     """Cumulated cost in bits, by the tables or flat, whichever is less for the whole picture."""
     flat = math.log2(math.prod(model.radices))
-    bits = np.zeros((len(tokens), model.n_tokens + 1), np.float32)
+    bits = np.zeros((len(tokens), tokens.shape[1] + 1), np.float32)
     for batch in batches(len(tokens)):
         bits[batch.start : batch.stop, 1:] = np.cumsum(model.tables.bits(tokens[batch.start : batch.stop]), axis=1)
-    if bits[:, -1].mean() > flat * model.n_tokens:
-        bits[:] = flat * np.arange(model.n_tokens + 1)
+    if bits[:, -1].mean() > flat * tokens.shape[1]:
+        bits[:] = flat * np.arange(bits.shape[1])
     return bits
 
 

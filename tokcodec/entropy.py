@@ -33,6 +33,9 @@ PAD_WORDS = (
 _PIECE = 1 << 16  # positions handed on at a time
 LEVEL_TABLES = FrequencyTables.uniform(1, (LEVELS,))  # a tile's level is coded like a token of these
 
+# constriction loads NumPy's C interface at its first use, and panics if a signal handler raises just then: have it now.
+constriction.stream.queue.RangeEncoder().get_compressed()
+
 # perfect=False is part of the format: the other setting gives other bytes
 _FAMILY = constriction.stream.model.Categorical(perfect=False)
 

@@ -9,28 +9,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
-from . import codec, quality
+from . import codec, estimate, quality
 from .allocation import Allocation, Allocator
 from .bare import BARE_SIZE
-from .bitstream import FIT, HEADER_SIZE, PITCHES, Header
+from .bitstream import HEADER_SIZE, Header
 from .contents import pack
-from .counts import tile_counts
+from .counts import FACTORS
 from .curves import Curves, find_curves
 from .modelfile import Model
+from .plans import Planned, distinct_steps
 from .targets import LPIPS, PSNR, TOLERANCE, Target
 from .tiling import Grid
 from .tokenizers.base import Tokenizer
 
-FEW, MANY = 0.2, 0.8
-"""Mean share of a tile's tokens between which a pitch is as good as its neighbours or better (see `bench.pitch`)."""
-MIDDLE = 0.4
-"""Share at which a pitch does best."""
+FEW, MIDDLE, MANY = PSNR_WINDOW = 0.2, 0.4, 0.8
+"""Mean share of a tile's tokens between which a pitch is as good as its neighbours or better, and where it is best (see
+`bench.pitch`)."""
+LPIPS_WINDOW = 0.4, 0.65, 0.95
+"""The same for LPIPS, which at equal bytes likes wide tiles with many tokens better."""
 ENOUGH, CAPPED, DEARER = 0.68, 0.8, 2.5
 """The next smaller pitch is tried for a size where tiles have a larger share than this, or the largest count comes near
 to all tokens, and if it has no more than so many times the tiles: it costs as many times the time."""
@@ -51,37 +50,6 @@ USED = 0.95
 
 Progress = Callable[[int, int], None]
 Warn = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Planned:
-    """A pitch's curves, an allocation over them, and the mean squared error that they promise."""
-
-    curves: Curves
-    allocation: Allocation
-    error: float
-
-    @property
-    def share(self) -> float:
-        """Mean part of a tile's tokens that are used."""
-        return self.allocation.bits / float(self.curves.bits[:, -1].sum())
-
-    @property
-    def counts(self) -> npt.NDArray[np.int64]:
-        levels = self.allocation.levels
-        if levels is None:
-            return np.full(self.curves.tiles, self.allocation.tokens)
-        return tile_counts(self.allocation.tokens, levels)
-
-    @property
-    def key(self) -> Hashable:
-        """Equal for plans that give the same file."""
-        return self.curves.step, self.counts.tobytes()
-
-    @property
-    def complete(self) -> bool:
-        """Whether every token of every tile is used."""
-        return self.allocation.levels is None and self.allocation.tokens == self.curves.tokens.shape[1]
 
 
 class RateControl:
@@ -105,9 +73,11 @@ class RateControl:
     ) -> None:
         self.picture, self.model, self.tokenizer = picture, model, tokenizer
         self.container, self.measured, self.warn, self.progress = container, measured, warn, progress
+        self.token_bits = math.log2(math.prod(model.radices))
         self.overhead = BARE_SIZE if container == "bare" else HEADER_SIZE
         self.steps = distinct_steps(*picture.size) if step is None else [step]
         self.tiles = [Grid.for_picture(*picture.size, step).tiles for step in self.steps]
+        self.window = PSNR_WINDOW
         self._coded: dict[int, tuple[Curves, Allocator]] = {}
 
     def encode(self, target: Target) -> bytes:
@@ -122,23 +92,33 @@ class RateControl:
         """At most as many bytes as so many tokens for each tile take, spent where the picture needs them."""
         (step,) = self.steps
         equal = self.pack(self._certain(step, lambda _, allocator: allocator.equal(tokens)))
-        return self._packed_within(step, self._fit(step, len(equal)), len(equal))
+        return self._packed_within(step, self.fit(step, len(equal)), len(equal))
 
     # ---- pieces
 
-    def coded(self, step: int) -> tuple[Curves, Allocator]:
-        """The picture encoded at a pitch, once."""
-        if step not in self._coded:
+    def coded(self, step: int, count: int | None = None) -> tuple[Curves, Allocator]:
+        """The picture encoded at a pitch, once; count: as many tokens as can be of use."""
+        if step not in self._coded or self._coded[step][1].most < (count or self.model.n_tokens):
             curves = find_curves(
-                self.picture, step, self.model, self.tokenizer, measured=self.measured, progress=self.progress
+                self.picture,
+                step,
+                self.model,
+                self.tokenizer,
+                count=count,
+                measured=self.measured,
+                progress=self.progress,
             )
             self._coded[step] = curves, Allocator(curves.errors, curves.bits)
         return self._coded[step]
 
-    def plan(self, step: int, find: Callable[[Curves, Allocator], Allocation | None]) -> Planned | None:
-        curves, allocator = self.coded(step)
+    def plan(
+        self, step: int, find: Callable[[Curves, Allocator], Allocation | None], count: int | None = None
+    ) -> Planned | None:
+        curves, allocator = self.coded(step, count)
         allocation = find(curves, allocator)
-        return None if allocation is None else Planned(curves, allocation, allocation.error + curves.floor)
+        if allocation is None:
+            return None
+        return Planned(curves, allocation, allocation.error + curves.floor, self.model)
 
     def pack(self, planned: Planned) -> bytes:
         curves, allocation = planned.curves, planned.allocation
@@ -150,9 +130,9 @@ class RateControl:
     def for_size(self, budget: int) -> bytes:
         """The file with the least squared error of at most `budget` bytes. Raises ValueError where there is none."""
         place = self._place_for(budget)
-        best = self._fit(self.steps[place], budget)
+        best = self.fit(self.steps[place], budget)
         if place + 1 < len(self.steps) and (best is None or self._worth_trying(place + 1, best)):
-            other = self._fit(self.steps[place + 1], budget)
+            other = self.fit(self.steps[place + 1], budget)
             best = other if best is None or (other is not None and other.error < best.error) else best
         if best is None:
             return self._packed_within(self.steps[place], None, budget)
@@ -162,9 +142,12 @@ class RateControl:
             self.warn(f"all tokens at {pitch} take {len(data)} of {budget} bytes")
         return data
 
-    def _fit(self, step: int, budget: int, less: float = 0.0) -> Planned | None:
+    def fit(self, step: int, budget: int, less: float = 0.0) -> Planned | None:
         room = 8 * (budget - self.overhead) - SLACK_BITS - less
-        return self.plan(step, lambda _, allocator: allocator.for_bits(room))
+        # No tile can have more tokens than this: the others have a least share of them, and no model halves their bits.
+        others = (self.tiles[self.steps.index(step)] - 1) * min(FACTORS) / max(FACTORS)
+        count = math.ceil(max(1.0, 8 * budget / (self.token_bits / 2 * (1 + others))))
+        return self.plan(step, lambda _, allocator: allocator.for_bits(room), min(count, self.model.n_tokens))
 
     def _packed_within(self, step: int, planned: Planned | None, budget: int) -> bytes:
         """Real files decide: what is too large loses room until it fits. Raises ValueError where nothing does."""
@@ -174,7 +157,7 @@ class RateControl:
             if len(data) <= budget:
                 return data
             less += 8.0 * (len(data) - budget)
-            planned = self._fit(step, budget, less)
+            planned = self.fit(step, budget, less)
         data = self.pack(self._certain(step, lambda _, allocator: allocator.least()))
         if len(data) > budget:
             where = "" if len(self.steps) > 1 else " at this pitch"
@@ -190,7 +173,7 @@ class RateControl:
     def _place_for(self, budget: int) -> int:
         """Place of the widest of the two pitches that come into question: its tiles get a middling share, or more."""
         bits = 8 * (budget - self.overhead)
-        whole = sum(math.log2(radix) for radix in self.model.radices) * self.model.n_tokens
+        whole = self.token_bits * self.model.n_tokens
         return max(0, max([i for i, count in enumerate(self.tiles) if bits >= FEW * whole * count], default=0) - 1)
 
     def _worth_trying(self, place: int, wider: Planned) -> bool:
@@ -218,7 +201,23 @@ class RateControl:
 
     def for_lpips(self, target: float) -> bytes:
         """The smallest file whose default look has an LPIPS of at most `target`; the best, with a warning, if none."""
-        raise NotImplementedError
+        from .lpips import WeightsMissingError
+
+        distance: quality.Distance | None = None
+        try:
+            distance = quality.Distance(self.picture, self.tokenizer.device)
+        except (WeightsMissingError, ValueError) as error:
+            self.warn(f"LPIPS is estimated, to about {estimate.ERROR:g} ({error})")
+
+        def margin(planned: Planned) -> float:
+            if distance is not None:
+                return target - distance(self.draw(planned))
+            density = int(planned.counts.sum()) / (self.picture.width * self.picture.height)
+            return target - estimate.estimated_lpips(quality.to_psnr(planned.error), density)
+
+        constant, slope = estimate.LINE
+        self.window = LPIPS_WINDOW
+        return self._for_quality((target - constant) / slope, margin, TOLERANCE[LPIPS], -slope, f"LPIPS of {target:g}")
 
     def _for_quality(
         self, start: float, margin: Callable[[Planned], float], tolerance: float, slope: float, name: str
@@ -268,13 +267,14 @@ class RateControl:
             found = self.plan(step, lambda curves, allocator: allocator.for_error(error - curves.floor))
             return found or self._certain(step, lambda _, allocator: allocator.all())
         place = max(i for i, count in enumerate(self.tiles) if count <= max(FIRST_TILES, self.tiles[0]))
+        few, _, many = self.window
         seen: dict[int, Planned | None] = {}
         while place not in seen:
             found = self.plan(self.steps[place], lambda curves, allocator: allocator.for_error(error - curves.floor))
             seen[place] = found
-            if found is None or found.share > MANY:
+            if found is None or found.share > many:
                 place = max(min(len(self.steps) - 1, place + 1), self._from(place, error))
-            elif found.share < FEW:
+            elif found.share < few:
                 place = min(max(0, place - 1), self._from(place, error))
         plans = [planned for planned in seen.values() if planned is not None]
         if plans:
@@ -284,19 +284,10 @@ class RateControl:
     def _from(self, place: int, error: float) -> int:
         """Place of the pitch that will reach an error with a middling share of its tokens, seen from another pitch."""
         curves, allocator = self.coded(self.steps[place])
-        reached = allocator.equal(max(1, round(allocator.most * MIDDLE))).error + curves.floor
+        reached = allocator.equal(max(1, round(allocator.most * self.window[1]))).error + curves.floor
         missing = quality.to_psnr(error) - quality.to_psnr(reached)
         tiles = self.tiles[place] * 4 ** (missing / PSNR_PER_OCTAVE)
         return max((i for i, count in enumerate(self.tiles) if count <= tiles), default=0)
-
-
-def distinct_steps(width: int, height: int) -> list[int]:
-    """The pitches, as the header stores them, that cut a picture differently; from one tile to the most."""
-    found: dict[tuple[int, int], int] = {}
-    for step in (FIT, *sorted(PITCHES[1:], reverse=True)):
-        grid = Grid.for_picture(width, height, step)
-        found.setdefault((grid.columns, grid.rows), step)
-    return list(found.values())
 
 
 def _next_goal(

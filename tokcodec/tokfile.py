@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from .bitstream import HEADER_SIZE, parse_header
 from .contents import declared_tokens, pack, read
 from .entropy import decode_levels
+from .images import DEFAULT_MAX_PIXELS
 from .models import candidates
 from .tiling import Grid
 
@@ -87,12 +88,15 @@ def info(data: bytes, *, model: str | Path | None = None) -> TokInfo:
     )
 
 
-def read_tokens(data: bytes, *, container: str = "tok", model: str | Path | None = None) -> NDArray[np.int32]:
+def read_tokens(
+    data: bytes, *, container: str = "tok", model: str | Path | None = None, max_pixels: int = DEFAULT_MAX_PIXELS
+) -> NDArray[np.int32]:
     """Tokens of a file: int32 [tiles, tokens declared], -1 where a tile has none or a cut file holds none.
 
-    Raises TokError for a bad file.
+    Raises TokError for a bad file, LimitError for more pixels than `max_pixels`: 20 bytes may declare a gigabyte of
+    tokens that they do not hold.
     """
-    contents = read(data, model, container=container)
+    contents = read(data, model, container=container, max_pixels=max_pixels)
     missing = contents.header.tokens - contents.coded.shape[1]
     return np.pad(contents.coded, ((0, 0), (0, missing)), constant_values=-1)
 

@@ -26,11 +26,11 @@ class Tokenizer(ABC):
         count: 1..n_tokens (None: all); fewer may take less time.
         """
 
-    def encode_curves(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor] | None:
+    def encode_curves(self, x: torch.Tensor, count: int | None = None) -> tuple[torch.Tensor, torch.Tensor] | None:
         """Tokens as `encode` makes them, and what every one of them is worth; None where that would take decoding.
 
-        Returns int64 N x n_tokens, and float32 N x (n_tokens + 1): the squared error of a tile, summed over pixels and
-        channels in [0, 1], after the first 0, 1, ... n_tokens tokens.
+        Returns int64 N x count, and float32 N x (count + 1): the squared error of a tile, summed over pixels and
+        channels in [0, 1], after the first 0, 1, ... count tokens.
         """
         return None
 

@@ -105,7 +105,7 @@ class CascadeTokenizer(Tokenizer):
         return self.quantise(self.transform.forward(x.to(self.device, torch.float32)), count)
 
     @torch.inference_mode()
-    def encode_curves(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def encode_curves(self, x: torch.Tensor, count: int | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         """As the base class says; the errors are those of the bare sum of codewords, before it is clamped."""
         self.check_tiles(x)
         x = x.to(self.device, torch.float32)
@@ -113,8 +113,8 @@ class CascadeTokenizer(Tokenizer):
         # The transform is orthonormal: the pixels' energy beyond that of the coded coefficients stays for good.
         outside = x.square().sum((1, 2, 3)) - vectors.square().sum(1)
         first = (vectors - self.mean).square().sum(1) + outside.clamp_min(0)
-        saved = torch.empty(self.n_tokens, len(x), device=self.device)
-        tokens = self.quantise(vectors, saved=saved)
+        saved = torch.empty(len(self.group[:count]), len(x), device=self.device)
+        tokens = self.quantise(vectors, count, saved)
         errors = first.double()[:, None] - torch.nn.functional.pad(saved.T.double(), (1, 0)).cumsum(1)
         return tokens, errors.clamp_min(0).float()
 
@@ -123,7 +123,7 @@ class CascadeTokenizer(Tokenizer):
     ) -> torch.Tensor:
         """Vectors to tokens, each the nearest codeword to what is left: float32 N x D -> int64 N x count (None: all).
 
-        saved: float32 n_tokens x N to fill with the squared error that each token takes away.
+        saved: float32 count x N to fill with the squared error that each token takes away.
         """
         residual = (vectors - self.mean).T.contiguous()
         groups = self.group[:count].tolist()

@@ -1,0 +1,29 @@
+"""A target for atheris, the coverage-guided fuzzer for Python: see the README beside this file."""
+
+from __future__ import annotations
+
+import sys
+
+
+def check_one(data: bytes) -> None:
+    """Read the bytes as a file, as they are and with a header that passes; whatever is no TokError is a find."""
+    from bench.fuzz import examine, repair  # here, where their imports can be instrumented first
+    from tokcodec.models import find_model
+
+    examine(data)
+    examine(repair(data, find_model().hash))
+
+
+def main() -> None:
+    """Run atheris with the arguments of the command line."""
+    import atheris
+
+    with atheris.instrument_imports(include=["tokcodec"]):
+        import tokcodec.codec
+        import tokcodec.entropy  # noqa: F401
+    atheris.Setup(sys.argv, check_one)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()
