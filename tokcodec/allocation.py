@@ -18,6 +18,8 @@ LEVEL_BITS = 3.0
 """Cost of a tile's level in an adaptive file."""
 CLOSE = 0.997
 """Part of the room, or of the error, at which the search for the slope ends: the rest is filled tile by tile."""
+USED = 0.97
+"""Part of the room that is used where any counts can use it, even if those with less were better by a little."""
 _STEPS = 8  # largest counts tried for each power of two: closer ones differ by less than the levels do
 _AT_ONCE = 8  # of these, taken together: bounds the memory for many tiles
 _BISECTIONS = 24  # of the slope's logarithm: the range below is halved to a millionth
@@ -68,20 +70,25 @@ class Allocator:
         if self.tiles == 1 or equal.tokens == self.most:
             return equal
         found: Allocation | None = None
+        slope = _SLOPES[1]
         low, high = np.log(_SLOPES)
         for _ in range(_BISECTIONS):
             middle = (low + high) / 2
             choice = self.at_slope(float(np.exp(middle)))
             if choice.bits <= room:
-                high, found = middle, choice
+                high, found, slope = middle, choice, float(np.exp(middle))
                 if choice.bits >= CLOSE * room:
                     break
             else:
                 low = middle
         if found is None:
             return equal
-        found = self._fill(found, room)
-        return found if found.error < equal.error else equal
+        filled = [equal, self._fill(found, room)]
+        if filled[1].bits < USED * room:  # few tiles: their levels are coarse steps, from another largest count others
+            filled += [self._fill(self._chosen(int(largest), slope), room) for largest in self._largest]
+        fitting = [choice for choice in filled if choice.bits <= room]
+        used = [choice for choice in fitting if choice.bits >= USED * room]
+        return min(used or fitting, key=lambda choice: choice.error)
 
     def for_error(self, goal: float) -> Allocation | None:
         """The fewest bits with a summed error of at most `goal`; None where all tokens are not enough."""
@@ -116,6 +123,10 @@ class Allocator:
             place = int(costs.argmin())
             if costs[place] < best:
                 best, largest = float(costs[place]), int(tried[place])
+        return self._chosen(largest, slope)
+
+    def _chosen(self, largest: int, slope: float) -> Allocation:
+        """The same for one largest count."""
         counts = _counts(np.array([largest]))[0]
         return self._with(largest, (self.errors[:, counts] + np.float32(slope) * self.bits[:, counts]).argmin(1))
 
@@ -165,10 +176,12 @@ class Allocator:
         if found.levels is None:
             return found
         rows, levels, left = np.arange(self.tiles), found.levels.copy(), goal - found.error
+        top = int(levels.argmin())  # one tile keeps level 0, or the largest count would mean something else
         counts = _counts(np.array([found.tokens]))[0]
         while True:
             lowered = np.minimum(levels + 1, LEVELS - 1)
             lost = self.errors[rows, counts[lowered]] - self.errors[rows, counts[levels]]
+            lost[top] = np.inf
             saved = self.bits[rows, counts[levels]] - self.bits[rows, counts[lowered]]
             taken = _best(saved, lost, left)
             if not len(taken):
