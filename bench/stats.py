@@ -15,6 +15,8 @@ _SEED = 20250131
 # Fewer points do not make a curve; curves that share less of their joint quality range than this are not compared.
 MIN_POINTS = 4
 MIN_OVERLAP = 0.1
+# Of the range of a curve: what a point must add to count in a Bjontegaard delta.
+MIN_RISE = 0.02
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,18 @@ def front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
     return found
 
 
+def _steady(points: Sequence[tuple[float, float]]) -> NDArray[np.float64]:
+    """The front without points that hardly better the one before: there the curve of bytes over quality is so steep
+    that its interpolation overshoots to any number. float64 [n, 2].
+    """
+    curve = front(points)
+    kept = curve[:1]
+    for point in curve[1:]:
+        if point[1] - kept[-1][1] >= MIN_RISE * (curve[-1][1] - curve[0][1]):
+            kept.append(point)
+    return np.asarray(kept, np.float64).reshape(-1, 2)
+
+
 def _overlap(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
     """Shared part of two ranges, as a fraction of what both cover together."""
     shared = min(a.max(), b.max()) - max(a.min(), b.min())
@@ -56,7 +70,7 @@ def bd_rate(anchor: Sequence[tuple[float, float]], test: Sequence[tuple[float, f
     """Mean difference of bytes in % at equal quality (Bjontegaard 2001, Akima interpolation): below 0, `test` needs
     fewer bytes than `anchor`. Points are (bytes, quality), higher is better. None where the qualities do not overlap.
     """
-    a, b = (np.asarray(front(points), np.float64).reshape(-1, 2) for points in (anchor, test))
+    a, b = (_steady(points) for points in (anchor, test))
     if min(len(a), len(b)) < MIN_POINTS or _overlap(a[:, 1], b[:, 1]) < MIN_OVERLAP:
         return None
     with warnings.catch_warnings():
@@ -68,7 +82,7 @@ def bd_rate(anchor: Sequence[tuple[float, float]], test: Sequence[tuple[float, f
 
 def bd_quality(anchor: Sequence[tuple[float, float]], test: Sequence[tuple[float, float]]) -> float | None:
     """Mean difference of quality at equal bytes: above 0, `test` is better. None where the bytes do not overlap."""
-    a, b = (np.asarray(front(points), np.float64).reshape(-1, 2) for points in (anchor, test))
+    a, b = (_steady(points) for points in (anchor, test))
     if min(len(a), len(b)) < MIN_POINTS or _overlap(np.log10(a[:, 0]), np.log10(b[:, 0])) < MIN_OVERLAP:
         return None
     with warnings.catch_warnings():

@@ -107,7 +107,8 @@ def encode(
         )
         return control.as_equal(count) if target is None else control.encode(target)
     grid = Grid.for_picture(*picture.size, step)
-    note_stretch(grid, warn or _warn)
+    if container == "tok":
+        note_stretch(grid, warn or _warn)
     coded = np.empty((grid.tiles, count), np.int32)
     for batch in batches(grid.tiles):
         coded[batch.start : batch.stop] = tokenise(tokenizer, cut(picture, grid, batch), count)
