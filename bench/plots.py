@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
-from bench.tables import PREVIEWS
+from bench.tables import PREVIEWS, outgrown
 
 # Okabe and Ito's palette: distinct for colour-blind readers too. tokcodec is drawn heavier than its rivals.
 _COLOURS = {
@@ -85,7 +85,7 @@ def rate_quality(part: dict[str, Any], metric: str) -> Figure | None:
     entries = [e for e in part["at_budgets"] if e["choice"] == choice and e["n"] == everyone and metric in e]
     curves: dict[str, list[dict[str, Any]]] = {}
     for entry in entries:
-        if "-packed" not in entry["curve"]:
+        if "-packed" not in entry["curve"] and not outgrown(entry, entries):
             curves.setdefault(entry["curve"], []).append(entry)
     if not curves:
         return None

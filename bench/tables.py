@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,6 +101,13 @@ def tokens_table(part: dict[str, Any]) -> Table | None:
     )
 
 
+def outgrown(entry: dict[str, Any], entries: Iterable[dict[str, Any]]) -> bool:
+    """Whether the codec has no larger files: said up to twice the budget that first holds them, not at every one."""
+    same = ("curve", "choice", "n", "bytes")
+    first = min(e["budget"] for e in entries if all(e[key] == entry[key] for key in same))
+    return bool(entry["budget"] > 2 * first)
+
+
 def budgets_table(part: dict[str, Any], choice: str) -> Table | None:
     """Quality at equal bytes, each codec at its best by `choice`; the other metric of the same files beside it."""
     entries = {(e["curve"], e["budget"]): e for e in part["at_budgets"] if e["choice"] == choice}
@@ -117,8 +124,8 @@ def budgets_table(part: dict[str, Any], choice: str) -> Table | None:
         cells = []
         for budget in budgets:
             entry = entries.get((curve, budget))
-            if curve in PREVIEWS and entry is not None and entry["bytes"]["max"] < budget / 2:
-                cells.append("")  # one size only: said at that size, not at every larger one
+            if entry is not None and outgrown(entry, entries.values()):
+                cells.append("")
             elif entry is None or entry["n"] < everyone:
                 cells.append("-" if entry is None else f"({entry['n']} of {everyone})")
             elif choice == "psnr":
