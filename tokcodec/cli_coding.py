@@ -104,6 +104,10 @@ def encode(
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     _check_device(device)
+    step = int(pitch) if pitch and pitch != "fit" else pitch
+
+    def described(data: bytes, width: int, height: int) -> tuple[bytes, str]:
+        return data, f"{len(data)} bytes, {bpp_text(8 * len(data) / (width * height))}"
 
     def work(job: Job, bar: Bar) -> tuple[bytes, str]:
         warn = functools.partial(report.note, job.source)
@@ -112,7 +116,7 @@ def encode(
         data = codec.encode(
             picture,
             tokens=tokens,
-            pitch=int(pitch) if pitch and pitch != "fit" else pitch,
+            pitch=step,
             container="bare" if bare else "tok",
             **targets,
             model=model,
@@ -120,8 +124,7 @@ def encode(
             warn=warn,
             progress=bar,
         )
-        data = to_base64(data) if base64 else data
-        return data, f"{len(data)} bytes, {bpp_text(8 * len(data) / (picture.width * picture.height))}"
+        return described(to_base64(data) if base64 else data, *picture.size)
 
     plain = not bare and not any(targets.values())  # everything else looks at one picture at a time
     if len(jobs) == 1 or not plain:
@@ -136,14 +139,13 @@ def encode(
             raise encoded.error
         report.count("tiles", encoded.tiles)
         report.count("megapixels", encoded.width * encoded.height / 1e6)
-        data = encoded.data
-        return data, f"{len(data)} bytes, {bpp_text(8 * len(data) / (encoded.width * encoded.height))}"
+        return described(encoded.data, encoded.width, encoded.height)
 
     def stream(todo: Iterator[Job]) -> Iterator[Callable[[], tuple[bytes, str]]]:
         for encoded in encode_many(
             (job.source for job in todo),
             tokens=tokens,
-            pitch=int(pitch) if pitch and pitch != "fit" else pitch,
+            pitch=step,
             model=model,
             device=device,
             max_pixels=max_pixels or images.DEFAULT_MAX_PIXELS,

@@ -55,8 +55,8 @@ Warn = Callable[[str], None]
 class RateControl:
     """One picture on its way to a file of a wanted size or quality.
 
-    step: the pitch as the header stores it, None to choose it; decode: from the bytes of a file to the picture in the
-    look that counts.
+    step: the pitch as the header stores it, None to choose it; measured: curves by decoding even where the tokenizer
+    can predict them.
     """
 
     def __init__(
