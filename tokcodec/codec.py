@@ -19,13 +19,14 @@ from PIL import Image
 
 from .bare import fits
 from .bitstream import FIT, PITCHES, Header
+from .canvas import Canvas
 from .contents import pack, read
 from .errors import DeviceError, TokError
 from .images import DEFAULT_MAX_PIXELS, check_size, to_rgb
 from .modelfile import Model
 from .models import find_model
 from .targets import check_target
-from .tiling import TILE, Canvas, Grid, cut
+from .tiling import TILE, Grid, cut
 from .tokfile import TokInfo, info, read_tokens, truncate
 
 if TYPE_CHECKING:
@@ -170,7 +171,7 @@ def draw(
     canvas = Canvas(grid)
     for batch in batches(grid.tiles):
         part = slice(batch.start, batch.stop)
-        canvas.add(_draw(tokenizer, coded[part], counts[part], look))
+        canvas.add(_draw(tokenizer, coded[part], counts[part], look), counts[part] == 0)
         if progress:
             progress(batch.stop, grid.tiles)
     return canvas.finish()

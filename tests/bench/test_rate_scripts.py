@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from bench import pitch, ratecontrol
+from bench import pitch, ratecontrol, seams
 from tokcodec.tiling import Grid
 
 
@@ -22,12 +22,12 @@ def folder(tmp_path: Path, tile: np.ndarray) -> Path:
 def test_steps_at_seams_tell_seams_from_the_inside() -> None:
     grid = Grid.for_picture(512, 256, 256)
     ramp = np.repeat(np.arange(512.0)[None, :, None], 256, 0).repeat(3, 2)
-    seam, inside = pitch.steps_at_seams(ramp, grid)
+    seam, inside = seams.steps_at_seams(ramp, grid)
     assert seam == pytest.approx(1)
     assert inside == pytest.approx(511 / (511 + 255), rel=0.1)  # rows have no step, and no seam
     ramp[:, 256:] += 50
-    assert pitch.steps_at_seams(ramp, grid)[0] > 2
-    assert pitch.steps_at_seams(ramp, grid)[1] == pytest.approx(inside)
+    assert seams.steps_at_seams(ramp, grid)[0] > 2
+    assert seams.steps_at_seams(ramp, grid)[1] == pytest.approx(inside)
 
 
 def test_the_gain_over_equal_counts_is_printed(folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -43,5 +43,12 @@ def test_the_best_pitches_are_printed(folder: Path) -> None:
     found = CliRunner().invoke(pitch.main, [str(folder), "--smallest", "96", "--bpp", "0.02", "--bpp", "0.1"])
     assert found.exit_code == 0, found.output
     lines = found.output.splitlines()
-    assert [line.split()[0] for line in lines[-4:-1]] == ["bpp", "0.02", "0.1"]
-    assert lines[-1].startswith("seams of smooth pictures")
+    assert [line.split()[0] for line in lines[-3:]] == ["bpp", "0.02", "0.1"]
+
+
+def test_seams_are_printed_by_look_pitch_and_tokens(folder: Path) -> None:
+    found = CliRunner().invoke(seams.main, [str(folder)])
+    assert found.exit_code == 0, found.output
+    lines = [line.split() for line in found.output.splitlines()]
+    assert ["perceptual", "64", "4"] in [line[:3] for line in lines]
+    assert [line[:2] for line in lines[-2:]] == [["perceptual", "mean"], ["fidelity", "mean"]]

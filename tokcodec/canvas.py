@@ -1,0 +1,180 @@
+"""Tiles -> picture: resamples decoded tiles to their place and blends them without seams; no torch."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from .seams import along, profile, spectrum
+from .tiling import OVERLAP, TILE, Grid, tile_pixels, tile_span
+
+STRIP = 512
+"""Output rows resampled at a time: bounds the memory of a tile that covers millions of pixels."""
+SHARED = TILE // OVERLAP
+"""Samples that neighbours have in common: they lie at the same places in the picture."""
+
+HALF = np.float32(0.5)
+
+Floats = NDArray[np.float32]
+
+
+class Canvas:
+    """Blends decoded tiles, given in order, into a picture: held in 8 bit, little more than a row of tiles in float.
+
+    Where neighbours overlap both show the same pixels; half of the difference of their smooth parts is taken from the
+    one and half given to the other (`seams`), first between the tiles of a row, then between rows.
+    """
+
+    def __init__(self, grid: Grid) -> None:
+        self.grid = grid
+        self._added = 0
+        self._rows, self._columns = blend_matrices(grid.height, grid.rows), blend_matrices(grid.width, grid.columns)
+        self._picture = np.empty((grid.height, grid.width, 3), np.uint8)
+        self._top = 0  # picture row at which the band begins
+        self._band = np.zeros((3, 0, grid.width), np.float32)
+        self._waiting: Floats | None = None  # the last tile of a row: the next one may change it
+        self._blank = np.zeros(grid.tiles, bool)
+        # Spectra of the upper and lower ends of the tiles in this row and the one above: [columns, 3, frequencies].
+        self._upper: list[Floats] = []
+        self._lower: list[Floats] = []
+        self._above: list[Floats] = []
+
+    def add(self, tiles: NDArray[np.uint8] | Floats, blank: NDArray[np.bool_] | None = None) -> None:
+        """Add the next tiles of the grid: [n, 256, 256, 3], uint8 or float32 in [0, 1] (clipped; NaN becomes 0).
+
+        blank: bool [n], tiles that stand for nothing and to which no other is adapted. Raises TypeError for another
+        dtype, ValueError for another shape or more tiles than the grid has.
+        """
+        if tiles.dtype not in (np.uint8, np.float32):
+            raise TypeError(f"tiles must be uint8, or float32 in [0, 1]; not {tiles.dtype}")
+        if tiles.ndim != 4 or tiles.shape[1:] != (TILE, TILE, 3):
+            raise ValueError(f"tiles must have the shape [n, {TILE}, {TILE}, 3], not {list(tiles.shape)}")
+        if self._added + len(tiles) > self.grid.tiles:
+            raise ValueError(f"more than the {self.grid.tiles} tiles of the grid")
+        if blank is not None:
+            self._blank[self._added : self._added + len(tiles)] = blank
+        for tile in tiles:
+            planes = np.ascontiguousarray(tile.transpose(2, 0, 1), np.float32)
+            if tiles.dtype == np.float32:
+                planes = planes.clip(0, 1) * np.float32(255)
+                planes[np.isnan(planes)] = 0
+            if (self.grid.tiles, self.grid.width, self.grid.height) == (1, TILE, TILE):
+                # One tile at scale 1 is the picture. Not only exact: NumPy's matrix product wakes threads of its own,
+                # which for a while get in the way of torch's.
+                self._picture[:] = np.rint(planes).transpose(1, 2, 0)
+                self._added = 1
+            else:
+                self._place(planes)
+
+    def finish(self) -> Image.Image:
+        """The RGB picture, exactly width x height. Raises ValueError if tiles are missing."""
+        if self._added != self.grid.tiles:
+            raise ValueError(f"{self._added} of {self.grid.tiles} tiles were added")
+        return Image.fromarray(self._picture, "RGB")
+
+    def _place(self, planes: Floats) -> None:
+        """Adapt a tile and the one to its left to each other; the left one is final then."""
+        row, column = divmod(self._added, self.grid.columns)
+        if column == 0:
+            self._begin_row(row)
+        if self._waiting is not None:
+            if not self._blank[self._added - 1 : self._added + 1].any():
+                left, right = self._waiting[:, :, -SHARED:].mean(2), planes[:, :, :SHARED].mean(2)
+                change = along(HALF * spectrum(left - right)) @ profile()  # float32 3 x 256 x 256
+                self._waiting -= change[:, :, ::-1]
+                planes = planes + change
+            self._blend(self._waiting, row, column - 1)
+        self._waiting = planes
+        self._added += 1
+        if column == self.grid.columns - 1:
+            self._blend(planes, row, column)
+            self._waiting = None
+            self._end_row(row)
+
+    def _begin_row(self, row: int) -> None:
+        """Make room for a row of tiles below what the previous one has left."""
+        end = tile_pixels(self.grid.height, self.grid.rows, row)[1]
+        band = np.zeros((3, end - self._top, self.grid.width), np.float32)
+        band[:, : self._band.shape[1]] = self._band
+        self._band = band
+        self._above, self._upper, self._lower = self._lower, [], []
+
+    def _blend(self, planes: Floats, row: int, column: int) -> None:
+        """Add a tile to the band, and note its ends."""
+        self._upper.append(spectrum(planes[:, :SHARED].mean(1)))
+        self._lower.append(spectrum(planes[:, -SHARED:].mean(1)))
+        rows = self._rows[row]
+        for top in range(0, len(rows), STRIP):
+            self._add(rows[top : top + STRIP] @ planes, row, column, top)
+
+    def _add(self, part: Floats, row: int, column: int, top: int = 0) -> None:
+        """Add rows of a tile, from its pixel row `top` on, that are resampled downwards but not yet across."""
+        first, end = tile_pixels(self.grid.width, self.grid.columns, column)
+        start = tile_pixels(self.grid.height, self.grid.rows, row)[0] + top - self._top
+        self._band[:, start : start + part.shape[1], first:end] += part @ self._columns[column].T
+
+    def _end_row(self, row: int) -> None:
+        """Adapt a row of tiles and the one above to each other; round the pixel rows to which nothing more is added."""
+        if row > 0:
+            kept = self._top - tile_pixels(self.grid.height, self.grid.rows, row - 1)[0]
+            above: Floats = self._rows[row - 1][kept:] @ profile()[:, ::-1].T
+            below: Floats = self._rows[row] @ profile().T
+            for column, (lower, upper) in enumerate(zip(self._above, self._upper, strict=True)):
+                place = row * self.grid.columns + column
+                if not self._blank[[place - self.grid.columns, place]].any():
+                    change: Floats = along(HALF * (lower - upper)).transpose(0, 2, 1)  # 3 x frequencies x 256
+                    self._add(-above @ change, row - 1, column, kept)
+                    self._add(below @ change, row, column)
+        if row == self.grid.rows - 1:
+            done = self.grid.height
+        else:
+            changes = (self._rows[row] @ profile()[:, ::-1].T).any(axis=1)
+            done = tile_pixels(self.grid.height, self.grid.rows, row)[0] + int(changes.argmax())
+        for top in range(self._top, done, STRIP):
+            strip = self._band[:, top - self._top : min(top + STRIP, done) - self._top]
+            self._picture[top : top + strip.shape[1]] = np.rint(np.clip(strip, 0, 255)).transpose(1, 2, 0)
+        self._band = self._band[:, done - self._top :].copy()
+        self._top = done
+
+
+@lru_cache(maxsize=4)
+def blend_matrices(side: int, n: int) -> tuple[Floats, ...]:
+    """`blend_matrix` of every tile along a side: several decodings of one picture need the same ones."""
+    return tuple(blend_matrix(side, n, i) for i in range(n))
+
+
+def blend_matrix(side: int, n: int, i: int) -> Floats:
+    """Resampling and blending of tile i of n along one side: float32 [pixels, 256], pixels as in `tiling.tile_pixels`.
+
+    Row p holds the samples' shares in pixel p: a Lanczos-3 kernel, widened when the tile shrinks, as in Pillow, with
+    its sum scaled to the blending weight. The weight rises linearly from 0 to 1 over the overlap with the previous tile
+    and falls over the next one's, so that the weights at every pixel sum to 1. (Cut and blended at pitch 256, eight
+    Kodak pictures come back at 41.7 dB with Lanczos both ways, at 38.2 dB with cubic both ways.)
+    """
+    start, end = tile_span(side, n, i)
+    centres = np.arange(*tile_pixels(side, n, i)) + 0.5
+    samples = (centres - start) * (TILE / (end - start))
+    scale = max(1.0, TILE / (end - start))
+    distance = np.abs(np.arange(TILE) + 0.5 - samples[:, None]) / scale
+    kernel = np.where(distance < 3, np.sinc(distance) * np.sinc(distance / 3), 0)
+    weight = blend_weights(side, n, i, centres)
+    return np.asarray(kernel * (weight / kernel.sum(axis=1))[:, None], np.float32)
+
+
+def blend_weights(side: int, n: int, i: int, centres: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Weight of tile i of n at some places along a side."""
+    weight = np.ones_like(centres)
+    if i > 0:
+        weight *= _ramp(side, n, i, centres)
+    if i < n - 1:
+        weight *= 1 - _ramp(side, n, i + 1, centres)
+    return weight
+
+
+def _ramp(side: int, n: int, i: int, centres: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Rises from 0 at the start of tile i to 1 at the end of tile i - 1."""
+    start, end = tile_span(side, n, i)[0], tile_span(side, n, i - 1)[1]
+    return np.asarray(((centres - start) / (end - start)).clip(0, 1))
