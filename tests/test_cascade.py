@@ -12,7 +12,14 @@ import torch
 from tokcodec.errors import ModelFileError
 from tokcodec.modelfile import Model, write_model
 from tokcodec.tables import FrequencyTables
-from tokcodec.tokenizers.cascade import CascadeConfig, CascadeTokenizer, load, pack_tensors
+from tokcodec.tokenizers.cascade import (
+    CascadeConfig,
+    CascadeTokenizer,
+    Codebooks,
+    codeword_bits,
+    load,
+    pack_tensors,
+)
 from tokcodec.tokenizers.transform import COLOURS, TileTransform, dct_matrix
 
 CONFIG = CascadeConfig(n_tokens=12, codewords=16, dims=6, luma=8, chroma=4)
@@ -82,6 +89,44 @@ def test_encoding_takes_the_nearest_codeword_each_time(tokenizer: CascadeTokeniz
         target = residual[:, t["dims"][position]]
         assert torch.equal(torch.cdist(target, words).argmin(1), tokens[:, position])
         residual[:, t["dims"][position]] -= words[tokens[:, position]]
+
+
+def test_bits_count_in_the_choice_of_codewords() -> None:
+    """Half squared distance plus price times bits, computed plainly; and what is taken away, without the price."""
+    generator = torch.Generator().manual_seed(5)
+    words, bits = torch.randn(2, 16, 6, generator=generator), 12 * torch.rand(2, 16, generator=generator)
+    targets, price = torch.randn(50, 6, generator=generator), torch.rand(50, generator=generator)
+    found, taken = Codebooks(words, bits).search(1, targets, price)
+    distance = (targets[:, None] - words[1]).square().sum(2) / 2
+    assert torch.equal(found, (distance + price[:, None] * bits[1]).argmin(1))
+    assert (found != distance.argmin(1)).any()
+    left = distance[torch.arange(50), found]
+    assert torch.allclose(taken, targets.square().sum(1) / 2 - left, atol=1e-4)
+
+
+def test_errors_are_true_where_bits_count() -> None:
+    bits = 20 * torch.rand(CONFIG.groups()[-1] + 1, CONFIG.codewords, generator=torch.Generator().manual_seed(6))
+    minding, plain = CascadeTokenizer(CONFIG, tensors(), bits=bits), CascadeTokenizer(CONFIG, tensors())
+    x = torch.rand(3, 3, 256, 256, generator=torch.Generator().manual_seed(7))
+    tokens, errors = minding.encode_curves(x)
+    vectors = plain.transform.forward(x)
+    outside = x.square().sum((1, 2, 3)) - vectors.square().sum(1)
+    left = (vectors - plain.vectors(tokens)).square().sum(1) + outside
+    assert torch.allclose(errors[:, -1], left, rtol=1e-3)
+
+    def cost(tokens: torch.Tensor) -> float:
+        return float(bits[minding.group, tokens].sum())
+
+    assert cost(tokens) < cost(plain.encode(x))
+
+
+def test_bits_of_codewords_are_those_of_their_group() -> None:
+    counts = np.full((3, 4), 1 << 14, np.uint32)
+    counts[1] = [1 << 15, 1 << 13, 1 << 13, 1 << 14]
+    counts[2] = [1 << 15, 1 << 14, 1 << 13, 1 << 13]
+    bits = codeword_bits(FrequencyTables((4,), [counts]), torch.tensor([0, 1, 1]), 2)
+    assert bits[0].tolist() == [2, 2, 2, 2]
+    assert torch.allclose(bits[1], -torch.log2(torch.tensor([8, 3, 2, 3]) / 16))
 
 
 def test_a_tile_does_not_depend_on_its_batch(tokenizer: CascadeTokenizer) -> None:

@@ -18,6 +18,8 @@ class Tokenizer(ABC):
     device: torch.device
     looks: tuple[str, ...] = ("fidelity",)
     """How tokens can be drawn, the default first: `perceptual` pleases the eye, `fidelity` has the least error."""
+    mends: bool = False
+    """Whether the fidelity look is better than `encode_curves` says, by a network that draws over it."""
 
     @abstractmethod
     def encode(self, x: torch.Tensor, count: int | None = None) -> torch.Tensor:

@@ -11,11 +11,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from safetensors.torch import load_file
 
 from ..errors import ModelFileError
 from ..modelfile import Model
+from ..tables import FrequencyTables
 from .base import Tokenizer
 from .look import LOOKS, LookNet, looks_from, small_picture
 from .transform import TileTransform
@@ -40,28 +42,40 @@ class CascadeConfig:
         return out
 
 
+RATE_WEIGHT = 0.013
+"""Part of a tile's remaining squared error, divided by the number of the token, that one bit is worth to the encoder:
+about what the error falls by with every bit more."""
+
+
 class Codebooks:
-    """Codebooks laid out for searching: float32 G x K x d."""
+    """Codebooks laid out for searching: float32 G x K x d; bits: what naming each codeword costs, float32 G x K."""
 
     CHUNK = 512
     """Targets searched at a time: keeps the scores inside the cache."""
 
-    def __init__(self, words: torch.Tensor) -> None:
+    def __init__(self, words: torch.Tensor, bits: torch.Tensor | None = None) -> None:
         self.words = words
-        self._transposed = words.transpose(1, 2).contiguous()
+        self.bits = torch.zeros_like(words[..., 0]) if bits is None else bits
+        # One product gives both: the price of a bit goes in as one more coordinate.
+        self._transposed = torch.cat([words, -self.bits[..., None]], 2).transpose(1, 2).contiguous()
         self._half = -0.5 * (words * words).sum(2)
 
     def nearest(self, group: int, targets: torch.Tensor) -> torch.Tensor:
         """Index of the closest codeword of a group: float32 N x d -> int64 N."""
-        return self.search(group, targets)[0]
+        return self.search(group, targets, targets.new_zeros(len(targets)))[0]
 
-    def search(self, group: int, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """The same, and half of the squared length that each codeword takes away: int64 N, float32 N."""
+    def search(self, group: int, targets: torch.Tensor, price: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Index of the codeword with the least half squared distance plus price times bits, price float32 N.
+
+        Returns it, int64 N, and half of the squared length that the codeword takes away, float32 N.
+        """
         half, transposed = self._half[group], self._transposed[group]
-        scores = [torch.addmm(half, part, transposed) for part in targets.split(self.CHUNK)]
+        parts = torch.cat([targets, price[:, None]], 1).split(self.CHUNK)
+        scores = [torch.addmm(half, part, transposed) for part in parts]
         found = [_argmax(part) for part in scores]
-        taken = [part.gather(1, index[:, None])[:, 0] for part, index in zip(scores, found, strict=True)]
-        return torch.cat(found), torch.cat(taken)
+        best = torch.cat([part.gather(1, index[:, None])[:, 0] for part, index in zip(scores, found, strict=True)])
+        words = torch.cat(found)
+        return words, best + price * self.bits[group, words]
 
 
 def _argmax(scores: torch.Tensor) -> torch.Tensor:
@@ -73,7 +87,8 @@ class CascadeTokenizer(Tokenizer):
     """A cascade with its tables as tensors.
 
     mean: float [D]; dims: int [T, d] coefficient numbers; scale: float [T]; group: int [T]; codebooks: float [G, K,
-    d], or int8 with their step size in float [G].
+    d], or int8 with their step size in float [G]. bits: cost of each codeword, float [G, K]; without it the encoder
+    minds the error alone.
     """
 
     def __init__(
@@ -82,11 +97,13 @@ class CascadeTokenizer(Tokenizer):
         tensors: dict[str, torch.Tensor],
         device: torch.device | str = "cpu",
         nets: Mapping[str, LookNet] | None = None,
+        bits: torch.Tensor | None = None,
     ) -> None:
         self.config = config
         self.nets = dict(nets or {})
         # Without a network of its own the fidelity look is the bare sum of the codewords.
         self.looks = tuple(look for look in LOOKS if look in self.nets or look == "fidelity")
+        self.mends = "fidelity" in self.nets
         self.n_tokens = config.n_tokens
         self.device = torch.device(device)
         self.transform = TileTransform(config.luma, config.chroma, self.device)
@@ -96,7 +113,8 @@ class CascadeTokenizer(Tokenizer):
         self.group = tensors["group"].to(self.device, torch.int64)
         words = tensors["codebooks"].to(self.device, torch.float32)
         self.codebooks = Codebooks(
-            words * tensors["step"].to(self.device)[:, None, None] if "step" in tensors else words
+            words * tensors["step"].to(self.device)[:, None, None] if "step" in tensors else words,
+            None if bits is None else bits.to(self.device, torch.float32),
         )
 
     @torch.inference_mode()
@@ -121,20 +139,25 @@ class CascadeTokenizer(Tokenizer):
     def quantise(
         self, vectors: torch.Tensor, count: int | None = None, saved: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """Vectors to tokens, each the nearest codeword to what is left: float32 N x D -> int64 N x count (None: all).
+        """Vectors to tokens, float32 N x D -> int64 N x count (None: all), each the codeword that leaves least.
 
+        A bit counts as RATE_WEIGHT / (its token's number) of what is left, so that at equal bytes less is left.
         saved: float32 count x N to fill with the squared error that each token takes away.
         """
         residual = (vectors - self.mean).T.contiguous()
+        left = residual.square().sum(0)
         groups = self.group[:count].tolist()
         tokens = torch.empty(len(groups), len(vectors), dtype=torch.int64, device=self.device)
         for token, group in enumerate(groups):
             dims, scale = self.dims[token], self.scale[token]
             target = residual[dims].T / scale
-            tokens[token], score = self.codebooks.search(group, target)
+            price = left * (RATE_WEIGHT / (2 * (token + 1))) / scale.square()
+            tokens[token], score = self.codebooks.search(group, target, price)
             residual[dims] = ((target - self.codebooks.words[group, tokens[token]]) * scale).T
+            taken = 2 * scale.square() * score
+            left = (left - taken).clamp_min(0)
             if saved is not None:
-                saved[token] = 2 * scale.square() * score
+                saved[token] = taken
         return tokens.T
 
     @torch.inference_mode()
@@ -198,4 +221,14 @@ def load(model: Model, device: torch.device, dtype: torch.dtype) -> CascadeToken
     for name, end in (("dims", shapes["mean"][0]), ("group", groups)):
         if not 0 <= int(tensors[name].min()) <= int(tensors[name].max()) < end:
             raise ModelFileError(f"{path}: {name} must lie in 0..{end - 1}")
-    return CascadeTokenizer(CascadeConfig(n_tokens, codewords, dims, luma, chroma), tensors, device, nets)
+    if (model.tables.radices, model.tables.n_tokens) != ((codewords,), n_tokens):
+        raise ModelFileError(f"{path}: the entropy tables are not for {n_tokens} tokens of {codewords} values")
+    bits = codeword_bits(model.tables, tensors["group"].long(), groups)
+    return CascadeTokenizer(CascadeConfig(n_tokens, codewords, dims, luma, chroma), tensors, device, nets, bits)
+
+
+def codeword_bits(tables: FrequencyTables, group: torch.Tensor, groups: int) -> torch.Tensor:
+    """What the entropy tables charge for the codewords, on average over the tokens of each group: float32 G x K."""
+    counts = torch.from_numpy(tables.counts[0].astype(np.float32))
+    summed = counts.new_zeros(groups, counts.shape[1]).index_add_(0, group, counts)
+    return -(summed / summed.sum(1, keepdim=True)).log2()
