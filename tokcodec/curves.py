@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,7 +36,7 @@ class Curves:
 
     tokens: int32 [tiles, N]; errors: float32 [tiles, N + 1], part of each tile in the picture's mean squared error
     (values in [0, 1]) after 0, 1, ... N tokens; bits: float32 [tiles, N + 1], ideal cost of the first 0, 1, ... N
-    tokens; floor: mean squared error that no token can mend, since wide tiles are shrunk before they are coded.
+    tokens; picture: what was encoded.
     """
 
     step: int
@@ -43,7 +44,12 @@ class Curves:
     tokens: npt.NDArray[np.int32]
     errors: npt.NDArray[np.float32]
     bits: npt.NDArray[np.float32]
-    floor: float
+    picture: Image.Image
+
+    @cached_property
+    def floor(self) -> float:
+        """Mean squared error that no token can mend, since wide tiles are shrunk before they are coded."""
+        return _floor(self.picture, self.grid)
 
     @property
     def tiles(self) -> int:
@@ -76,7 +82,7 @@ def find_curves(
         if progress:
             progress(batch.stop, grid.tiles)
     errors *= (shares(grid) / SAMPLES).astype(np.float32)[:, None]
-    return Curves(step, grid, tokens, errors, _bits(model, tokens), _floor(picture, grid))
+    return Curves(step, grid, tokens, errors, _bits(model, tokens), picture)
 
 
 def shares(grid: Grid) -> npt.NDArray[np.float64]:

@@ -10,20 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable
 
-from PIL import Image
-
-from . import codec, estimate, quality
+from . import estimate, quality
 from .allocation import Allocation, Allocator
-from .bare import BARE_SIZE
-from .bitstream import HEADER_SIZE, Header
-from .contents import pack
 from .counts import FACTORS
-from .curves import Curves, find_curves
-from .modelfile import Model
-from .plans import Planned, distinct_steps
+from .curves import Curves
+from .plans import Planned, Planner
 from .targets import LPIPS, PSNR, TOLERANCE, Target
-from .tiling import Grid
-from .tokenizers.base import Tokenizer
 
 FEW, MIDDLE, MANY = PSNR_WINDOW = 0.2, 0.4, 0.8
 """Mean share of a tile's tokens between which a pitch is as good as its neighbours or better, and where it is best (see
@@ -33,8 +25,10 @@ LPIPS_WINDOW = 0.4, 0.65, 0.95
 ENOUGH, CAPPED, DEARER = 0.68, 0.8, 2.5
 """The next smaller pitch is tried for a size where tiles have a larger share than this, or the largest count comes near
 to all tokens, and if it has no more than so many times the tiles: it costs as many times the time."""
-FIRST_TILES = 8
+FIRST_TILES = 2
 """For a quality the search begins at the smallest pitch with so few tiles: more would cost time, fewer save none."""
+USUAL_GAIN = 0.6
+"""dB by which a fidelity network is usually better than the predicted error curves."""
 PSNR_PER_OCTAVE = 2.2
 """dB by which a usual photograph gains, at an equal share of the tokens, when the pitch is halved."""
 SLACK_BITS = 4.0
@@ -48,37 +42,11 @@ CLOSE = 0.005
 USED = 0.95
 """Part of a size that is used unless all tokens are spent."""
 
-Progress = Callable[[int, int], None]
-Warn = Callable[[str], None]
 
+class RateControl(Planner):
+    """One picture on its way to a file of a wanted size or quality."""
 
-class RateControl:
-    """One picture on its way to a file of a wanted size or quality.
-
-    step: the pitch as the header stores it, None to choose it; measured: curves by decoding even where the tokenizer
-    can predict them.
-    """
-
-    def __init__(
-        self,
-        picture: Image.Image,
-        model: Model,
-        tokenizer: Tokenizer,
-        *,
-        step: int | None = None,
-        container: str = "tok",
-        measured: bool = False,
-        warn: Warn,
-        progress: Progress | None = None,
-    ) -> None:
-        self.picture, self.model, self.tokenizer = picture, model, tokenizer
-        self.container, self.measured, self.warn, self.progress = container, measured, warn, progress
-        self.token_bits = math.log2(math.prod(model.radices))
-        self.overhead = BARE_SIZE if container == "bare" else HEADER_SIZE
-        self.steps = distinct_steps(*picture.size) if step is None else [step]
-        self.tiles = [Grid.for_picture(*picture.size, step).tiles for step in self.steps]
-        self.window = PSNR_WINDOW
-        self._coded: dict[int, tuple[Curves, Allocator]] = {}
+    window = PSNR_WINDOW
 
     def encode(self, target: Target) -> bytes:
         """The file for a target. Raises ValueError where the picture needs more bytes than the target has."""
@@ -93,37 +61,6 @@ class RateControl:
         (step,) = self.steps
         equal = self.pack(self._certain(step, lambda _, allocator: allocator.equal(tokens)))
         return self._packed_within(step, self.fit(step, len(equal)), len(equal))
-
-    # ---- pieces
-
-    def coded(self, step: int, count: int | None = None) -> tuple[Curves, Allocator]:
-        """The picture encoded at a pitch, once; count: as many tokens as can be of use."""
-        if step not in self._coded or self._coded[step][1].most < (count or self.model.n_tokens):
-            curves = find_curves(
-                self.picture,
-                step,
-                self.model,
-                self.tokenizer,
-                count=count,
-                measured=self.measured,
-                progress=self.progress,
-            )
-            self._coded[step] = curves, Allocator(curves.errors, curves.bits)
-        return self._coded[step]
-
-    def plan(
-        self, step: int, find: Callable[[Curves, Allocator], Allocation | None], count: int | None = None
-    ) -> Planned | None:
-        curves, allocator = self.coded(step, count)
-        allocation = find(curves, allocator)
-        if allocation is None:
-            return None
-        return Planned(curves, allocation, allocation.error + curves.floor, self.model)
-
-    def pack(self, planned: Planned) -> bytes:
-        curves, allocation = planned.curves, planned.allocation
-        header = Header(self.model.id, allocation.tokens, curves.step, *self.picture.size)
-        return pack(header, self.model, curves.tokens, allocation.levels, container=self.container)
 
     # ---- a size
 
@@ -185,11 +122,6 @@ class RateControl:
 
     # ---- a quality
 
-    def draw(self, planned: Planned, look: str | None = None) -> Image.Image:
-        """What the file of a plan decodes to, without the detour over its bytes."""
-        curves = planned.curves
-        return codec.draw(self.tokenizer, curves.grid, curves.tokens, planned.counts, look)
-
     def for_psnr(self, target: float) -> bytes:
         """The smallest file whose fidelity look has at least `target` dB; the best, with a warning, if none."""
         look = "fidelity" if "fidelity" in self.tokenizer.looks else None
@@ -197,7 +129,13 @@ class RateControl:
         def margin(planned: Planned) -> float:
             return quality.psnr(self.picture, self.draw(planned, look)) - target
 
-        return self._for_quality(target, margin, TOLERANCE[PSNR], 1.0, f"PSNR of {target:g} dB")
+        start = target
+        if self.tokenizer.mends and not self.measured:
+            # What the network mends depends on the picture: a first plan shows it well enough to begin with.
+            planned = self._reach(quality.to_error(target - USUAL_GAIN))
+            fall = math.log(planned.first_error / planned.error)
+            start = target - estimate.network_gain(fall, planned.share)
+        return self._for_quality(start, margin, TOLERANCE[PSNR], 1.0, f"PSNR of {target:g} dB")
 
     def for_lpips(self, target: float) -> bytes:
         """The smallest file whose default look has an LPIPS of at most `target`; the best, with a warning, if none."""
