@@ -75,7 +75,9 @@ def make_parser(program: str) -> argparse.ArgumentParser:
 
     look = stage("look", "Train a look of a model and put it into its folder.")
     look.add_argument("--model", required=True, type=existing, metavar="MODEL", help="folder of a finished model")
-    look.add_argument("--look", choices=LOOKS, default=LOOKS[0], help="fidelity starts from perceptual, if there")
+    look.add_argument(
+        "--look", choices=LOOKS, default=LOOKS[0], help="starts as the other look, where the model has it"
+    )
     look.add_argument(
         "--lpips-weights",
         type=existing,

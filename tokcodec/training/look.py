@@ -1,7 +1,8 @@
 """Training of the looks on top of a finished cascade.
 
-Perceptual: squared error in [-1, 1] plus LPIPS (arXiv 1801.03924) at full scale, on a random part of the tile, and at
-half scale. The random position keeps the network from drawing patterns into the blind spots of LPIPS's strides.
+Perceptual: squared error in [-1, 1] plus LPIPS (arXiv 1801.03924) of a random part of the tile at full scale, and of
+another reduced to as many pixels. Parts are turned, mirrored and changed in contrast at random, so that the network
+finds no pattern that pleases the metric alone (E-LPIPS, arXiv 1906.03973).
 Fidelity: the logarithm of the squared error of each tile, which is PSNR.
 """
 
@@ -20,6 +21,7 @@ from torch.nn import functional as F
 
 from ..lpips import LPIPS
 from ..modelfile import CARD, Model, read_model, write_model
+from ..tiling import TILE
 from ..tokenizers.cascade import CascadeTokenizer
 from ..tokenizers.look import LookNet, prefix
 from .data import crop_pixels
@@ -36,24 +38,23 @@ class LookTraining:
     """How a look is trained; the defaults made the shipped model's perceptual one, FIDELITY the other."""
 
     look: str = "perceptual"
-    steps: int = 1700
+    steps: int = 2400
     batch: int = 8
     rate: float = 1.5e-3
-    perceptual: float = 0.15
-    """Weight of the mean of both LPIPS against the squared error, from `trusted` tokens on."""
-    trusted: int = 64
-    """With fewer tokens the weight falls: there is little to draw from, and LPIPS alone would invent texture."""
-    fading: float = 0.7
-    """Power by which it falls."""
+    perceptual: float = 0.3
+    """Weight of the mean of both LPIPS against the squared error, with all tokens."""
+    fading: float = 0.5
+    """Power of the share of tokens by which it falls: few are little to draw from, and LPIPS would invent texture."""
     part: int = 128
-    """Side of the part of a tile that LPIPS sees at full scale."""
+    """Side of what LPIPS sees, in samples."""
+    contrast: float = 0.3
+    """Largest random change of contrast before LPIPS."""
     average: float = 0.998
     """Decay of the averaged weights, which are the ones that ship."""
     seed: int = 0
 
 
 FIDELITY = LookTraining("fidelity", steps=1200, perceptual=0.0)
-"""It starts as the perceptual network, where the model has one."""
 
 
 def random_counts(number: int, most: int, rng: np.random.Generator) -> list[int]:
@@ -89,7 +90,8 @@ class LookRun:
         self.device = tokenizer.device
         self.journal = Journal(folder, training.look, training.look)
         torch.manual_seed(training.seed)
-        start = tokenizer.nets.get("perceptual") if training.look == "fidelity" else None
+        # A look starts as the other one, where the model has it: much of what they learn is the same.
+        start = next((net for look, net in tokenizer.nets.items() if look != training.look), None)
         self.net = self.network(start.state_dict() if start is not None else None).requires_grad_(True)
         self.averaged = {name: value.clone() for name, value in self.net.state_dict().items()}
         self.optimiser = torch.optim.AdamW(
@@ -137,12 +139,34 @@ class LookRun:
         squared = 4 * (drawn - tiles).square().mean((1, 2, 3))
         if self.lpips is None or training.perceptual == 0:
             return squared.add(1e-6).log().mean(), {"squared": squared.mean()}
-        top, left = np.random.default_rng([training.seed, 12, self.step]).integers(0, 257 - training.part, 2)
-        window = (..., slice(top, top + training.part), slice(left, left + training.part))
-        full, half = self.lpips(drawn[window], tiles[window]), self.lpips(halved(drawn), halved(tiles))
-        weight = training.perceptual * (counts / training.trusted).clamp(max=1) ** training.fading
-        loss = (squared + weight * (full + half) / 2).mean()
-        return loss, {"squared": squared.mean(), "lpips": full.mean(), "lpips_half": half.mean()}
+        rng = np.random.default_rng([training.seed, 12, self.step])
+        full, reduced = (self.lpips(*self.parts(drawn, tiles, side, rng)) for side in (training.part, self.side(rng)))
+        weight = training.perceptual * (counts / self.tokenizer.n_tokens) ** training.fading
+        loss = (squared + weight * (full + reduced) / 2).mean()
+        return loss, {"squared": squared.mean(), "lpips": full.mean(), "lpips_reduced": reduced.mean()}
+
+    def side(self, rng: np.random.Generator) -> int:
+        """Of the part that LPIPS sees reduced: every other time the whole tile, else something smaller."""
+        return TILE if rng.random() < 0.5 else int(rng.integers(self.training.part, TILE + 1))
+
+    def parts(
+        self, drawn: torch.Tensor, tiles: torch.Tensor, side: int, rng: np.random.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The same random part of `side` samples of both, reduced to `part`, turned, mirrored and with new contrast."""
+        part = self.training.part
+        top, left = rng.integers(0, TILE + 1 - side, 2)
+        turns, mirror = int(rng.integers(0, 4)), bool(rng.integers(0, 2))
+        gain = rng.uniform(1 - self.training.contrast, 1 + self.training.contrast, (len(tiles), 1, 1, 1))
+        contrast = torch.tensor(gain, dtype=torch.float32, device=tiles.device)
+
+        def view(x: torch.Tensor) -> torch.Tensor:
+            x = x[..., top : top + side, left : left + side]
+            if side > part:
+                x = F.interpolate(x, size=(part, part), mode="bilinear", antialias=True)
+            x = x.rot90(turns, (2, 3))
+            return 0.5 + contrast * ((x.flip(3) if mirror else x) - 0.5)
+
+        return view(drawn), view(tiles)
 
     def train(self, save_every: float = 240.0) -> None:
         """Go to the configured number of steps; checkpoint and validate every `save_every` seconds and at the end."""
