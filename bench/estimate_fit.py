@@ -1,6 +1,7 @@
 """`python -m bench.estimate_fit DIR`: the constants of `tokcodec.estimate`, fitted to the default model on photographs.
 
-DIR holds photographs that the model was trained on, or others, but not those that figures are published of.
+DIR holds photographs that the model was trained on, or others, but not those that figures are published of. On these
+the last lines tell how well the constants in use do.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from PIL import Image
 
 import tokcodec
 from bench import pictures
-from tokcodec import codec, quality
+from tokcodec import codec, estimate, quality
 from tokcodec.curves import find_curves
 from tokcodec.models import find_model
 
@@ -56,9 +57,13 @@ def main(folder: Path, limit: int) -> None:
                     )
                 )
     table = np.array(rows)
+    lpips = [estimate.estimated_lpips(row[1], 2 ** row[2]) for row in table]
+    gain = [estimate.network_gain(row[3], np.exp(row[4])) for row in table]
     _fit("CONSTANT, PER_DB, PER_OCTAVE", table[:, [0, 1, 2]], table[:, 5])
     _fit("LINE", table[:, [0, 1]], table[:, 5])
     _fit("GAIN, PER_FALL, PER_SHARE", table[:, [0, 3, 4]], table[:, 6])
+    for name, values, column in (("LPIPS", lpips, 5), ("gain in dB", gain, 6)):
+        print(f"{name} as in use: root mean square error {np.sqrt(np.mean((values - table[:, column]) ** 2)):.3f}")
 
 
 def _fit(names: str, columns: NDArray[np.float64], values: NDArray[np.float64]) -> None:

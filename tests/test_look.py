@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
@@ -120,6 +121,41 @@ def test_the_fidelity_look_needs_no_lpips_and_starts_as_the_other(tmp_path: Path
     resumed = LookRun(tokenizer, pictures, {}, tmp_path, replace(FIDELITY, steps=3, batch=2))
     resumed.load()
     assert resumed.step == 3 and torch.equal(started.net.last.bias, resumed.net.last.bias)
+
+
+def test_the_perceptual_look_starts_as_the_other(tmp_path: Path) -> None:
+    fidelity = LookNet()
+    torch.nn.init.normal_(fidelity.last.bias, 0.0, 0.1)
+    tokenizer = CascadeTokenizer(CONFIG, tensors(), nets={"fidelity": fidelity})
+    pictures = [as_tensor(smooth_picture(seed)) for seed in range(3)]
+    started = LookRun(tokenizer, pictures, {}, tmp_path, TRAINING, Difference())  # type: ignore[arg-type]
+    assert torch.equal(started.net.last.bias, fidelity.last.bias)
+
+
+@pytest.mark.parametrize("side", [64, 101, 256])
+def test_the_metric_sees_the_same_part_of_both(tmp_path: Path, side: int) -> None:
+    """Turned and mirrored parts hold the same samples; contrast is the same for both, and grey stays grey."""
+    learning = run(tmp_path)
+    rows, columns = torch.meshgrid(torch.arange(256.0), torch.arange(256.0), indexing="ij")
+    tiles = torch.stack([rows / 255, columns / 255, torch.full_like(rows, 0.5)])[None].repeat(2, 1, 1, 1)
+    shapes, spans = set(), set()
+    for seed in range(12):
+        one, other = learning.parts(tiles, tiles + 0.1, side, np.random.default_rng(seed))
+        shapes.add(tuple(one.shape))
+        assert torch.allclose(one[:, 2], torch.tensor(0.5))
+        gain = (other - one).mean((1, 2, 3)) / 0.1
+        assert ((gain > 0.69) & (gain < 1.31)).all()
+        assert torch.allclose(other - one, 0.1 * gain[:, None, None, None].expand_as(one), atol=1e-5)
+        ends = one[0, 0] / gain[0]
+        spans.add((bool(ends[0, 0] < ends[-1, 0]), bool(ends[0, 0] < ends[0, -1])))
+        assert float(ends.max() - ends.min()) == pytest.approx(side / 256, abs=0.03)
+    assert shapes == {(2, 3, 64, 64)} and len(spans) >= 3
+
+
+def test_parts_are_between_the_smallest_and_the_whole_tile(tmp_path: Path) -> None:
+    learning, rng = run(tmp_path), np.random.default_rng(0)
+    sides = [learning.side(rng) for _ in range(200)]
+    assert 64 <= min(sides) < 90 and 80 < sides.count(256) < 120
 
 
 def test_each_look_has_its_network(tmp_path: Path) -> None:

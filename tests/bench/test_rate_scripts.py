@@ -33,10 +33,20 @@ def test_steps_at_seams_tell_seams_from_the_inside() -> None:
 def test_the_gain_over_equal_counts_is_printed(folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("TOKCODEC_LPIPS", raising=False)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    found = CliRunner().invoke(ratecontrol.main, [str(folder), "--bpp", "0.1", "--quick"])
+    found = CliRunner().invoke(ratecontrol.main, [str(folder), "--bpp", "0.1", "--part", "gain"])
     assert found.exit_code == 0, found.output
     assert "0.1 bpp: adaptive less equal counts at its pitch" in found.output
     assert "0.1 bpp: adaptive less the allocation by measured curves" in found.output
+    assert "mean seconds" not in found.output
+
+
+def test_the_times_of_targets_are_printed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ratecontrol, "TIMED", ({"target_bpp": 0.02},))
+    monkeypatch.setattr(ratecontrol, "REPEATS", 1)
+    found = CliRunner().invoke(ratecontrol.main, [str(folder), "--part", "time"])
+    assert found.exit_code == 0, found.output
+    name, value, target, plain = found.output.splitlines()[-1].split()[:4]
+    assert (name, value) == ("target_bpp", "0.02") and float(plain) > 0 and float(target) > 0
 
 
 def test_the_best_pitches_are_printed(folder: Path) -> None:
