@@ -41,16 +41,12 @@ def main(folder: Path, limit: int | None, budgets: tuple[float, ...], smallest: 
         picture = Image.fromarray(pictures.read(each.path))
         _curves(picture, table, smallest)
         click.echo(f"{each.name} done", err=True)
-    names = list(dict.fromkeys(name for row in table.values() for name in row if name.isdigit()))
-    print(
-        "PSNR dB by budget (bpp) and pitch (0: fit); wins; automatic choice, its loss, and the share of bytes it uses"
-    )
-    print("bpp   " + "".join(f"{name:>8}" for name in names) + "    auto   loss   used")
+    print("bpp     PSNR dB  best pitch  loss  bytes used  pictures won by each pitch (0: fit)")
     for bpp, row in table.items():
-        cells = "".join(f"{np.mean(row[name]):8.2f}" if name in row else "       -" for name in names)
-        wins = ", ".join(f"{name}: {int(sum(row[f'wins {name}']))}" for name in names if sum(row[f"wins {name}"]))
-        auto, best = np.mean(row["auto"]), np.mean(row["best"])
-        print(f"{bpp:<6g}{cells} {auto:7.2f} {best - auto:6.2f} {np.mean(row['used']):6.1%}   wins {wins}")
+        auto, best, used = (np.mean(row[name]) for name in ("auto", "best", "used"))
+        won = sorted((int(name.split()[1]) for name in row if name.startswith("wins")), key=lambda step: -step)
+        wins = ", ".join(f"{step}: {len(row[f'wins {step}'])}" for step in won)
+        print(f"{bpp:<6g} {auto:8.2f} {best:11.2f} {best - auto:5.2f} {used:11.1%}  {wins}")
 
 
 def _curves(picture: Image.Image, table: dict[float, dict[str, list[float]]], smallest: int) -> None:
@@ -70,7 +66,6 @@ def _curves(picture: Image.Image, table: dict[float, dict[str, list[float]]], sm
             planned = control.fit(step, budget)
             if planned is not None and planned.share > FEW and 8 * budget < MANY * planned.curves.bits[:, -1].sum():
                 found[step] = psnr(planned)
-                row[str(step)].append(found[step])
         data = control.for_size(budget)
         best = max(found, key=lambda step: found[step])
         row["best"].append(found[best])
