@@ -7,12 +7,13 @@ import pty
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tokcodec.console import Report, printable, reason
+from tokcodec.console import Group, Report, printable, reason
 from tokcodec.errors import NotTokError
 
 MakeTok = Callable[..., bytes]
@@ -198,3 +199,27 @@ for arguments in (["--help"], ["--version"], ["info", "in.tok"], ["truncate", "i
 assert "torch" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code], stdout=subprocess.DEVNULL, check=True)
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)], ids=str
+)
+def test_a_signal_counts_even_if_compiled_code_turns_it_into_an_error(
+    number: signal.Signals, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if signal.getsignal(number) is signal.SIG_IGN:
+        pytest.skip("the signal is ignored here")
+    group = Group()
+
+    @group.command()
+    def work() -> None:
+        try:
+            os.kill(os.getpid(), number)
+            time.sleep(5)
+        except BaseException as end:
+            raise ValueError("nonsense") from end
+
+    with pytest.raises(SystemExit) as ended:
+        group.main(["work"], "tokcodec")
+    assert ended.value.code == code
+    assert capsys.readouterr().err == ("tokcodec: interrupted\n" if number == signal.SIGINT else "")

@@ -150,6 +150,8 @@ class Commands:
 
     def _printed(self, name: str) -> str:
         path = self.folder / name
+        if not path.exists():  # ended before it could open it
+            return ""
         text = path.read_text(errors="surrogateescape")
         path.unlink()
         return text
@@ -268,8 +270,9 @@ def test_a_signal_during_encode(commands: Commands, place: Path, sent: str, code
             assert ended.stderr.endswith("tokcodec: interrupted\n")
         assert not list(place.glob(TEMPORARY))
         check_outputs(place, expected)
+        assert ended.code in (0, code), ended.stderr
         codes.append(ended.code)
-    assert code in codes and set(codes) <= {0, code}
+    assert code in codes
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])

@@ -177,35 +177,47 @@ class Group(click.Group):
             return run()
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="backslashreplace")  # names that the terminal's encoding lacks
+        received: list[int] = []
         try:
-            with _signals_raise(), warnings.catch_warnings():
+            with _signals_raise(received), warnings.catch_warnings():
                 if not sys.warnoptions:
                     warnings.simplefilter("ignore")  # Pillow's and torch's; what concerns the user is told as a note
                 status = run()
-        except click.ClickException as error:
-            error.show()
-            status = error.exit_code
         except (click.Abort, KeyboardInterrupt):
-            click.echo("tokcodec: interrupted", err=True)
-            status = 130
+            status = 128 + signal.SIGINT
         except Exception as error:
-            report = Report()
-            report.error(None, error)
-            status = report.status
+            if received:  # compiled code may turn the signal's exception into another, which then means nothing
+                status = 128 + received[0]
+            elif isinstance(error, click.ClickException):
+                error.show()
+                status = error.exit_code
+            else:
+                report = Report()
+                report.error(None, error)
+                status = report.status
+        if status == 128 + signal.SIGINT:
+            click.echo("tokcodec: interrupted", err=True)
         sys.exit(status if isinstance(status, int) else 0)
 
 
 @contextmanager
-def _signals_raise() -> Iterator[None]:
-    """Turn signals that would end the process on the spot into an exception, so that temporary files are removed."""
+def _signals_raise(received: list[int]) -> Iterator[None]:
+    """Turn signals that would end the process on the spot into an exception, so that temporary files are removed.
+
+    received: gets the numbers of those that come.
+    """
 
     def end(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
         sys.exit(128 + number)
 
     before: dict[int, Any] = {}
-    for name in ("SIGTERM", "SIGHUP"):
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)
-        if number is not None and signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores SIGHUP: leave that
+        usual = signal.default_int_handler if name == "SIGINT" else signal.SIG_DFL
+        if number is not None and signal.getsignal(number) is usual:  # nohup ignores SIGHUP: leave that
             try:
                 before[number] = signal.signal(number, end)
             except ValueError:  # not in the main thread
