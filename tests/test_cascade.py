@@ -1,8 +1,9 @@
-"""The cascade: decoding is a sum of codewords, encoding takes the nearest, prefixes get better."""
+"""The cascade: decoding is a sum of codewords, encoding finds the best first ones, then the nearest each time."""
 
 from __future__ import annotations
 
-from itertools import pairwise
+from dataclasses import replace
+from itertools import pairwise, product
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from tokcodec.errors import ModelFileError
 from tokcodec.modelfile import Model, write_model
 from tokcodec.tables import FrequencyTables
 from tokcodec.tokenizers.cascade import (
+    BEAM_TOKENS,
     CascadeConfig,
     CascadeTokenizer,
     Codebooks,
@@ -23,20 +25,21 @@ from tokcodec.tokenizers.cascade import (
 from tokcodec.tokenizers.transform import COLOURS, TileTransform, dct_matrix
 
 CONFIG = CascadeConfig(n_tokens=12, codewords=16, dims=6, luma=8, chroma=4)
+LONGER = replace(CONFIG, n_tokens=BEAM_TOKENS + 8)
 
 
-def tensors(seed: int = 0) -> dict[str, torch.Tensor]:
+def tensors(config: CascadeConfig = CONFIG) -> dict[str, torch.Tensor]:
     """A cascade over random coefficients with random codewords."""
-    generator = torch.Generator().manual_seed(seed)
-    size = CONFIG.luma**2 + 2 * CONFIG.chroma**2
+    generator = torch.Generator().manual_seed(0)
+    size = config.luma**2 + 2 * config.chroma**2
     mean = torch.zeros(size)
     mean[0] = 128 * 3**0.5  # mid-grey
     return {
         "mean": mean,
-        "dims": torch.stack([torch.randperm(size, generator=generator)[: CONFIG.dims] for _ in range(CONFIG.n_tokens)]),
-        "scale": torch.linspace(20, 2, CONFIG.n_tokens),
-        "group": torch.tensor(CONFIG.groups()),
-        "codebooks": torch.randn(CONFIG.groups()[-1] + 1, CONFIG.codewords, CONFIG.dims, generator=generator),
+        "dims": torch.stack([torch.randperm(size, generator=generator)[: config.dims] for _ in range(config.n_tokens)]),
+        "scale": torch.linspace(20, 2, config.n_tokens),
+        "group": torch.tensor(config.groups()),
+        "codebooks": torch.randn(config.groups()[-1] + 1, config.codewords, config.dims, generator=generator),
     }
 
 
@@ -78,17 +81,33 @@ def test_decoding_is_the_mean_and_a_sum_of_codewords(tokenizer: CascadeTokenizer
     assert torch.allclose(pixels, tokenizer.transform.inverse(expected[None]).clamp(0, 1), atol=1e-5)
 
 
-def test_encoding_takes_the_nearest_codeword_each_time(tokenizer: CascadeTokenizer) -> None:
+def test_encoding_takes_the_nearest_codeword_each_time() -> None:
+    """From where the beam search ends."""
+    tokenizer, t = CascadeTokenizer(LONGER, tensors(LONGER)), tensors(LONGER)
     x = torch.rand(2, 3, 256, 256, generator=torch.Generator().manual_seed(1))
     tokens = tokenizer.encode(x)
-    assert tokens.shape == (2, CONFIG.n_tokens) and tokens.dtype == torch.int64
-    t = tensors()
+    assert tokens.shape == (2, LONGER.n_tokens) and tokens.dtype == torch.int64
     residual = tokenizer.transform.forward(x) - t["mean"]
-    for position in range(CONFIG.n_tokens):
+    for position in range(LONGER.n_tokens):
         words = t["codebooks"][t["group"][position]] * t["scale"][position]
         target = residual[:, t["dims"][position]]
-        assert torch.equal(torch.cdist(target, words).argmin(1), tokens[:, position])
+        if position >= BEAM_TOKENS:
+            assert torch.equal(torch.cdist(target, words).argmin(1), tokens[:, position])
         residual[:, t["dims"][position]] -= words[tokens[:, position]]
+
+
+def test_the_first_tokens_are_the_best_together() -> None:
+    """With so few codewords the beam holds every path, and the search finds the best of all."""
+    config = replace(CONFIG, n_tokens=3, codewords=4, luma=2, chroma=1, dims=4)
+    tokenizer = CascadeTokenizer(config, tensors(config))
+    x = torch.rand(20, 3, 256, 256, generator=torch.Generator().manual_seed(8))
+    x = 0.5 + (x - 0.5) * 0.2 + torch.randn(20, 3, 1, 1, generator=torch.Generator().manual_seed(9)) * 0.05
+    paths = torch.tensor(list(product(range(4), repeat=3)))
+    distances = torch.cdist(tokenizer.transform.forward(x), tokenizer.vectors(paths))
+    assert torch.equal(tokenizer.encode(x), paths[distances.argmin(1)])
+    # One after the other, the nearest would have been others.
+    first = torch.cdist(tokenizer.transform.forward(x), tokenizer.vectors(torch.arange(4)[:, None])).argmin(1)
+    assert (first != tokenizer.encode(x)[:, 0]).any()
 
 
 def test_bits_count_in_the_choice_of_codewords() -> None:
@@ -96,17 +115,19 @@ def test_bits_count_in_the_choice_of_codewords() -> None:
     generator = torch.Generator().manual_seed(5)
     words, bits = torch.randn(2, 16, 6, generator=generator), 12 * torch.rand(2, 16, generator=generator)
     targets, price = torch.randn(50, 6, generator=generator), torch.rand(50, generator=generator)
-    found, taken = Codebooks(words, bits).search(1, targets, price)
+    codebooks = Codebooks(words, bits)
+    found, taken = codebooks.nearest(1, targets, price)
     distance = (targets[:, None] - words[1]).square().sum(2) / 2
     assert torch.equal(found, (distance + price[:, None] * bits[1]).argmin(1))
     assert (found != distance.argmin(1)).any()
     left = distance[torch.arange(50), found]
     assert torch.allclose(taken, targets.square().sum(1) / 2 - left, atol=1e-4)
+    assert torch.allclose(taken, codebooks.taken(1, targets, found), atol=1e-4)
 
 
 def test_errors_are_true_where_bits_count() -> None:
-    bits = 20 * torch.rand(CONFIG.groups()[-1] + 1, CONFIG.codewords, generator=torch.Generator().manual_seed(6))
-    minding, plain = CascadeTokenizer(CONFIG, tensors(), bits=bits), CascadeTokenizer(CONFIG, tensors())
+    bits = 20 * torch.rand(LONGER.groups()[-1] + 1, LONGER.codewords, generator=torch.Generator().manual_seed(6))
+    minding, plain = CascadeTokenizer(LONGER, tensors(LONGER), bits=bits), CascadeTokenizer(LONGER, tensors(LONGER))
     x = torch.rand(3, 3, 256, 256, generator=torch.Generator().manual_seed(7))
     tokens, errors = minding.encode_curves(x)
     vectors = plain.transform.forward(x)

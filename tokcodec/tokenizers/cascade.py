@@ -2,8 +2,8 @@
 
 Token t names one of 4096 codewords, each a small vector added to `dims` coefficients that carry most of what the
 tokens before it left over (residual vector quantisation, Juang & Gray 1982; as a layered code: Barnes, Rizvi &
-Nasrabadi 1996). The decoder is a sum, so any prefix of the tokens is a coarser picture; the encoder takes the closest
-codeword to what is left, token by token.
+Nasrabadi 1996). The decoder is a sum, so any prefix of the tokens is a coarser picture. The encoder looks for the
+first tokens together, by beam search, and from there takes the closest codeword to what is left, token by token.
 """
 
 from __future__ import annotations
@@ -45,6 +45,11 @@ class CascadeConfig:
 RATE_WEIGHT = 0.013
 """Part of a tile's remaining squared error, divided by the number of the token, that one bit is worth to the encoder:
 about what the error falls by with every bit more."""
+BEAM = (4, 16)
+"""Paths that are kept after each of the first tokens, the last number from there on. More would serve 16 tokens better
+and 1 token worse."""
+BEAM_TOKENS = 16
+"""Tokens that are looked for together, however many are asked for: more tokens begin with the same."""
 
 
 class Codebooks:
@@ -60,18 +65,26 @@ class Codebooks:
         self._transposed = torch.cat([words, -self.bits[..., None]], 2).transpose(1, 2).contiguous()
         self._half = -0.5 * (words * words).sum(2)
 
-    def nearest(self, group: int, targets: torch.Tensor) -> torch.Tensor:
-        """Index of the closest codeword of a group: float32 N x d -> int64 N."""
-        return self.search(group, targets, targets.new_zeros(len(targets)))[0]
+    def scores(self, group: int, targets: torch.Tensor, price: torch.Tensor) -> torch.Tensor:
+        """Half of the squared length that each codeword takes from targets float32 N x d, less price float32 N for
+        each of its bits: float32 N x K."""
+        return torch.addmm(self._half[group], torch.cat([targets, price[:, None]], 1), self._transposed[group])
 
-    def search(self, group: int, targets: torch.Tensor, price: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Index of the codeword with the least half squared distance plus price times bits, price float32 N.
+    def taken(self, group: int, targets: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+        """Half of the squared length that codewords take from targets: float32 ... x d, int64 ... -> float32 ..."""
+        words = self.words[group, index]
+        return (words * targets).sum(-1) + self._half[group, index]
 
-        Returns it, int64 N, and half of the squared length that the codeword takes away, float32 N.
+    def nearest(
+        self, group: int, targets: torch.Tensor, price: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Index of the codeword with the best score, without a price the closest: float32 N x d -> int64 N.
+
+        Returns also half of the squared length that it takes away, float32 N.
         """
-        half, transposed = self._half[group], self._transposed[group]
-        parts = torch.cat([targets, price[:, None]], 1).split(self.CHUNK)
-        scores = [torch.addmm(half, part, transposed) for part in parts]
+        price = targets.new_zeros(len(targets)) if price is None else price
+        parts = zip(targets.split(self.CHUNK), price.split(self.CHUNK), strict=True)
+        scores = [self.scores(group, *part) for part in parts]
         found = [_argmax(part) for part in scores]
         best = torch.cat([part.gather(1, index[:, None])[:, 0] for part, index in zip(scores, found, strict=True)])
         words = torch.cat(found)
@@ -81,6 +94,20 @@ class Codebooks:
 def _argmax(scores: torch.Tensor) -> torch.Tensor:
     """Place of the first largest value of each row; on a CPU NumPy finds it many times faster than torch."""
     return torch.from_numpy(scores.numpy().argmax(1)) if scores.device.type == "cpu" else scores.argmax(1)
+
+
+def _largest(scores: torch.Tensor, number: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Path and codeword of the largest scores of each tile: N x P x K -> int64 N x (at most) number, twice."""
+    # They lie at the codewords whose best paths are the best: far fewer to sort.
+    words = scores.amax(1).topk(min(number, scores.shape[2]), 1).indices
+    best = scores.gather(2, words[:, None].expand(-1, scores.shape[1], -1)).flatten(1)
+    best = best.topk(min(number, best.shape[1]), 1).indices
+    return best // words.shape[1], words.gather(1, best % words.shape[1])
+
+
+def _price(token: int, scale: float) -> float:
+    """Of a bit, in half squared lengths of a token's scaled targets, as a part of the squared error that is left."""
+    return RATE_WEIGHT / (2 * (token + 1) * scale**2)
 
 
 class CascadeTokenizer(Tokenizer):
@@ -139,26 +166,51 @@ class CascadeTokenizer(Tokenizer):
     def quantise(
         self, vectors: torch.Tensor, count: int | None = None, saved: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """Vectors to tokens, float32 N x D -> int64 N x count (None: all), each the codeword that leaves least.
+        """Vectors to tokens, float32 N x D -> int64 N x count (None: all), codewords that leave least.
 
         A bit counts as RATE_WEIGHT / (its token's number) of what is left, so that at equal bytes less is left.
         saved: float32 count x N to fill with the squared error that each token takes away.
         """
-        residual = (vectors - self.mean).T.contiguous()
-        left = residual.square().sum(0)
-        groups = self.group[:count].tolist()
+        groups, scales = self.group[:count].tolist(), self.scale.tolist()
+        residual = vectors - self.mean
+        first = torch.cat([self.search(part) for part in residual.split(Codebooks.CHUNK // BEAM[-1])]).T
         tokens = torch.empty(len(groups), len(vectors), dtype=torch.int64, device=self.device)
-        for token, group in enumerate(groups):
-            dims, scale = self.dims[token], self.scale[token]
+        residual = residual.T.contiguous()
+        left = residual.square().sum(0)
+        for token, (group, scale) in enumerate(zip(groups, scales, strict=False)):
+            dims = self.dims[token]
             target = residual[dims].T / scale
-            price = left * (RATE_WEIGHT / (2 * (token + 1))) / scale.square()
-            tokens[token], score = self.codebooks.search(group, target, price)
+            if token < len(first):
+                tokens[token] = first[token]
+                half = self.codebooks.taken(group, target, tokens[token])
+            else:
+                tokens[token], half = self.codebooks.nearest(group, target, left * _price(token, scale))
             residual[dims] = ((target - self.codebooks.words[group, tokens[token]]) * scale).T
-            taken = 2 * scale.square() * score
+            taken = half * (2 * scale**2)
             left = (left - taken).clamp_min(0)
             if saved is not None:
                 saved[token] = taken
         return tokens.T
+
+    def search(self, residual: torch.Tensor) -> torch.Tensor:
+        """The first tokens by beam search: float32 N x D -> int64 N x BEAM_TOKENS, the path that leaves least."""
+        number = min(BEAM_TOKENS, self.n_tokens)
+        # Only the coefficients that these tokens touch.
+        touched, places = self.dims[:number].unique(return_inverse=True)
+        left = residual.square().sum(1, keepdim=True)
+        rest, rows = residual[:, None, touched], torch.arange(len(residual), device=self.device)[:, None]
+        paths = torch.empty(len(residual), 1, 0, dtype=torch.int64, device=self.device)
+        for token, (group, scale) in enumerate(zip(self.group[:number].tolist(), self.scale.tolist(), strict=False)):
+            targets, price = (rest[:, :, places[token]] / scale).flatten(0, 1), left.flatten() * _price(token, scale)
+            scores = self.codebooks.scores(group, targets, price).unflatten(0, left.shape)
+            scores -= left[:, :, None] / (2 * scale**2)
+            parent, word = _largest(scores, 1 if token == number - 1 else BEAM[min(token, len(BEAM) - 1)])
+            paths = torch.cat([paths[rows, parent], word[:, :, None]], 2)
+            targets = targets.unflatten(0, left.shape)[rows, parent]
+            left = left[rows, parent] - self.codebooks.taken(group, targets, word) * (2 * scale**2)
+            rest = rest[rows, parent]
+            rest[:, :, places[token]] = (targets - self.codebooks.words[group, word]) * scale
+        return paths[:, 0]
 
     @torch.inference_mode()
     def decode(self, tokens: torch.Tensor, look: str | None = None) -> torch.Tensor:
