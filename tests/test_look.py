@@ -20,6 +20,7 @@ from tokcodec.tokenizers.transform import TileTransform
 from tokcodec.training.look import FIDELITY, LookRun, LookTraining, install_look, random_counts
 
 TRAINING = LookTraining(steps=4, batch=2, part=64)
+"""The adversary joins for the second half."""
 
 
 class Difference(torch.nn.Module):
@@ -74,12 +75,15 @@ def test_a_resumed_run_ends_where_an_unbroken_one_does(tmp_path: Path) -> None:
     whole = run(tmp_path / "whole")
     whole.train()
     part = run(tmp_path / "cut")
-    for _ in range(2):
+    for _ in range(3):
         part.train_step()
     part.save()
     resumed = run(tmp_path / "cut")
     resumed.train()
     assert resumed.step == 4
+    assert whole.adversary is not None and resumed.adversary is not None
+    for name, value in whole.adversary.tensors().items():
+        assert torch.allclose(value, resumed.adversary.tensors()[name], atol=1e-6), name
     for name, value in whole.averaged.items():
         assert torch.allclose(value, resumed.averaged[name], atol=1e-6), name
 
@@ -90,6 +94,13 @@ def test_training_lowers_the_loss(tmp_path: Path) -> None:
     losses.sample = lambda step: same  # type: ignore[method-assign]
     parts = [losses.train_step() for _ in range(12)]
     assert parts[-1]["squared"] < parts[0]["squared"]
+
+
+def test_the_adversary_joins_late(tmp_path: Path) -> None:
+    learning = run(tmp_path)
+    parts = [learning.train_step() for _ in range(4)]
+    assert ["adversary" in part for part in parts] == [False, False, True, True]
+    assert all(part["adversary"] > 0 for part in parts[2:])
 
 
 def test_a_look_is_installed_without_a_new_identity(tmp_path: Path) -> None:
@@ -140,7 +151,8 @@ def test_the_metric_sees_the_same_part_of_both(tmp_path: Path, side: int) -> Non
     tiles = torch.stack([rows / 255, columns / 255, torch.full_like(rows, 0.5)])[None].repeat(2, 1, 1, 1)
     shapes, spans = set(), set()
     for seed in range(12):
-        one, other = learning.parts(tiles, tiles + 0.1, side, np.random.default_rng(seed))
+        view = learning.view(2, side, np.random.default_rng(seed))
+        one, other = view(tiles), view(tiles + 0.1)
         shapes.add(tuple(one.shape))
         assert torch.allclose(one[:, 2], torch.tensor(0.5))
         gain = (other - one).mean((1, 2, 3)) / 0.1

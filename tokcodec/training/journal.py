@@ -1,4 +1,4 @@
-"""What a training run leaves behind: a log of JSON lines and a checkpoint that a kill cannot damage."""
+"""What a training run leaves behind: a log of JSON lines, and a checkpoint of tensors that a kill cannot damage."""
 
 from __future__ import annotations
 
@@ -55,3 +55,18 @@ class Journal:
         found = Checkpoint(tensors, int(metadata["step"]), float(metadata["seconds"]))
         log.info("continuing at step %d", found.step)
         return found
+
+
+def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
+    """An optimiser's state as named tensors: PARAMETER.FIELD."""
+    states = optimiser.state_dict()["state"]
+    return {f"{index}.{field}": value for index, state in states.items() for field, value in state.items()}
+
+
+def load_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Take up the state that `optimiser_tensors` gave; settings like the rate stay the optimiser's."""
+    states: dict[int, dict[str, torch.Tensor]] = {}
+    for name, tensor in tensors.items():
+        index, field = name.split(".")
+        states.setdefault(int(index), {})[field] = tensor
+    optimiser.load_state_dict({"state": states, "param_groups": optimiser.state_dict()["param_groups"]})

@@ -2,7 +2,7 @@
 
 Perceptual: squared error in [-1, 1] plus LPIPS (arXiv 1801.03924) of a random part of the tile at full scale, and of
 another reduced to as many pixels. Parts are turned, mirrored and changed in contrast at random, so that the network
-finds no pattern that pleases the metric alone (E-LPIPS, arXiv 1906.03973).
+finds no pattern that pleases the metric alone (E-LPIPS, arXiv 1906.03973). An adversary joins late.
 Fidelity: the logarithm of the squared error of each tile, which is PSNR.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,8 +24,9 @@ from ..modelfile import CARD, Model, read_model, write_model
 from ..tiling import TILE
 from ..tokenizers.cascade import CascadeTokenizer
 from ..tokenizers.look import LookNet, prefix
+from .adversary import Adversary
 from .data import crop_pixels
-from .journal import Journal
+from .journal import Journal, load_optimiser, optimiser_tensors
 
 COUNTS = (16, 64, 128, 256)
 """Token counts of the validation figures."""
@@ -38,7 +39,7 @@ class LookTraining:
     """How a look is trained; the defaults made the shipped model's perceptual one, FIDELITY the other."""
 
     look: str = "perceptual"
-    steps: int = 2400
+    steps: int = 1600
     batch: int = 8
     rate: float = 1.5e-3
     perceptual: float = 0.3
@@ -48,13 +49,17 @@ class LookTraining:
     part: int = 128
     """Side of what LPIPS sees, in samples."""
     contrast: float = 0.3
-    """Largest random change of contrast before LPIPS."""
+    """Largest random change of contrast before LPIPS and the adversary."""
+    adversarial: float = 0.03
+    """Weight of the adversary's score, with all tokens; it fades as that of LPIPS."""
+    late: float = 0.5
+    """Share of the steps before the adversary begins to learn; its weight rises from 0 in the next tenth."""
     average: float = 0.998
     """Decay of the averaged weights, which are the ones that ship."""
     seed: int = 0
 
 
-FIDELITY = LookTraining("fidelity", steps=1200, perceptual=0.0)
+FIDELITY = LookTraining("fidelity", steps=3000, perceptual=0.0, adversarial=0.0)
 
 
 def random_counts(number: int, most: int, rng: np.random.Generator) -> list[int]:
@@ -97,6 +102,7 @@ class LookRun:
         self.optimiser = torch.optim.AdamW(
             self.net.parameters(), lr=training.rate, betas=(0.9, 0.99), weight_decay=0.01
         )
+        self.adversary = Adversary(training.rate, self.device) if training.adversarial else None
         self.step, self.seconds = 0, 0.0
 
     def sample(self, step: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -120,7 +126,7 @@ class LookRun:
             group["lr"] = rate
         tiles, vectors, counts = self.sample(self.step)
         drawn = self.tokenizer.draw(self.net, vectors, counts)
-        loss, means = self.loss(drawn, tiles, counts)
+        loss, parts = self.loss(drawn, tiles, vectors, counts)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), 0.5)
@@ -129,44 +135,53 @@ class LookRun:
         for name, value in self.net.state_dict().items():
             self.averaged[name].lerp_(value, 1 - decay)
         self.step += 1
-        return {name: value.item() for name, value in means.items()} | {"rate": rate}
+        return {name: value.mean().item() for name, value in parts.items()} | {"rate": rate}
 
     def loss(
-        self, drawn: torch.Tensor, tiles: torch.Tensor, counts: torch.Tensor
+        self, drawn: torch.Tensor, tiles: torch.Tensor, vectors: torch.Tensor, counts: torch.Tensor
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """What the step lowers, and the mean of its parts for the log."""
+        """What the step lowers, and its parts for the log. The adversary learns here, where it is due."""
         training = self.training
         squared = 4 * (drawn - tiles).square().mean((1, 2, 3))
         if self.lpips is None or training.perceptual == 0:
-            return squared.add(1e-6).log().mean(), {"squared": squared.mean()}
+            return squared.add(1e-6).log().mean(), {"squared": squared}
         rng = np.random.default_rng([training.seed, 12, self.step])
-        full, reduced = (self.lpips(*self.parts(drawn, tiles, side, rng)) for side in (training.part, self.side(rng)))
-        weight = training.perceptual * (counts / self.tokenizer.n_tokens) ** training.fading
-        loss = (squared + weight * (full + reduced) / 2).mean()
-        return loss, {"squared": squared.mean(), "lpips": full.mean(), "lpips_reduced": reduced.mean()}
+        part, reduced = (self.view(len(tiles), side, rng) for side in (training.part, self.side(rng)))
+        full, small = (self.lpips(view(drawn), view(tiles)) for view in (part, reduced))
+        fade = (counts / self.tokenizer.n_tokens) ** training.fading
+        loss = squared + training.perceptual * fade * (full + small) / 2
+        parts = {"squared": squared, "lpips": full, "lpips_reduced": small}
+        late = self.step / training.steps - training.late
+        if self.adversary is not None and late >= 0:
+            shown = part(drawn), part(self.tokenizer.transform.inverse(vectors))
+            parts["adversary"] = self.adversary.learn(part(tiles), *shown, fade)
+            parts["realness"] = realness = self.adversary.realness(*shown)
+            loss = loss - training.adversarial * min(1, 10 * late) * fade * realness
+        return loss.mean(), parts
 
     def side(self, rng: np.random.Generator) -> int:
         """Of the part that LPIPS sees reduced: every other time the whole tile, else something smaller."""
         return TILE if rng.random() < 0.5 else int(rng.integers(self.training.part, TILE + 1))
 
-    def parts(
-        self, drawn: torch.Tensor, tiles: torch.Tensor, side: int, rng: np.random.Generator
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The same random part of `side` samples of both, reduced to `part`, turned, mirrored and with new contrast."""
+    def view(self, number: int, side: int, rng: np.random.Generator) -> Callable[[torch.Tensor], torch.Tensor]:
+        """A random part of `side` samples, reduced to `part`, turned, mirrored and with new contrast for each tile.
+
+        Returns what takes it from N x 3 x 256 x 256: the same part of all that are compared.
+        """
         part = self.training.part
         top, left = rng.integers(0, TILE + 1 - side, 2)
         turns, mirror = int(rng.integers(0, 4)), bool(rng.integers(0, 2))
-        gain = rng.uniform(1 - self.training.contrast, 1 + self.training.contrast, (len(tiles), 1, 1, 1))
-        contrast = torch.tensor(gain, dtype=torch.float32, device=tiles.device)
+        gain = rng.uniform(1 - self.training.contrast, 1 + self.training.contrast, (number, 1, 1, 1))
+        contrast = torch.tensor(gain, dtype=torch.float32, device=self.device)
 
-        def view(x: torch.Tensor) -> torch.Tensor:
+        def take(x: torch.Tensor) -> torch.Tensor:
             x = x[..., top : top + side, left : left + side]
             if side > part:
                 x = F.interpolate(x, size=(part, part), mode="bilinear", antialias=True)
             x = x.rot90(turns, (2, 3))
             return 0.5 + contrast * ((x.flip(3) if mirror else x) - 0.5)
 
-        return view(drawn), view(tiles)
+        return take
 
     def train(self, save_every: float = 240.0) -> None:
         """Go to the configured number of steps; checkpoint and validate every `save_every` seconds and at the end."""
@@ -225,11 +240,12 @@ class LookRun:
             self.journal.record(step=self.step, seconds=round(self.seconds), valid=name, psnr_lpips_half=figures)
 
     def save(self) -> None:
-        """Write the checkpoint: weights, averaged weights, and the optimiser's state."""
+        """Write the checkpoint: weights, averaged weights, and the states of the optimiser and of the adversary."""
         tensors = {f"net.{name}": value for name, value in self.net.state_dict().items()}
         tensors |= {f"averaged.{name}": value for name, value in self.averaged.items()}
-        for index, state in self.optimiser.state_dict()["state"].items():
-            tensors |= {f"optimiser.{index}.{name}": value for name, value in state.items()}
+        tensors |= {f"optimiser.{name}": value for name, value in optimiser_tensors(self.optimiser).items()}
+        if self.adversary is not None:
+            tensors |= {f"adversary.{name}": value for name, value in self.adversary.tensors().items()}
         self.journal.save(tensors, self.step, self.seconds)
 
     def load(self) -> None:
@@ -237,20 +253,15 @@ class LookRun:
         found = self.journal.load()
         if found is None:
             return
-        optimiser: dict[int, dict[str, torch.Tensor]] = {}
-        net = {}
+        parts: dict[str, dict[str, torch.Tensor]] = {}
         for name, tensor in found.tensors.items():
             part, key = name.split(".", 1)
-            if part == "net":
-                net[key] = tensor
-            elif part == "averaged":
-                self.averaged[key] = tensor.to(self.device)
-            else:
-                index, field = key.split(".")
-                optimiser.setdefault(int(index), {})[field] = tensor
-        self.net.load_state_dict(net)
-        groups = self.optimiser.state_dict()["param_groups"]
-        self.optimiser.load_state_dict({"state": optimiser, "param_groups": groups})
+            parts.setdefault(part, {})[key] = tensor
+        self.net.load_state_dict(parts["net"])
+        self.averaged = {name: tensor.to(self.device) for name, tensor in parts["averaged"].items()}
+        load_optimiser(self.optimiser, parts.get("optimiser", {}))
+        if self.adversary is not None and "adversary" in parts:
+            self.adversary.load(parts["adversary"])
         self.step, self.seconds = found.step, found.seconds
 
 
