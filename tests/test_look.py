@@ -20,7 +20,7 @@ from tokcodec.tokenizers.transform import TileTransform
 from tokcodec.training.look import FIDELITY, LookRun, LookTraining, install_look, random_counts
 
 TRAINING = LookTraining(steps=4, batch=2, part=64)
-"""The adversary joins for the second half."""
+"""The adversary joins for the last two steps: from 0.4 of them on."""
 
 
 class Difference(torch.nn.Module):

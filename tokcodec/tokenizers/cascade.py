@@ -45,7 +45,7 @@ class CascadeConfig:
 RATE_WEIGHT = 0.013
 """Part of a tile's remaining squared error, divided by the number of the token, that one bit is worth to the encoder:
 about what the error falls by with every bit more."""
-BEAM = (4, 16)
+BEAM = (4, 16, 32)
 """Paths that are kept after each of the first tokens, the last number from there on. More would serve 16 tokens better
 and 1 token worse."""
 BEAM_TOKENS = 16

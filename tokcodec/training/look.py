@@ -39,7 +39,7 @@ class LookTraining:
     """How a look is trained; the defaults made the shipped model's perceptual one, FIDELITY the other."""
 
     look: str = "perceptual"
-    steps: int = 1600
+    steps: int = 1200
     batch: int = 8
     rate: float = 1.5e-3
     perceptual: float = 0.3
@@ -52,7 +52,7 @@ class LookTraining:
     """Largest random change of contrast before LPIPS and the adversary."""
     adversarial: float = 0.03
     """Weight of the adversary's score, with all tokens; it fades as that of LPIPS."""
-    late: float = 0.5
+    late: float = 0.4
     """Share of the steps before the adversary begins to learn; its weight rises from 0 in the next tenth."""
     average: float = 0.998
     """Decay of the averaged weights, which are the ones that ship."""
@@ -183,7 +183,7 @@ class LookRun:
 
         return take
 
-    def train(self, save_every: float = 240.0) -> None:
+    def train(self, save_every: float = 480.0) -> None:
         """Go to the configured number of steps; checkpoint and validate every `save_every` seconds and at the end."""
         begun = time.monotonic()
         self.load()
