@@ -19,8 +19,7 @@ from tokcodec.tokenizers.look import LOOKS, LookNet, looks_from, small_picture
 from tokcodec.tokenizers.transform import TileTransform
 from tokcodec.training.look import FIDELITY, LookRun, LookTraining, install_look, random_counts
 
-TRAINING = LookTraining(steps=4, batch=2, part=64)
-"""The adversary joins for the last two steps: from 0.4 of them on."""
+TRAINING = LookTraining(steps=4, batch=2, part=64, late=0.5)
 
 
 class Difference(torch.nn.Module):
@@ -134,13 +133,15 @@ def test_the_fidelity_look_needs_no_lpips_and_starts_as_the_other(tmp_path: Path
     assert resumed.step == 3 and torch.equal(started.net.last.bias, resumed.net.last.bias)
 
 
-def test_the_perceptual_look_starts_as_the_other(tmp_path: Path) -> None:
-    fidelity = LookNet()
-    torch.nn.init.normal_(fidelity.last.bias, 0.0, 0.1)
-    tokenizer = CascadeTokenizer(CONFIG, tensors(), nets={"fidelity": fidelity})
+def test_a_look_starts_as_the_model_has_it_else_as_the_other(tmp_path: Path) -> None:
+    nets = {look: LookNet() for look in LOOKS}
+    for net in nets.values():
+        torch.nn.init.normal_(net.last.bias, 0.0, 0.1)
     pictures = [as_tensor(smooth_picture(seed)) for seed in range(3)]
-    started = LookRun(tokenizer, pictures, {}, tmp_path, TRAINING, Difference())  # type: ignore[arg-type]
-    assert torch.equal(started.net.last.bias, fidelity.last.bias)
+    for names, expected in ((("fidelity",), "fidelity"), (LOOKS, "perceptual")):
+        tokenizer = CascadeTokenizer(CONFIG, tensors(), nets={name: nets[name] for name in names})
+        started = LookRun(tokenizer, pictures, {}, tmp_path, TRAINING, Difference())  # type: ignore[arg-type]
+        assert torch.equal(started.net.last.bias, nets[expected].last.bias)
 
 
 @pytest.mark.parametrize("side", [64, 101, 256])

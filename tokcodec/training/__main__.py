@@ -76,7 +76,7 @@ def make_parser(program: str) -> argparse.ArgumentParser:
     look = stage("look", "Train a look of a model and put it into its folder.")
     look.add_argument("--model", required=True, type=existing, metavar="MODEL", help="folder of a finished model")
     look.add_argument(
-        "--look", choices=LOOKS, default=LOOKS[0], help="starts as the other look, where the model has it"
+        "--look", choices=LOOKS, default=LOOKS[0], help="starts as the model has it, else as the other look"
     )
     look.add_argument(
         "--lpips-weights",

@@ -39,7 +39,7 @@ class LookTraining:
     """How a look is trained; the defaults made the shipped model's perceptual one, FIDELITY the other."""
 
     look: str = "perceptual"
-    steps: int = 1200
+    steps: int = 3200
     batch: int = 8
     rate: float = 1.5e-3
     perceptual: float = 0.3
@@ -52,7 +52,7 @@ class LookTraining:
     """Largest random change of contrast before LPIPS and the adversary."""
     adversarial: float = 0.03
     """Weight of the adversary's score, with all tokens; it fades as that of LPIPS."""
-    late: float = 0.4
+    late: float = 0.75
     """Share of the steps before the adversary begins to learn; its weight rises from 0 in the next tenth."""
     average: float = 0.998
     """Decay of the averaged weights, which are the ones that ship."""
@@ -95,8 +95,8 @@ class LookRun:
         self.device = tokenizer.device
         self.journal = Journal(folder, training.look, training.look)
         torch.manual_seed(training.seed)
-        # A look starts as the other one, where the model has it: much of what they learn is the same.
-        start = next((net for look, net in tokenizer.nets.items() if look != training.look), None)
+        # A look starts as the model has it, else as the other one: much of what they learn is the same.
+        start = tokenizer.nets.get(training.look) or next(iter(tokenizer.nets.values()), None)
         self.net = self.network(start.state_dict() if start is not None else None).requires_grad_(True)
         self.averaged = {name: value.clone() for name, value in self.net.state_dict().items()}
         self.optimiser = torch.optim.AdamW(
