@@ -9,7 +9,7 @@ from tokcodec.training.adversary import Adversary, PatchNet
 
 def make(seed: int = 0) -> Adversary:
     torch.manual_seed(seed)
-    return Adversary(2e-3, torch.device("cpu"))
+    return Adversary(torch.device("cpu"), rate=2e-3)
 
 
 def pictures(seed: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from ..tokenizers.look import LOOKS
 from .cascade import CascadeTraining
-from .look import FIDELITY, LookTraining
+from .look import ADVERSARIAL, FIDELITY, LookTraining
 
 CASCADE = CascadeTraining()
-DEFAULTS = {"perceptual": LookTraining(), "fidelity": FIDELITY}
+DEFAULTS = {"perceptual": LookTraining(), "fidelity": FIDELITY, "adversarial": ADVERSARIAL}
 STAGES = ("cascade", "look")
 DESCRIPTION = """Train a tokenizer (train PHOTOS --out MODEL), then its looks, on your own pictures.
 The state of a run lies in the folder MODEL.training: the same command continues after a kill, or with more --steps."""
@@ -84,6 +84,9 @@ def make_parser(program: str) -> argparse.ArgumentParser:
         metavar="FILE",
         help="SqueezeNet's, for the perceptual look; else $TOKCODEC_LPIPS or torch's hub cache",
     )
+    look.add_argument(
+        "--adversarial", action="store_true", help="a second training of the perceptual look, against an adversary"
+    )
     steps = ", ".join(f"{defaults.steps} for {name}" for name, defaults in DEFAULTS.items())
     look.add_argument("--steps", type=at_least(1), help=f"the learning rate falls to the end ({steps})")
     look.add_argument("--batch", type=at_least(1), default=LookTraining().batch, help="crops a step")
@@ -116,7 +119,9 @@ def train_look(options: argparse.Namespace) -> None:
     from .look import LookRun, install_look
     from .run import load_validation
 
-    defaults = DEFAULTS[options.look]
+    if options.adversarial and options.look != "perceptual":
+        raise ValueError("--adversarial is for the perceptual look alone")
+    defaults = DEFAULTS["adversarial" if options.adversarial else options.look]
     training = replace(defaults, steps=options.steps or defaults.steps, batch=options.batch, seed=options.seed)
     tokenizer = load_tokenizer(read_model(options.model), options.device)
     if not isinstance(tokenizer, CascadeTokenizer):

@@ -1,4 +1,4 @@
-"""The adversary of the perceptual look's late training: a network that learns to tell photographs from drawn tiles.
+"""The adversary of the perceptual look's second training: a network that learns to tell photographs from drawn tiles.
 
 It judges small patches (PatchGAN, arXiv 1611.07004) and sees the bare sum of codewords beside them, so that it knows
 how much there is to draw from. Hinge loss (arXiv 1705.02894) and spectral normalisation (arXiv 1802.05957).
@@ -36,7 +36,7 @@ class PatchNet(nn.Module):
 class Adversary:
     """The network with its optimiser."""
 
-    def __init__(self, rate: float, device: torch.device) -> None:
+    def __init__(self, device: torch.device, rate: float = 1e-3) -> None:
         self.net = PatchNet().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimiser = torch.optim.Adam(self.net.parameters(), lr=rate, betas=(0.5, 0.99))
 
@@ -48,8 +48,11 @@ class Adversary:
         return scores
 
     def learn(self, tiles: torch.Tensor, drawn: torch.Tensor, sums: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-        """One step towards telling tiles from drawn ones, each pair with a weight float32 N; returns the loss."""
-        real, false = self.net(torch.cat([tiles, drawn.detach()]), sums.repeat(2, 1, 1, 1)).chunk(2)
+        """One step towards telling tiles from drawn ones, each pair with a weight float32 N; returns the loss.
+
+        All float32 N x 3 x H x W, H and W multiples of 8, without gradient.
+        """
+        real, false = self.net(torch.cat([tiles, drawn]), sums.repeat(2, 1, 1, 1)).chunk(2)
         loss: torch.Tensor = (weight * (F.relu(1 - real) + F.relu(1 + false)).mean((1, 2, 3))).mean()
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()

@@ -2,7 +2,7 @@
 
 Perceptual: squared error in [-1, 1] plus LPIPS (arXiv 1801.03924) of a random part of the tile at full scale, and of
 another reduced to as many pixels. Parts are turned, mirrored and changed in contrast at random, so that the network
-finds no pattern that pleases the metric alone (E-LPIPS, arXiv 1906.03973). An adversary joins late.
+finds no pattern that pleases the metric alone (E-LPIPS, arXiv 1906.03973). A short second training adds an adversary.
 Fidelity: the logarithm of the squared error of each tile, which is PSNR.
 """
 
@@ -36,10 +36,10 @@ MOST_VALID = 24
 
 @dataclass(frozen=True)
 class LookTraining:
-    """How a look is trained; the defaults made the shipped model's perceptual one, FIDELITY the other."""
+    """How a look is trained: by default the perceptual one."""
 
     look: str = "perceptual"
-    steps: int = 3200
+    steps: int = 2400
     batch: int = 8
     rate: float = 1.5e-3
     perceptual: float = 0.3
@@ -49,17 +49,18 @@ class LookTraining:
     part: int = 128
     """Side of what LPIPS sees, in samples."""
     contrast: float = 0.3
-    """Largest random change of contrast before LPIPS and the adversary."""
-    adversarial: float = 0.03
-    """Weight of the adversary's score, with all tokens; it fades as that of LPIPS."""
-    late: float = 0.75
-    """Share of the steps before the adversary begins to learn; its weight rises from 0 in the next tenth."""
+    """Largest random change of contrast before LPIPS."""
+    adversarial: float = 0.0
+    """Weight of the adversary's score, with all tokens; it rises from 0 in the first fifth of the steps, and fades as
+    that of LPIPS."""
     average: float = 0.998
     """Decay of the averaged weights, which are the ones that ship."""
     seed: int = 0
 
 
-FIDELITY = LookTraining("fidelity", steps=3000, perceptual=0.0, adversarial=0.0)
+ADVERSARIAL = LookTraining(steps=240, rate=6e-4, adversarial=0.03)
+"""The perceptual look's second training; more of it sharpens further and LPIPS gets worse."""
+FIDELITY = LookTraining("fidelity", steps=3000, perceptual=0.0)
 
 
 def random_counts(number: int, most: int, rng: np.random.Generator) -> list[int]:
@@ -93,7 +94,8 @@ class LookRun:
         self.tokenizer, self.pictures, self.valid = tokenizer, pictures, valid
         self.training, self.lpips = training, lpips
         self.device = tokenizer.device
-        self.journal = Journal(folder, training.look, training.look)
+        name = training.look + ("-adversarial" if training.adversarial else "")
+        self.journal = Journal(folder, name, name)
         torch.manual_seed(training.seed)
         # A look starts as the model has it, else as the other one: much of what they learn is the same.
         start = tokenizer.nets.get(training.look) or next(iter(tokenizer.nets.values()), None)
@@ -102,7 +104,7 @@ class LookRun:
         self.optimiser = torch.optim.AdamW(
             self.net.parameters(), lr=training.rate, betas=(0.9, 0.99), weight_decay=0.01
         )
-        self.adversary = Adversary(training.rate, self.device) if training.adversarial else None
+        self.adversary = Adversary(self.device) if training.adversarial else None
         self.step, self.seconds = 0, 0.0
 
     def sample(self, step: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -140,7 +142,7 @@ class LookRun:
     def loss(
         self, drawn: torch.Tensor, tiles: torch.Tensor, vectors: torch.Tensor, counts: torch.Tensor
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """What the step lowers, and its parts for the log. The adversary learns here, where it is due."""
+        """What the step lowers, and its parts for the log. The adversary learns here."""
         training = self.training
         squared = 4 * (drawn - tiles).square().mean((1, 2, 3))
         if self.lpips is None or training.perceptual == 0:
@@ -151,12 +153,15 @@ class LookRun:
         fade = (counts / self.tokenizer.n_tokens) ** training.fading
         loss = squared + training.perceptual * fade * (full + small) / 2
         parts = {"squared": squared, "lpips": full, "lpips_reduced": small}
-        late = self.step / training.steps - training.late
-        if self.adversary is not None and late >= 0:
-            shown = part(drawn), part(self.tokenizer.transform.inverse(vectors))
-            parts["adversary"] = self.adversary.learn(part(tiles), *shown, fade)
-            parts["realness"] = realness = self.adversary.realness(*shown)
-            loss = loss - training.adversarial * min(1, 10 * late) * fade * realness
+        if self.adversary is not None:
+            top, left = rng.integers(0, TILE + 1 - training.part, 2)
+            sums = self.tokenizer.transform.inverse(vectors)
+            seen, shown, given = (
+                x[..., top : top + training.part, left : left + training.part] for x in (tiles, drawn, sums)
+            )
+            parts["adversary"] = self.adversary.learn(seen, shown.detach().clamp(0, 1), given, fade)
+            parts["realness"] = realness = self.adversary.realness(shown, given)
+            loss = loss - training.adversarial * min(1, 5 * self.step / training.steps) * fade * realness
         return loss.mean(), parts
 
     def side(self, rng: np.random.Generator) -> int:
