@@ -85,6 +85,7 @@ def test_no_usable_picture_is_an_error(tmp_path: Path, capsys: pytest.CaptureFix
         ([".", "--out", "m", "--crops", "0"], "0 is not at least 1"),
         (["."], "required: --out"),
         (["look", ".", "--model", ".", "--look", "good"], "invalid choice: 'good'"),
+        (["look", ".", "--model", ".", "--look", "fidelity", "--adversarial"], "not allowed with argument --look"),
     ],
 )
 def test_wrong_arguments(arguments: list[str], reason: str, capsys: pytest.CaptureFixture[str]) -> None:

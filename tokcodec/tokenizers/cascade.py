@@ -66,8 +66,10 @@ class Codebooks:
         self._half = -0.5 * (words * words).sum(2)
 
     def scores(self, group: int, targets: torch.Tensor, price: torch.Tensor) -> torch.Tensor:
-        """Half of the squared length that each codeword takes from targets float32 N x d, less price float32 N for
-        each of its bits: float32 N x K."""
+        """What each codeword is worth: half of the squared length that it takes from a target, less its bits' price.
+
+        Targets float32 N x d, price of a bit for each float32 N -> float32 N x K.
+        """
         return torch.addmm(self._half[group], torch.cat([targets, price[:, None]], 1), self._transposed[group])
 
     def taken(self, group: int, targets: torch.Tensor, index: torch.Tensor) -> torch.Tensor:

@@ -75,17 +75,18 @@ def make_parser(program: str) -> argparse.ArgumentParser:
 
     look = stage("look", "Train a look of a model and put it into its folder.")
     look.add_argument("--model", required=True, type=existing, metavar="MODEL", help="folder of a finished model")
-    look.add_argument(
+    which = look.add_mutually_exclusive_group()
+    which.add_argument(
         "--look", choices=LOOKS, default=LOOKS[0], help="starts as the model has it, else as the other look"
+    )
+    which.add_argument(
+        "--adversarial", action="store_true", help="a second training of the perceptual look, against an adversary"
     )
     look.add_argument(
         "--lpips-weights",
         type=existing,
         metavar="FILE",
         help="SqueezeNet's, for the perceptual look; else $TOKCODEC_LPIPS or torch's hub cache",
-    )
-    look.add_argument(
-        "--adversarial", action="store_true", help="a second training of the perceptual look, against an adversary"
     )
     steps = ", ".join(f"{defaults.steps} for {name}" for name, defaults in DEFAULTS.items())
     look.add_argument("--steps", type=at_least(1), help=f"the learning rate falls to the end ({steps})")
@@ -119,8 +120,6 @@ def train_look(options: argparse.Namespace) -> None:
     from .look import LookRun, install_look
     from .run import load_validation
 
-    if options.adversarial and options.look != "perceptual":
-        raise ValueError("--adversarial is for the perceptual look alone")
     defaults = DEFAULTS["adversarial" if options.adversarial else options.look]
     training = replace(defaults, steps=options.steps or defaults.steps, batch=options.batch, seed=options.seed)
     tokenizer = load_tokenizer(read_model(options.model), options.device)
