@@ -84,6 +84,7 @@ def test_a_resumed_run_ends_where_an_unbroken_one_does(tmp_path: Path, training:
     assert resumed.step == 4
     for name, value in whole.averaged.items():
         assert torch.allclose(value, resumed.averaged[name], atol=1e-6), name
+    assert (whole.adversary is None) == (resumed.adversary is None) == (training.adversarial == 0)
     if whole.adversary is not None and resumed.adversary is not None:
         for name, value in whole.adversary.tensors().items():
             assert torch.allclose(value, resumed.adversary.tensors()[name], atol=1e-6), name

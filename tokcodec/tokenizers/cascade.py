@@ -77,20 +77,11 @@ class Codebooks:
         words = self.words[group, index]
         return (words * targets).sum(-1) + self._half[group, index]
 
-    def nearest(
-        self, group: int, targets: torch.Tensor, price: torch.Tensor | None = None
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Index of the codeword with the best score, without a price the closest: float32 N x d -> int64 N.
-
-        Returns also half of the squared length that it takes away, float32 N.
-        """
+    def nearest(self, group: int, targets: torch.Tensor, price: torch.Tensor | None = None) -> torch.Tensor:
+        """Index of the codeword with the best score, without a price the closest: float32 N x d -> int64 N."""
         price = targets.new_zeros(len(targets)) if price is None else price
         parts = zip(targets.split(self.CHUNK), price.split(self.CHUNK), strict=True)
-        scores = [self.scores(group, *part) for part in parts]
-        found = [_argmax(part) for part in scores]
-        best = torch.cat([part.gather(1, index[:, None])[:, 0] for part, index in zip(scores, found, strict=True)])
-        words = torch.cat(found)
-        return words, best + price * self.bits[group, words]
+        return torch.cat([_argmax(self.scores(group, *part)) for part in parts])
 
 
 def _argmax(scores: torch.Tensor) -> torch.Tensor:
@@ -184,11 +175,10 @@ class CascadeTokenizer(Tokenizer):
             target = residual[dims].T / scale
             if token < len(first):
                 tokens[token] = first[token]
-                half = self.codebooks.taken(group, target, tokens[token])
             else:
-                tokens[token], half = self.codebooks.nearest(group, target, left * _price(token, scale))
+                tokens[token] = self.codebooks.nearest(group, target, left * _price(token, scale))
+            taken = self.codebooks.taken(group, target, tokens[token]) * (2 * scale**2)
             residual[dims] = ((target - self.codebooks.words[group, tokens[token]]) * scale).T
-            taken = half * (2 * scale**2)
             left = (left - taken).clamp_min(0)
             if saved is not None:
                 saved[token] = taken

@@ -130,7 +130,7 @@ class CascadeTrainer:
                 codebooks[group], counts[group] = kmeans(
                     target / scale[token], weight, config.codewords, self.training.init_iterations, rng
                 )
-            word = Codebooks(codebooks[group][None]).nearest(0, target / scale[token])[0]
+            word = Codebooks(codebooks[group][None]).nearest(0, target / scale[token])
             left = target - codebooks[group][word] * scale[token]
             residual[dims[token]] = left.T
             variance[dims[token]] = (left * left * weight[:, None]).mean(0)
@@ -181,7 +181,7 @@ class CascadeTrainer:
                 weight = self.weights(energy)
             group, dims, scale = self.group[token], tensors["dims"][token], tensors["scale"][token]
             target = residual[dims].T.contiguous() / scale
-            word = moves.search.nearest(group, target)[0]
+            word = moves.search.nearest(group, target)
             if token in learning:
                 moves.add(group, word, target, weight)
             left = target - tensors["codebooks"][group][word]
@@ -206,7 +206,7 @@ def kmeans(
     """Weighted Lloyd iterations: float32 N x d and weights N -> codebook words x d, and the weight of each word."""
     codebook = points[torch.from_numpy(rng.choice(len(points), words, replace=len(points) < words))] * 0.7
     for _ in range(iterations):
-        index = Codebooks(codebook[None]).nearest(0, points)[0]
+        index = Codebooks(codebook[None]).nearest(0, points)
         count = torch.zeros(words).index_add_(0, index, weight)
         total = torch.zeros_like(codebook).index_add_(0, index, points * weight[:, None])
         alive = count > 0
