@@ -10,12 +10,13 @@ from pathlib import Path
 import click
 from tqdm import tqdm
 
-from bench import page, pictures, plots, results, run, summary, tables, viewer
-from bench.codecs import Codec
+from bench import pictures, results, run
+from bench.codecs.interface import Codec
 from bench.metrics import make_extras
 from bench.pictures import Picture
+from bench.report import page, plots, summary, tables, viewer
 from bench.results import Row
-from tokcodec.tiling import TILE
+from tokcodec.pictures.tiling import TILE
 
 Job = tuple[Picture, str, str]
 
@@ -133,7 +134,7 @@ def main(
 def _weights(net: str, path: Path | None, fetch: bool) -> str | None:
     """Why LPIPS cannot be computed, None if it can."""
     if fetch:
-        from tokcodec.lpips import download
+        from tokcodec.ratecontrol.lpips import download
 
         download(net)
     if path is not None and not path.is_file():

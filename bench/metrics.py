@@ -17,7 +17,7 @@ from PIL import Image
 from scipy.ndimage import correlate1d
 
 if TYPE_CHECKING:
-    from tokcodec.lpips import LPIPS
+    from tokcodec.ratecontrol.lpips import LPIPS
 
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import results
-from bench.codecs import BPP_BUDGETS, TILE_BUDGETS, Codec, Point, Scene, make_codecs
+from bench.codecs.interface import BPP_BUDGETS, TILE_BUDGETS, Codec, Point, Scene
+from bench.codecs.registry import make_codecs
 from bench.metrics import Meter, make_extras
 from bench.pictures import Picture, read
 from bench.results import Row
 
 if TYPE_CHECKING:
-    from tokcodec.lpips import LPIPS
+    from tokcodec.ratecontrol.lpips import LPIPS
 
 # Raised when a change of the bench's own code changes rows that no version or setting shows.
 BENCH_VERSION = 1
@@ -76,7 +77,7 @@ def start_worker(options: Options) -> None:
 
         torch.set_num_threads(1)
     if options.lpips:
-        from tokcodec.lpips import LPIPS
+        from tokcodec.ratecontrol.lpips import LPIPS
 
         _worker.net = LPIPS(options.lpips_net, options.lpips_weights)
 
@@ -216,7 +217,7 @@ def unreadable(bad: dict[str, str], crops: tuple[int | None, ...]) -> list[Row]:
 
 def find_lpips(net: str, weights: Path | None) -> str | None:
     """None if LPIPS can be computed, else the reason why not (weights absent). A broken file raises ModelFileError."""
-    from tokcodec.lpips import WeightsMissingError, load_weights
+    from tokcodec.ratecontrol.lpips import WeightsMissingError, load_weights
 
     try:
         load_weights(net, weights)

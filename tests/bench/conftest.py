@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench import codecs, run
-from bench.tok import ModelFacts, TokCodec
+from bench import run
+from bench.codecs.interface import Codec
+from bench.codecs.registry import make_codecs
+from bench.codecs.tok import ModelFacts, TokCodec
 
 TOKENS = 256
 _HEADER = struct.Struct(">BBHHHH")
@@ -119,11 +121,9 @@ def _adapter(facts: ModelFacts = FACTS, **arguments: Any) -> TokCodec:
 
 
 def _install(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = codecs.make_codecs
-
-    def with_fake(options: dict[str, Any]) -> dict[str, codecs.Codec]:
+    def with_fake(options: dict[str, Any]) -> dict[str, Codec]:
         names = [name for name in options["codecs"] if not name.startswith("tokcodec")]
-        found = {} if options["codecs"] and not names else real(options | {"codecs": names})
+        found = {} if options["codecs"] and not names else make_codecs(options | {"codecs": names})
         found = {label: codec for label, codec in found.items() if not label.startswith("tokcodec")}
         return found | {"tokcodec": _adapter(pitches=options["pitches"])}
 

@@ -1,0 +1,42 @@
+"""The codecs of the bench: every rival that can run here, and tokcodec, by label. The one place that knows them all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from bench.codecs.classical import classical_codecs
+from bench.codecs.downscale import Downscaled
+from bench.codecs.interface import Codec
+from bench.codecs.previews import preview_codecs
+from bench.codecs.tok import TokCodec
+from bench.codecs.tok_adaptive import AdaptiveTokCodec, BareTokCodec
+
+
+def make_codecs(options: dict[str, Any]) -> dict[str, Codec]:
+    """All codecs that can run here, by label: those of Pillow, their downscaled forms, previews, and tokcodec.
+
+    `options`: "models" (names or folders; None is the default model), "pitches", "device", and "codecs" (labels to
+    keep; a name matches its downscaled form and its models too; empty for all). Raises ValueError for a name that
+    matches nothing.
+    """
+    plain = classical_codecs()
+    found: list[Codec] = [*preview_codecs(), *plain, *(Downscaled(codec) for codec in plain)]
+    found += [Downscaled(codec, "nearest") for codec in plain if codec.label == "webp"]
+    wanted: Sequence[str] = options.get("codecs") or ()
+    if not wanted or any(name.startswith("tokcodec") for name in wanted):
+        for model in options.get("models") or (None,):
+            device = options.get("device", "auto")
+            found.append(TokCodec(model, pitches=options.get("pitches"), device=device))
+            found += [AdaptiveTokCodec(model, device=device), BareTokCodec(model, device=device)]
+    if wanted:
+        for name in wanted:
+            if not any(_matches(name, codec.label) for codec in found):
+                known = ", ".join(codec.label for codec in found)
+                raise ValueError(f"no codec {name!r} here; there are: {known}")
+        found = [codec for codec in found if any(_matches(name, codec.label) for name in wanted)]
+    return {codec.label: codec for codec in found}
+
+
+def _matches(name: str, label: str) -> bool:
+    return label == name or label.startswith((f"{name}-", f"{name}:"))

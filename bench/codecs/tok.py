@@ -1,0 +1,172 @@
+"""Adapter of tokcodec: one encoding per pitch, cut to every token count and byte budget, decoded in every look.
+
+The plain 12-bit packing of the same tokens is reported beside it ("tokcodec-packed"): what the entropy coder is worth.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from bench.codecs.interface import Codec, Point, Scene, Setting, attempt, timed
+
+PITCHES = (512, 256, 128, 64)
+DEFAULT_PITCH = 256
+COUNTS = (1, 2, 4, 8, 16, 32, 48, 64, 96, 128, 192, 256)
+# Fewer where a decoding costs many tiles: on whole pictures, and at the other pitches (all tokens come on top).
+WHOLE_COUNTS = (1, 4, 16, 64, 128)
+OTHER_COUNTS = (64,)
+# Of the budgets, another pitch than the default serves those from this part of its full size on: below, a wider pitch
+# with more of its tokens does better.
+SERVES_FROM = 0.25
+HEADER_BYTES = 10  # of a `.tok` file
+TOKEN_BITS = 12
+# Steps of the token count at which file sizes are recorded for the plot of bits per token by position.
+SIZES_STEP = 8
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What the adapter needs to know of a model."""
+
+    name: str
+    hash: str
+    n_tokens: int
+    ordered: bool
+    looks: tuple[str | None, ...]
+
+
+def model_facts(api: Any, name: str | None) -> ModelFacts:
+    """Facts of an installed model (None: the default). Raises TokError if there is no such model."""
+    model = importlib.import_module("tokcodec.models.registry").find_model(name)
+    return ModelFacts(
+        model.name, model.hash.hex(), model.n_tokens, model.ordered, api.load_tokenizer(name, "cpu").looks
+    )
+
+
+class TokCodec(Codec):
+    """tokcodec with one model; label "tokcodec" for the default model, "tokcodec:NAME" for a named one."""
+
+    def __init__(
+        self,
+        model: str | None = None,
+        *,
+        pitches: Sequence[int] | None = None,
+        device: str = "auto",
+        api: Any = None,
+        facts: ModelFacts | None = None,
+    ) -> None:
+        self.api = api if api is not None else importlib.import_module("tokcodec")
+        self.model = model
+        self.facts = facts if facts is not None else model_facts(self.api, model)
+        self.pitches = tuple(pitches or PITCHES)
+        self.device = device
+        self.label = "tokcodec" if model is None else f"tokcodec:{self.facts.name}"
+        self._last: tuple[bytes, int, bytes] | None = None
+
+    def config(self) -> dict[str, Any]:
+        return {
+            "pitches": self.pitches,
+            "looks": self.facts.looks,
+            "counts": (COUNTS, WHOLE_COUNTS, OTHER_COUNTS),
+            "serves_from": SERVES_FROM,
+        }
+
+    def versions(self) -> dict[str, str]:
+        return {
+            "tokcodec": str(getattr(self.api, "__version__", "unknown")),
+            "model": self.facts.name,
+            "model_hash": self.facts.hash[:16],
+        }
+
+    def encode(self, image: Image.Image, pitch: int) -> bytes:
+        """The file with all tokens."""
+        data: bytes = self.api.encode(
+            image, tokens=self.facts.n_tokens, pitch=pitch, model=self.model, device=self.device
+        )
+        return data
+
+    def decode(self, data: bytes, look: str | None) -> Image.Image:
+        """The picture, in a look where the model has several."""
+        choice = {} if look is None else {"look": look}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # "the file is cut": here it is on purpose
+            image: Image.Image = self.api.decode(data, device=self.device, model=self.model, **choice)
+        return image
+
+    def render(self, image: Image.Image, setting: Setting) -> tuple[int, Image.Image]:
+        key = image.tobytes()
+        if self._last is None or self._last[:2] != (key, setting["pitch"]):
+            self._last = key, setting["pitch"], self.encode(image, setting["pitch"])
+        data = self._cut(self._last[2], setting)
+        return len(data), self.decode(data, setting.get("look"))
+
+    def points(self, scene: Scene) -> Iterator[Point]:
+        image = scene.image
+        seen: list[Any] = []
+        for pitch in sorted(self.pitches, key=lambda pitch: (pitch != DEFAULT_PITCH, pitch)):
+            try:
+                self.decode(self.encode(image, pitch), self.facts.looks[0])  # loads the model outside the timing
+                full, seconds = timed(lambda p=pitch: self.encode(image, p))  # type: ignore[misc]
+                tokens = np.asarray(self.api.read_tokens(full, model=self.model))
+                cuts = self._cuts(scene, full, pitch)
+            except Exception as error:  # as in `attempt`: a codec's failure is a result
+                yield Point({"pitch": pitch}, error=f"{type(error).__name__}: {error}")
+                continue
+            # A wide pitch on a small picture gives the same tiles as a narrower one.
+            if any(np.array_equal(tokens, other) for other in seen):
+                continue
+            seen.append(tokens)
+            yield from self._decoded(pitch, full, seconds, cuts, tiles=len(tokens))
+
+    def _cuts(self, scene: Scene, full: bytes, pitch: int) -> list[Setting]:
+        """Token counts, and the byte budgets that this pitch serves; all tokens alone for an unordered model."""
+        if not self.facts.ordered:
+            return [{"tokens": self.facts.n_tokens}]
+        default = pitch == DEFAULT_PITCH
+        counts = (WHOLE_COUNTS if scene.whole else COUNTS) if default else () if scene.whole else OTHER_COUNTS
+        cuts: list[Setting] = [{"tokens": count} for count in counts if count < self.facts.n_tokens]
+        cuts.append({"tokens": self.facts.n_tokens})
+        lowest = HEADER_BYTES + 1 if default and not scene.whole else SERVES_FROM * len(full)
+        return cuts + [{"size": budget} for budget in scene.budgets if lowest <= budget < len(full)]
+
+    def _cut(self, full: bytes, cut: Setting) -> bytes:
+        if cut.get("tokens") == self.facts.n_tokens:
+            return full
+        data: bytes = self.api.truncate(
+            full, model=self.model, **{key: cut[key] for key in ("tokens", "size") if key in cut}
+        )
+        return data
+
+    def _decoded(self, pitch: int, full: bytes, seconds: float, cuts: list[Setting], tiles: int) -> Iterator[Point]:
+        for cut in cuts:
+            for look in self.facts.looks:
+                setting: Setting = {"pitch": pitch, **cut} | ({} if look is None else {"look": look})
+                point = attempt(setting, partial(self._cut, full, cut), partial(self.decode, look=look))
+                if point.error is None and point.encode_s is not None:
+                    point.encode_s += seconds
+                    point.extra["tiles"] = tiles
+                    if cut.get("tokens") == self.facts.n_tokens and self.facts.ordered and look == self.facts.looks[0]:
+                        point.extra["sizes"] = self._sizes(full)
+                yield point
+                if "tokens" in cut and point.error is None and look == self.facts.looks[0]:
+                    yield self._packed(point, cut["tokens"] * tiles)
+
+    def _packed(self, point: Point, tokens: int) -> Point:
+        """The same picture if its tokens were written with 12 bits each behind the same header."""
+        size = HEADER_BYTES + math.ceil(tokens * TOKEN_BITS / 8)
+        return Point(point.setting, size, point.decoded, label=f"{self.label}-packed")
+
+    def _sizes(self, full: bytes) -> list[list[int]]:
+        """[token count, bytes of the file] in steps: the rate of the tokens by position."""
+        steps = range(SIZES_STEP, self.facts.n_tokens, SIZES_STEP)
+        sizes = [[count, len(self.api.truncate(full, tokens=count))] for count in steps]
+        return [*sizes, [self.facts.n_tokens, len(full)]]

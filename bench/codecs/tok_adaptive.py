@@ -1,0 +1,102 @@
+"""Adapters of tokcodec with a byte budget as its target: files of whole pictures, and bare previews."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+from PIL import Image
+
+from bench.codecs.interface import Point, Scene, Setting, attempt, timed
+from bench.codecs.tok import TokCodec
+
+# Previews: ThumbHash has about 24 bytes, BlurHash with 4x3 components 28 characters, with 4x4 36.
+PREVIEW_BUDGETS = (24, 28, 36)
+# Of the scene's budgets, those up to this many bytes are previews too.
+LARGEST_PREVIEW = 64
+SMALLEST_FILE = 12  # bytes: the header and a token
+
+
+class AdaptiveTokCodec(TokCodec):
+    """Whole pictures, a file for each budget: pitch, tokens and their distribution over the tiles are chosen."""
+
+    container = "tok"
+
+    def __init__(self, model: str | None = None, **arguments: Any) -> None:
+        super().__init__(model, **arguments)
+        self.label = self.label.replace("tokcodec", "tokcodec-adaptive", 1)
+
+    def config(self) -> dict[str, Any]:
+        return {"looks": self.facts.looks, "target": "size", "container": self.container}
+
+    def budgets(self, scene: Scene) -> list[int]:
+        """The targets; none for a crop, in which nothing can be distributed."""
+        return [budget for budget in scene.budgets if budget >= SMALLEST_FILE] if scene.whole else []
+
+    def encode_to(self, image: Image.Image, budget: int) -> bytes:
+        """A file of at most so many bytes."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # "all tokens take ... bytes": the rows show it
+            data: bytes = self.api.encode(
+                image, target_size=budget, container=self.container, model=self.model, device=self.device
+            )
+        return data
+
+    def decode_at(self, data: bytes, look: str | None, size: tuple[int, int]) -> Image.Image:
+        """The picture of such a file."""
+        return self.decode(data, look)
+
+    def facts_of(self, data: bytes) -> dict[str, Any]:
+        """What was chosen, for the result line."""
+        found = self.api.info(data, model=self.model)
+        return {"chosen": {"pitch": found.pitch, "tiles": found.tiles, "tokens": found.tokens, "held": found.held}}
+
+    def points(self, scene: Scene) -> Iterator[Point]:
+        if not self.facts.ordered:
+            return
+        image = scene.image
+        budgets = self.budgets(scene)
+        if budgets:
+            self.decode_at(self.encode_to(image, budgets[0]), None, image.size)  # loads the model outside the timing
+        for budget in budgets:
+            try:
+                data, seconds = timed(partial(self.encode_to, image, budget))
+            except Exception as error:  # as in `attempt`: a codec's failure is a result
+                yield Point({"target": budget}, error=f"{type(error).__name__}: {error}")
+                continue
+            for look in self.facts.looks:
+                setting: Setting = {"target": budget} | ({} if look is None else {"look": look})
+                point = attempt(setting, partial(bytes, data), partial(self.decode_at, look=look, size=image.size))
+                if point.encode_s is not None:
+                    point.encode_s += seconds
+                    point.extra |= self.facts_of(data)
+                yield point
+
+    def render(self, image: Image.Image, setting: Setting) -> tuple[int, Image.Image]:
+        data = self.encode_to(image, setting["target"])
+        return len(data), self.decode_at(data, setting.get("look"), image.size)
+
+
+class BareTokCodec(AdaptiveTokCodec):
+    """Previews: one tile in the bare container, 2 bytes around the tokens. The size of the original is not counted."""
+
+    container = "bare"
+
+    def __init__(self, model: str | None = None, **arguments: Any) -> None:
+        super().__init__(model, **arguments)
+        self.label = self.label.replace("tokcodec-adaptive", "tokcodec-bare", 1)
+
+    def budgets(self, scene: Scene) -> list[int]:
+        return sorted({*PREVIEW_BUDGETS, *(budget for budget in scene.budgets if budget <= LARGEST_PREVIEW)})
+
+    def decode_at(self, data: bytes, look: str | None, size: tuple[int, int]) -> Image.Image:
+        choice = {} if look is None else {"look": look}
+        image: Image.Image = self.api.decode(
+            data, container="bare", size=size, device=self.device, model=self.model, **choice
+        )
+        return image
+
+    def facts_of(self, data: bytes) -> dict[str, Any]:
+        return {"chosen": {"tokens": data[0] + 1}}

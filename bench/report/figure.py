@@ -1,0 +1,103 @@
+"""Pictures for the README and the model card: `python -m bench.report.figure OUT.jpg`, with --looks for the card's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import numpy as np
+import skimage.data
+from PIL import Image, ImageDraw, ImageFont
+
+import tokcodec
+from bench.codecs.classical import classical_codecs
+from bench.codecs.downscale import Downscaled
+from bench.codecs.interface import Scene
+from bench.metrics import Meter
+
+COUNTS, CARD_COUNTS = (4, 16, 64, 256), (16, 64, 256)
+SIDE, GAP, CAPTION = 256, 6, 24
+PHOTOGRAPHS, CARD_PHOTOGRAPHS = ("astronaut", "coffee", "chelsea"), ("coffee", "chelsea")
+"""From scikit-image: public domain (NASA) and CC0."""
+
+Cell = tuple[Image.Image, str]
+
+
+def square(name: str) -> Image.Image:
+    """The centre of a photograph, 256 x 256."""
+    picture = Image.fromarray(getattr(skimage.data, name)())
+    side = min(picture.size)
+    left, top = (picture.width - side) // 2, (picture.height - side) // 2
+    return picture.resize((SIDE, SIDE), Image.Resampling.LANCZOS, box=(left, top, left + side, top + side))
+
+
+def caption(what: str, original: Image.Image, size: int, decoded: Image.Image) -> str:
+    """What it is, the bytes of its file, and its PSNR."""
+    error = np.mean((np.asarray(decoded, float) - np.asarray(original, float)) ** 2)
+    return f"{what}, {size} bytes, {10 * np.log10(255**2 / error):.1f} dB"
+
+
+def tokens(original: Image.Image, count: int, look: str, what: str) -> Cell:
+    """The picture by so many tokens."""
+    data = tokcodec.encode(original, tokens=count)
+    shown = tokcodec.decode(data, look=look)
+    return shown, caption(what, original, len(data), shown)
+
+
+def webp(original: Image.Image, most: int) -> Cell:
+    """By WebP in at most so many bytes, coded small and enlarged: the scale and quality with the best PSNR."""
+    codec = Downscaled(next(codec for codec in classical_codecs() if codec.label == "webp"))
+    pixels = np.asarray(original)
+    points = codec.points(Scene(pixels, (most,), Meter(pixels)))
+    point = next((point for point in points if most in point.best.get("psnr", ())), None)
+    if point is None or point.decoded is None or point.size is None:
+        return Image.new("RGB", original.size, "lightgrey"), f"WebP: nothing in {most} bytes"
+    shown = Image.fromarray(point.decoded)
+    return shown, caption("WebP, small", original, point.size, shown)
+
+
+def readme_rows() -> Iterator[list[Cell]]:
+    """A photograph a row: the original, then more and more tokens."""
+    for name in PHOTOGRAPHS:
+        original = square(name)
+        row = [(original, f"{SIDE}x{SIDE}, {3 * SIDE * SIDE} bytes raw")]
+        yield row + [tokens(original, count, "perceptual", f"{count} tokens") for count in COUNTS]
+
+
+def card_rows() -> Iterator[list[Cell]]:
+    """Three rows a photograph: both looks, and WebP in as many bytes."""
+    for name in CARD_PHOTOGRAPHS:
+        original = square(name)
+        for look in ("perceptual", "fidelity"):
+            row = [(original, "original")]
+            yield row + [tokens(original, count, look, f"{count}, {look}") for count in CARD_COUNTS]
+        sizes = [len(tokcodec.encode(original, tokens=count)) for count in CARD_COUNTS]
+        yield [(original, "original"), *(webp(original, size) for size in sizes)]
+
+
+def sheet(rows: list[list[Cell]]) -> Image.Image:
+    """All cells on white, captions below."""
+    columns = max(len(row) for row in rows)
+    out = Image.new("RGB", ((SIDE + GAP) * columns - GAP, (SIDE + CAPTION + GAP) * len(rows) - GAP), "white")
+    pen, font = ImageDraw.Draw(out), ImageFont.load_default(15)
+    for down, row in enumerate(rows):
+        for across, (picture, text) in enumerate(row):
+            left, top = across * (SIDE + GAP), down * (SIDE + CAPTION + GAP)
+            out.paste(picture, (left, top))
+            pen.text((left + 2, top + SIDE + 3), text, "black", font)
+    return out
+
+
+@click.command()
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--looks", is_flag=True, help="For the model card: both looks, beside WebP at equal bytes.")
+def main(out: Path, looks: bool) -> None:
+    """Draw scikit-image's photographs, original and decoded."""
+    drawn = sheet(list(card_rows() if looks else readme_rows()))
+    drawn.save(out, quality=88, optimize=True)
+    click.echo(f"{out}: {drawn.width}x{drawn.height}, {out.stat().st_size} bytes", err=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,327 @@
+"""From rows to what is published: means with their spread at equal bytes, Bjontegaard deltas, differences, failures.
+
+A curve is a codec, and for tokcodec a look ("tokcodec perceptual"). At a budget every picture counts with its best row
+of at most that many bytes, chosen by PSNR or by LPIPS; a mean is given only where every picture has such a row.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from bench.codecs.interface import BPP_BUDGETS, TILE_BUDGETS
+from bench.metrics import EXTRAS
+from bench.report import stats
+from bench.results import Row
+
+# The rivals against which differences are claimed: the honest ones at these sizes.
+ANCHORS = ("webp-down", "webp-nearest", "jpeg-down", "avif-down")
+EQUAL_ANCHORS = ("webp-down", "webp-nearest")
+SPREAD = (25, 75)  # percentiles over pictures, beside every mean
+
+
+def curve_name(row: Row) -> str:
+    """Name of the curve a row belongs to."""
+    look = (row.get("setting") or {}).get("look")
+    return f"{row['codec']} {look}" if look else str(row["codec"])
+
+
+def higher_is_better(metric: str) -> bool:
+    """False for distances (LPIPS, DISTS)."""
+    return not metric.startswith(("lpips", "dists"))
+
+
+def quality(row: Row, metric: str) -> float | None:
+    """The metric with its sign turned so that higher is better; None where it was not measured."""
+    value = (row.get("metrics") or {}).get(metric)
+    return None if value is None else float(value) if higher_is_better(metric) else -float(value)
+
+
+@dataclass(frozen=True)
+class Budget:
+    """A number of bytes: `value` in `unit` ("B" per crop, "bpp" for whole pictures)."""
+
+    value: float
+    unit: str
+
+    def fits(self, row: Row) -> bool:
+        """Whether the row's file is within the budget (a bpp budget is rounded to bytes, as the codecs are told)."""
+        limit = self.value if self.unit == "B" else max(1, round(self.value * row["width"] * row["height"] / 8))
+        return bool(row["bytes"] <= limit)
+
+
+class Part:
+    """The rows of one part of the results: "whole", or crops of one size."""
+
+    def __init__(self, subset: str, rows: Iterable[Row]) -> None:
+        self.subset = subset
+        own = [row for row in rows if row["subset"] == subset]
+        self.rows = [row for row in own if row.get("metrics") is not None and row.get("bytes") is not None]
+        self.failures = [row for row in own if row.get("error")]
+        self.pictures = sorted({row["picture"] for row in self.rows})
+        self.unit = "bpp" if subset == "whole" else "B"
+        names = {name for row in self.rows for name in row["metrics"]}
+        self.extras = sorted(names & EXTRAS.keys())
+        self.lpips = next((n for n in sorted(names) if n.startswith("lpips") and not n.endswith("_half")), None)
+
+    @cached_property
+    def curves(self) -> dict[str, dict[str, list[Row]]]:
+        """Rows by curve and picture."""
+        found: dict[str, dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
+        for row in self.rows:
+            found[curve_name(row)][row["picture"]].append(row)
+        return {name: dict(found[name]) for name in sorted(found)}
+
+    @property
+    def budgets(self) -> list[Budget]:
+        """The budgets of the comparison."""
+        if self.unit == "bpp":
+            return [Budget(value, "bpp") for value in BPP_BUDGETS]
+        area = (int(self.subset.removeprefix("crop")) / 256) ** 2
+        return [Budget(max(1, round(value * area)), "B") for value in TILE_BUDGETS]
+
+    def best(self, curve: str, budget: Budget, metric: str) -> dict[str, Row]:
+        """By picture: the row of the curve within the budget with the best `metric`."""
+        found = {}
+        for picture, rows in self.curves.get(curve, {}).items():
+            fitting = [(q, row) for row in rows if budget.fits(row) and (q := quality(row, metric)) is not None]
+            if fitting:
+                found[picture] = max(fitting, key=lambda pair: pair[0])[1]
+        return found
+
+    def points(self, curve: str, picture: str, metric: str) -> list[tuple[float, float]]:
+        """(bytes, quality) of the curve's rows on one picture."""
+        rows = self.curves.get(curve, {}).get(picture, [])
+        return [(row["bytes"], q) for row in rows if (q := quality(row, metric)) is not None]
+
+    @property
+    def choosers(self) -> list[str]:
+        """Metrics by which rows are chosen at a budget."""
+        return ["psnr", *([self.lpips] if self.lpips else [])]
+
+    @property
+    def ours(self) -> list[str]:
+        """Curves of tokcodec."""
+        return [name for name in self.curves if name.startswith("tokcodec") and "-packed" not in name]
+
+
+def _describe(rows: Iterable[Row]) -> dict[str, Any]:
+    """Mean, deviation and quartiles over pictures of bytes and of every metric."""
+    rows = list(rows)
+    columns: dict[str, list[float]] = defaultdict(list)
+    for row in rows:
+        columns["bytes"].append(row["bytes"])
+        for name, value in row["metrics"].items():
+            if value is not None:
+                columns[name].append(value)
+    described: dict[str, Any] = {"n": len(rows)}
+    for name, values in columns.items():
+        if len(values) == len(rows):
+            low, high = np.percentile(values, SPREAD)
+            deviation = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+            described[name] = {
+                "mean": float(np.mean(values)),
+                "sd": deviation,
+                "low": float(low),
+                "high": float(high),
+                "max": float(np.max(values)),
+            }
+    return described
+
+
+def at_budgets(part: Part) -> list[dict[str, Any]]:
+    """For each curve, budget and choice: how the pictures come out; `n` below the number of pictures: not all fit."""
+    found = []
+    for curve in part.curves:
+        for metric in part.choosers:
+            for budget in part.budgets:
+                rows = part.best(curve, budget, metric)
+                if rows:
+                    found.append({"curve": curve, "choice": metric, "budget": budget.value} | _describe(rows.values()))
+    return found
+
+
+def by_tokens(part: Part) -> list[dict[str, Any]]:
+    """tokcodec by curve, pitch and tokens per tile, with the largest file."""
+    groups: dict[tuple[str, int, int], list[Row]] = defaultdict(list)
+    for row in part.rows:
+        setting = row["setting"] or {}
+        if "tokens" in setting:
+            groups[curve_name(row), setting["pitch"], setting["tokens"]].append(row)
+    ordered = sorted(groups.items(), key=lambda group: (group[0][0], group[0][1] != 256, *group[0][1:]))
+    return [
+        {"curve": curve, "pitch": pitch, "tokens": tokens} | _describe(rows) for (curve, pitch, tokens), rows in ordered
+    ]
+
+
+def _paired(part: Part, anchor: str, test: str, function: Callable[[str], float | None]) -> dict[str, Any]:
+    values = [value for picture in part.pictures if (value := function(picture)) is not None and math.isfinite(value)]
+    estimate = stats.bootstrap(values)
+    return {
+        "anchor": anchor,
+        "test": test,
+        "of": len(part.pictures),
+        "estimate": None if estimate is None else asdict(estimate),
+    }
+
+
+def bjontegaard_deltas(part: Part) -> list[dict[str, Any]]:
+    """BD-rate (%) and BD-quality of tokcodec against each rival, per picture and then averaged, for each metric."""
+    found = []
+    for anchor in [name for name in ANCHORS if name in part.curves]:
+        for test in part.ours:
+            for metric in part.choosers:
+                a, b = ({p: part.points(curve, p, metric) for p in part.pictures} for curve in (anchor, test))
+                rate = _paired(part, anchor, test, lambda p: stats.bd_rate(a[p], b[p]))  # noqa: B023
+                gain = _paired(part, anchor, test, lambda p: stats.bd_quality(a[p], b[p]))  # noqa: B023
+                found.append({"metric": metric, "rate": rate, "quality": gain})
+    return found
+
+
+def differences(part: Part) -> list[dict[str, Any]]:
+    """tokcodec less its rival at equal budgets, paired by picture, each side at its best by that metric."""
+    found = []
+    for anchor in [name for name in ANCHORS if name in part.curves]:
+        for test in part.ours:
+            for metric in part.choosers:
+                for budget in part.budgets:
+                    a, b = (part.best(curve, budget, metric) for curve in (anchor, test))
+                    shared = sorted(a.keys() & b.keys())
+                    estimate = stats.bootstrap([b[p]["metrics"][metric] - a[p]["metrics"][metric] for p in shared])
+                    if estimate is not None:
+                        found.append(
+                            {
+                                "anchor": anchor,
+                                "test": test,
+                                "metric": metric,
+                                "budget": budget.value,
+                                "of": len(part.pictures),
+                            }
+                            | asdict(estimate)
+                        )
+    return found
+
+
+def equal_quality(part: Part, anchor: str) -> list[dict[str, Any]]:
+    """Bytes that the rival needs for the LPIPS of tokcodec at a token count (pitch 256): medians over pictures.
+
+    `less`: pictures on which already its smallest file is better; `never`: on which no file of it is as good.
+    """
+    found: list[dict[str, Any]] = []
+    if part.lpips is None or anchor not in part.curves:
+        return found
+    for entry in by_tokens(part):
+        if entry["pitch"] != 256 or entry["curve"] not in part.ours:
+            continue
+        needed, own = [], []
+        for row in part.rows:
+            setting = row["setting"] or {}
+            same = setting.get("pitch") == 256 and setting.get("tokens") == entry["tokens"]
+            if same and curve_name(row) == entry["curve"] and (aim := quality(row, part.lpips)) is not None:
+                size = stats.bytes_for(part.points(anchor, row["picture"], part.lpips), aim)
+                needed.append(0.0 if size is None else size)
+                own.append(row["bytes"])
+        found.append(
+            {
+                "curve": entry["curve"],
+                "tokens": entry["tokens"],
+                "anchor": anchor,
+                "n": len(needed),
+                "own": float(np.median(own)) if own else None,
+                "median": _median(needed),
+                "less": needed.count(0.0),
+                "never": needed.count(math.inf),
+            }
+        )
+    return found
+
+
+def _median(sizes: list[float]) -> float | None:
+    """Median where 0 and infinity mean "less than" and "never": None if one of these is in the middle."""
+    ordered = sorted(sizes)
+    middle = ordered[(len(ordered) - 1) // 2 : len(ordered) // 2 + 1]
+    return float(np.mean(middle)) if middle and min(middle) > 0 and max(middle) < math.inf else None
+
+
+def bits_per_token(part: Part) -> dict[str, list[tuple[float, float]]]:
+    """By curve: (position, bits a token there), from the growth of real files with the token count; mean over rows."""
+    groups: dict[str, list[tuple[list[list[int]], int]]] = defaultdict(list)
+    for row in part.rows:
+        if row.get("sizes") and row["setting"].get("pitch") == 256:
+            groups[str(row["codec"])].append((row["sizes"], row["tiles"]))
+    found = {}
+    for codec, files in groups.items():
+        counts = [count for count, _ in files[0][0]]
+        rates = [
+            [8 * (s1 - s0) / ((c1 - c0) * tiles) for (c0, s0), (c1, s1) in pairwise(sizes)] for sizes, tiles in files
+        ]
+        centres = [(c0 + c1) / 2 for c0, c1 in pairwise(counts)]
+        found[codec] = list(zip(centres, np.mean(rates, axis=0).tolist(), strict=True))
+    return found
+
+
+def speed(part: Part) -> list[dict[str, Any]]:
+    """By curve: mean seconds of encoding and decoding, highest peak memory in MB, rows and failures."""
+    failed: dict[str, int] = defaultdict(int)
+    for row in part.failures:
+        failed[curve_name(row)] += 1
+    found = []
+    for curve in sorted({*part.curves, *failed}):
+        rows = [row for rows in part.curves.get(curve, {}).values() for row in rows]
+
+        def mean(name: str, rows: list[Row] = rows) -> float | None:
+            values = [row[name] for row in rows if row.get(name) is not None]
+            return float(np.mean(values)) if values else None
+
+        peaks = [row["peak_mb"] for row in rows if row.get("peak_mb") is not None]
+        found.append(
+            {
+                "curve": curve,
+                "rows": len(rows),
+                "failures": failed[curve],
+                "encode_s": mean("encode_s"),
+                "decode_s": mean("decode_s"),
+                "peak_mb": max(peaks, default=None),
+            }
+        )
+    return found
+
+
+def summarise(rows: Iterable[Row]) -> dict[str, Any]:
+    """Everything above for every part of the rows, as JSON values."""
+    rows = list(rows)
+    parts = [Part(subset, rows) for subset in sorted({row["subset"] for row in rows})]
+    versions: dict[str, str] = {}
+    for row in rows:
+        versions |= row.get("versions") or {}
+    return {
+        "versions": dict(sorted(versions.items())),
+        "parts": [
+            {
+                "subset": part.subset,
+                "unit": part.unit,
+                "pictures": part.pictures,
+                "lpips": part.lpips,
+                "extras": part.extras,
+                "at_budgets": at_budgets(part),
+                "by_tokens": by_tokens(part),
+                "bjontegaard": bjontegaard_deltas(part),
+                "differences": differences(part),
+                "equal_lpips": [entry for anchor in EQUAL_ANCHORS for entry in equal_quality(part, anchor)],
+                "bits_per_token": bits_per_token(part),
+                "speed": speed(part),
+                "failures": [
+                    {"picture": r["picture"], "codec": r["codec"], "setting": r["setting"], "error": r["error"]}
+                    for r in part.failures
+                ],
+            }
+            for part in parts
+        ],
+    }

@@ -1,0 +1,151 @@
+"""`python -m bench.studies.ratecontrol DIR`: what adaptive token counts gain over equal ones, and the time of targets.
+
+At every budget the adaptive file chooses its pitch. It is compared with equal counts, the most tokens that fit, at that
+pitch and at the one best for equal counts (by PSNR); and with the allocation by measured error curves. All files are
+real, PSNR is of the fidelity look, LPIPS of the default look. Times are CPU seconds of one thread, beside those of a
+plain encode at the resulting pitch and tokens.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import numpy as np
+from PIL import Image
+
+import tokcodec
+from bench import pictures
+from bench.metrics import Meter
+from bench.report.stats import bootstrap
+from tokcodec.errors import TokError
+from tokcodec.ratecontrol.lpips import LPIPS, WeightsMissingError
+from tokcodec.models.registry import find_model
+from tokcodec.ratecontrol.plans import distinct_steps
+from tokcodec.ratecontrol.control import RateControl
+
+TIMED = (
+    {"target_bpp": 0.01},
+    {"target_bpp": 0.05},
+    {"target_bpp": 0.1},
+    {"target_bpp": 0.5},
+    {"target_psnr": 18.0},
+    {"target_psnr": 21.0},
+    {"target_psnr": 24.0},
+)
+REPEATS = 3
+SMALLEST_PITCH = 64  # of those tried for equal counts: smaller ones never win at the budgets of interest
+
+Gains = dict[str, list[float]]
+
+
+@click.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--bpp", "budgets", type=float, multiple=True, default=(0.05, 0.1), show_default=True, help="Repeatable.")
+@click.option("--limit", type=click.IntRange(1), help="Only the first N files.")
+@click.option("--part", type=click.Choice(["gain", "time", "both"]), default="both", show_default=True)
+def main(folder: Path, budgets: tuple[float, ...], limit: int | None, part: str) -> None:
+    """Compare adaptive with equal token counts on the pictures of FOLDER."""
+    import torch
+
+    torch.set_num_threads(1)
+    try:
+        net = LPIPS("squeeze")
+    except WeightsMissingError as error:
+        click.echo(f"LPIPS: no weights ({error})", err=True)
+        net = None
+    gains: dict[tuple[float, str], Gains] = defaultdict(lambda: defaultdict(list))
+    ratios: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    for each in pictures.find(folder, (None,), limit)[0]:
+        pixels = pictures.read(each.path)
+        picture, meter = Image.fromarray(pixels), Meter(pixels, net)
+        for bpp in budgets if part != "time" else ():
+            _compare(picture, meter, bpp, gains)
+        for target in TIMED if part != "gain" else ():
+            ratios[", ".join(f"{name} {value:g}" for name, value in target.items())].append(_seconds(picture, target))
+        click.echo(f"{each.name} done", err=True)
+    for (bpp, rival), found in gains.items():
+        print(f"\n{bpp:g} bpp: adaptive less {rival}")
+        for metric, values in found.items():
+            estimate = bootstrap(values)
+            assert estimate is not None
+            print(f"  {metric:18} {estimate.mean:+.3f} [{estimate.low:+.3f}, {estimate.high:+.3f}] of {estimate.n}")
+    if ratios:
+        print("\nmean seconds of a target and of the plain encode at the same pitch and tokens; their ratio")
+        for name, pairs in ratios.items():
+            times = np.array(pairs)
+            ratio, (target_time, plain) = times[:, 0] / times[:, 1], times.mean(0)
+            print(f"  {name:18} {target_time:.3f} {plain:.3f}  mean {ratio.mean():.2f}, most {ratio.max():.2f}")
+
+
+def _compare(picture: Image.Image, meter: Meter, bpp: float, gains: dict[tuple[float, str], Gains]) -> None:
+    model, tokenizer = find_model(None), tokcodec.load_tokenizer(None, "cpu")
+    budget = int(bpp * picture.width * picture.height / 8)
+    data, seconds = _cpu(lambda: tokcodec.encode(picture, target_size=budget, warn=_silent))
+    chosen = tokcodec.info(data).pitch
+    mine = _measure(meter, data)
+    step = {"step": chosen, "warn": _silent}
+    measured = RateControl(picture, model, tokenizer, measured=True, **step)  # type: ignore[arg-type]
+    reference, reference_seconds = _cpu(lambda: measured.for_size(budget))
+    equal = {pitch: _equal(picture, pitch, budget) for pitch in _pitches(picture)}
+    qualities = {pitch: _measure(meter, file, fidelity_only=True)["psnr"] for pitch, file in equal.items() if file}
+    best = max(qualities, key=lambda pitch: qualities[pitch])
+    rivals = {"equal counts at its pitch": equal[chosen], "equal counts at their best pitch": equal[best]}
+    rivals["the allocation by measured curves"] = reference
+    for rival, file in rivals.items():
+        if file is not None:
+            for metric, value in _measure(meter, file).items():
+                gains[bpp, rival][metric].append(mine[metric] - value)
+            gains[bpp, rival]["bytes"].append(len(data) - len(file))
+    gains[bpp, "the allocation by measured curves"]["seconds"].append(seconds - reference_seconds)
+
+
+def _pitches(picture: Image.Image) -> list[int]:
+    return [step for step in distinct_steps(*picture.size) if step == 0 or step >= SMALLEST_PITCH]
+
+
+def _equal(picture: Image.Image, pitch: int, budget: int) -> bytes | None:
+    """The file with the most equal counts within the budget; None where one token for each tile is too much."""
+    model = find_model(None)
+    full = tokcodec.encode(picture, tokens=model.n_tokens, pitch=pitch or "fit")
+    try:
+        return full if len(full) <= budget else tokcodec.truncate(full, size=budget)
+    except (ValueError, TokError):
+        return None
+
+
+def _measure(meter: Meter, data: bytes, fidelity_only: bool = False) -> dict[str, float]:
+    found = {"psnr": meter.psnr(np.asarray(tokcodec.decode(data, look="fidelity")))}
+    if meter.net is not None and not fidelity_only:
+        metrics = meter.measure(np.asarray(tokcodec.decode(data)))
+        found |= {name: value for name, value in metrics.items() if name.startswith("lpips")}
+    return found
+
+
+def _seconds(picture: Image.Image, target: dict[str, float]) -> tuple[float, float]:
+    """CPU seconds of a target and of the plain encode."""
+
+    def encode() -> bytes:
+        return tokcodec.encode(picture, warn=_silent, **target)  # type: ignore[arg-type]
+
+    found = tokcodec.info(encode())
+    pitch: int | str = found.pitch or "fit"
+    plain = [_cpu(lambda: tokcodec.encode(picture, tokens=found.tokens, pitch=pitch))[1] for _ in range(REPEATS)]
+    return min(_cpu(encode)[1] for _ in range(REPEATS)), min(plain)
+
+
+def _cpu(call: Callable[[], bytes]) -> tuple[bytes, float]:
+    start = time.process_time()
+    result = call()
+    return result, time.process_time() - start
+
+
+def _silent(text: str) -> None:
+    """Notes of files that use all tokens are no matter here."""
+
+
+if __name__ == "__main__":
+    main()

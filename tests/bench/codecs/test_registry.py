@@ -1,0 +1,14 @@
+"""The list of codecs, by name."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.codecs.registry import make_codecs
+
+
+def test_codecs_by_name() -> None:
+    found = make_codecs({"codecs": ("webp", "jpeg-down")})
+    assert list(found) == ["webp", "jpeg-down", "webp-down", "webp-nearest"]
+    with pytest.raises(ValueError, match="no codec 'gif'"):
+        make_codecs({"codecs": ("gif",)})
