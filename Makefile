@@ -14,16 +14,17 @@ demo: $(READY)  ## encode a photograph at 64 tokens and decode it again
 test: $(READY)  ## all tests
 	$(BIN)/python -m pytest
 
-lint: $(READY)  ## ruff and mypy
+lint: $(READY)  ## ruff, mypy, and that imports go one way
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 bench: $(READY)  ## rate-distortion curves on scikit-image's photographs, in results/
 	$(BIN)/python -m bench.pictures build/pictures
 	$(BIN)/python -m bench build/pictures --out results
 
 startup: $(READY)  ## times of whole commands and of one tile, memory for a large picture
-	$(BIN)/python bench/startup.py
+	$(BIN)/python -m bench.studies.startup
 
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

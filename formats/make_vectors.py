@@ -16,11 +16,13 @@ import skimage.data
 from PIL import Image
 
 import tokcodec
-from tokcodec.bitstream import FIT, Header
-from tokcodec.contents import pack, read
-from tokcodec.models import find_model
-from tokcodec.tables import join_digits
-from tokcodec.tiling import Grid
+from tokcodec.container.contents import pack
+from tokcodec.container.header import Header
+from tokcodec.container.tables import join_digits
+from tokcodec.models.registry import find_model
+from tokcodec.pictures.limits import FIT
+from tokcodec.pictures.tiling import Grid
+from tokcodec.tokfile import read
 
 TEXT = Path(__file__).parent / "tok-v1.md"
 FOLDER = Path(__file__).parent / "vectors"

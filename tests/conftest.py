@@ -11,12 +11,12 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from tokcodec.bitstream import Header, pack_header
-from tokcodec.entropy import encode_tokens
-from tokcodec.modelfile import Model, write_model
-from tokcodec.models import MODELS_VARIABLE
-from tokcodec.tables import FrequencyTables
-from tokcodec.tiling import Grid
+from tokcodec.container.entropy import encode_tokens
+from tokcodec.container.header import Header, pack_header
+from tokcodec.container.tables import FrequencyTables
+from tokcodec.models.modelfile import Model, write_model
+from tokcodec.models.registry import MODELS_VARIABLE
+from tokcodec.pictures.tiling import Grid
 
 TINY_TOKENS, TINY_CODEWORDS = 16, 32
 
@@ -56,7 +56,7 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def tiny(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Model:
     """The model `tiny`, installed for the time of the test, in processes that it starts too."""
-    from tokcodec.models import find_model
+    from tokcodec.models.registry import find_model
 
     monkeypatch.setenv(MODELS_VARIABLE, str(tiny_folder))
     return find_model("tiny")

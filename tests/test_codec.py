@@ -12,10 +12,10 @@ import skimage.data
 from PIL import Image
 
 import tokcodec
-from tokcodec.bitstream import HEADER_SIZE, PITCHES, parse_header
 from tokcodec.codec import TokWarning
+from tokcodec.container.header import HEADER_SIZE, PITCHES, parse_header
 from tokcodec.errors import HeaderCheckError, LimitError, NotTokError, UnknownModelError
-from tokcodec.models import find_model
+from tokcodec.models.registry import find_model
 
 HEADER_AND_ROUNDING = HEADER_SIZE + 2
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import tokcodec
-from tokcodec.bitstream import MAGIC, PITCHES, Header, pack_header
+from tokcodec.container.header import MAGIC, PITCHES, Header, pack_header
 
 ROOT = Path(__file__).parents[1]
 FORMATS = ROOT / "formats"
@@ -207,7 +207,7 @@ def test_kaitais_parser_agrees_on_every_vector(path: Path, kaitai: Any) -> None:
 
 @pytest.mark.parametrize("pitch", PITCHES)
 def test_kaitais_parser_counts_tiles_as_we_do(pitch: int, kaitai: Any) -> None:
-    from tokcodec.tiling import Grid
+    from tokcodec.pictures.tiling import Grid
 
     for width in (1, 23, 24, 383, 384, 385, 640, 16383):
         found, grid = kaitai.from_bytes(header(width, 200, pitch=pitch)), Grid.for_picture(width, 200, pitch)

@@ -14,15 +14,17 @@ from pathlib import Path
 import pytest
 
 import tokcodec
-from tokcodec.models import DEFAULT_MODEL, MODELS_VARIABLE
+from tokcodec.models.registry import DEFAULT_MODEL, MODELS_VARIABLE
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 MODEL_FILES = {"README.md", "model.json", "model.safetensors", "tables.safetensors"}
 BYTE_MODULES = (
-    "allocation", "bare", "batch", "bitstream", "bulk", "cli", "cli_models", "codec", "console", "contents",
-    "counts", "decoding", "entropy", "errors", "files", "images", "importing", "models", "pack", "pillow",
-    "progressive", "tables", "targets", "tiling", "tokfile",
+    "errors", "pictures.canvas", "pictures.files", "pictures.images", "pictures.limits", "pictures.tiling",
+    "container.bare", "container.contents", "container.counts", "container.entropy", "container.header",
+    "container.tables", "models.modelfile", "models.registry", "tokfile", "tokenizers", "tokenizers.importing",
+    "tokenizers.tiles", "ratecontrol.allocation", "ratecontrol.targets", "codec", "progressive", "datasets.bulk",
+    "datasets.pack", "pillow", "cli", "cli.decoding", "cli.jobs", "cli.models", "cli.packing",
 )  # fmt: skip
 
 pytestmark = pytest.mark.slow
@@ -93,7 +95,7 @@ def test_metadata(wheel: Path) -> None:
 
 
 def test_the_wheel_works_alone(unpacked: Path) -> None:
-    code = "import tokcodec.models as m; model = m.find_model(); model.verify(); print(model.path)"
+    code = "import tokcodec.models.registry as m; model = m.find_model(); model.verify(); print(model.path)"
     assert run(unpacked, "-c", code).strip() == str(unpacked / "tokcodec" / "_models" / DEFAULT_MODEL)
     code = "from PIL import Image; Image.linear_gradient('L').convert('RGB').save('in.png')"
     run(unpacked, "-c", code)

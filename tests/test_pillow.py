@@ -19,10 +19,10 @@ from PIL import Image, UnidentifiedImageError
 
 import tokcodec
 import tokcodec.pillow
-from tokcodec.bitstream import HEADER_SIZE
+from tokcodec.container.header import HEADER_SIZE
 from tokcodec.errors import HeaderCheckError, LimitError, TokError, UnknownModelError
-from tokcodec.modelfile import Model
-from tokcodec.models import MODELS_VARIABLE
+from tokcodec.models.modelfile import Model
+from tokcodec.models.registry import MODELS_VARIABLE
 from tokcodec.pillow import TokImageError, TokImageFile
 
 ROOT = Path(__file__).parents[1]

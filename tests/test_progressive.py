@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tokcodec.bitstream import Header
-from tokcodec.contents import pack, read
-from tokcodec.modelfile import Model
+from tokcodec.container.contents import pack
+from tokcodec.container.header import Header
+from tokcodec.models.modelfile import Model
 from tokcodec.progressive import LAST_MS, STAGE_MS, animation, is_animation, stages
+from tokcodec.tokfile import read
 
 MakeTok = Callable[..., bytes]
 

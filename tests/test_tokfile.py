@@ -12,10 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import tokcodec
-from tokcodec.bitstream import HEADER_SIZE, Header, parse_header
-from tokcodec.contents import pack, read
-from tokcodec.counts import LEVELS, tile_counts
-from tokcodec.modelfile import Model
+from tokcodec.container.contents import pack
+from tokcodec.container.counts import LEVELS, tile_counts
+from tokcodec.container.header import HEADER_SIZE, Header, parse_header
+from tokcodec.models.modelfile import Model
+from tokcodec.tokfile import read
 
 MakeAdaptive = Callable[..., tuple[bytes, np.ndarray, np.ndarray]]
 
@@ -46,7 +47,7 @@ def test_info(make_adaptive: MakeAdaptive) -> None:
 
 def test_info_without_the_model(make_adaptive: MakeAdaptive, monkeypatch: pytest.MonkeyPatch) -> None:
     data, _, levels = make_adaptive()
-    monkeypatch.setattr("tokcodec.models.search_path", list)
+    monkeypatch.setattr("tokcodec.models.registry.search_path", list)
     info = tokcodec.info(data)
     assert (info.declared, info.held, info.complete) == (tile_counts(16, levels).sum(), None, None)
     assert tokcodec.info(data[: HEADER_SIZE + 1]).declared is None

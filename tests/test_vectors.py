@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 
 import tokcodec
-from tokcodec.bare import BARE_SIZE
-from tokcodec.bitstream import HEADER_SIZE
-from tokcodec.contents import pack, read
-from tokcodec.counts import tile_counts, token_order
-from tokcodec.models import find_model
+from tokcodec.container.bare import BARE_SIZE
+from tokcodec.container.contents import pack
+from tokcodec.container.counts import tile_counts, token_order
+from tokcodec.container.header import HEADER_SIZE
+from tokcodec.models.registry import find_model
+from tokcodec.tokfile import read
 
 FORMATS = Path(__file__).parent.parent / "formats"
 LISTING = json.loads((FORMATS / "vectors" / "vectors.json").read_text())

@@ -9,39 +9,34 @@ torch is imported only where pixels are coded; what `tokfile` does without them 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from .bare import fits
-from .bitstream import FIT, PITCHES, Header
-from .canvas import Canvas
-from .contents import pack, read
-from .errors import DeviceError, TokError
-from .images import DEFAULT_MAX_PIXELS, check_size, to_rgb
-from .modelfile import Model
-from .models import find_model
-from .targets import check_target
-from .tiling import TILE, Grid, cut
-from .tokfile import TokInfo, info, read_tokens, truncate
+from .container.bare import fits
+from .container.contents import pack
+from .container.header import PITCHES, Header
+from .errors import TokError
+from .models.modelfile import Model
+from .models.registry import find_model
+from .pictures.images import to_rgb
+from .pictures.limits import DEFAULT_MAX_PIXELS, FIT, check_size
+from .pictures.tiling import Grid, cut
+from .ratecontrol.targets import check_target
+from .tokenizers import load_tokenizer
+from .tokenizers.tiles import batches, draw, tokenise
+from .tokfile import TokInfo, info, read, read_tokens, truncate
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from .tokenizers.base import Tokenizer
-
-BATCH = 32
-"""Tiles coded at a time: bounds the memory for large pictures (32 tiles are 25 MB in float32)."""
 DEFAULT_PITCH = 256
 """Source pixels per tile: one for each sample of the tokenizer."""
 STRETCH = 4
 """Ratio of the sides of a tile beyond which the encoder says so: 21:9 as one tile is still usual."""
-BLANK = 128
-"""Grey level of a tile of which a cut file holds no token."""
 
 Warn = Callable[[str], None]
 Progress = Callable[[int, int], None]
@@ -70,7 +65,7 @@ def encode(
     """Encode a picture (PIL image or uint8 array H x W x 3) to the bytes of a `.tok` file.
 
     tokens: per tile, 1 to the model's number (None: the model's default); pitch: source pixels from tile to tile, one
-    of bitstream.PITCHES, or "fit" for one tile (None: 256); container: "tok", or "bare" for two bytes instead of the
+    of `header.PITCHES`, or "fit" for one tile (None: 256); container: "tok", or "bare" for two bytes instead of the
     header, which needs pitch fit (its None); progress: called with (tiles done, tiles). Raises ValueError or TypeError
     for wrong arguments, LimitError for a picture with a side over 16383.
 
@@ -79,8 +74,6 @@ def encode(
     fidelity look; target_lpips, the smallest one with at most this distance in the default look. adaptive: as many
     bytes as `tokens` take, but spent where the picture needs them.
     """
-    from .tokenizers import load_tokenizer
-
     chosen = find_model(model)
     target = check_target(
         chosen,
@@ -100,7 +93,7 @@ def encode(
         (warn or _warn)("the bare container stores aspects of 1:6.3 to 6:1 alone: decode with the size")
     tokenizer = load_tokenizer(chosen, device)
     if target is not None or adaptive:
-        from .ratecontrol import RateControl
+        from .ratecontrol.control import RateControl
 
         kept = step if pitch is not None or container == "bare" or target is None else None
         control = RateControl(
@@ -152,29 +145,9 @@ def decode(
         raise TokError(
             f"model {chosen.name} needs all {chosen.n_tokens} tokens: they are not ordered, fewer mean nothing"
         )
-    from .tokenizers import load_tokenizer  # torch takes seconds: not for a file that is refused
-
-    tokenizer = load_tokenizer(chosen, device, dtype)
+    tokenizer = load_tokenizer(chosen, device, dtype)  # torch takes seconds: not for a refused file
     tokenizer.check_look(look)
     return draw(tokenizer, grid, coded, counts, look, progress)
-
-
-def draw(
-    tokenizer: Tokenizer,
-    grid: Grid,
-    coded: NDArray[np.int32],
-    counts: NDArray[np.int64],
-    look: str | None = None,
-    progress: Progress | None = None,
-) -> Image.Image:
-    """The picture of tokens, int32 [tiles, at least the largest count], of each tile the first int64 counts [tiles]."""
-    canvas = Canvas(grid)
-    for batch in batches(grid.tiles):
-        part = slice(batch.start, batch.stop)
-        canvas.add(_draw(tokenizer, coded[part], counts[part], look), counts[part] == 0)
-        if progress:
-            progress(batch.stop, grid.tiles)
-    return canvas.finish()
 
 
 def check_tokens(tokens: int | None, model: Model) -> int:
@@ -206,49 +179,6 @@ def note_stretch(grid: Grid, warn: Warn) -> None:
     width, height = grid.tile_extent
     if max(width, height) > STRETCH * min(width, height):
         warn(f"a tile covers {width:.0f}x{height:.0f} pixels: the longer side comes out much coarser")
-
-
-def batches(tiles: int) -> Iterator[range]:
-    for start in range(0, tiles, BATCH):
-        yield range(start, min(start + BATCH, tiles))
-
-
-def tokenise(tokenizer: Tokenizer, tiles: NDArray[np.uint8], count: int) -> NDArray[np.int64]:
-    """The first tokens of some tiles: uint8 [n, 256, 256, 3] -> int64 [n, count]. Raises DeviceError."""
-    import torch
-
-    # A lone tile would go through another matrix routine, which rounds otherwise: it brings company, so that its tokens
-    # are those that it has in a batch.
-    pair = tiles.repeat(2, 0) if len(tiles) == 1 else tiles
-    with device_memory():
-        pixels = torch.from_numpy(pair).to(tokenizer.device).permute(0, 3, 1, 2).float() / 255
-        return tokenizer.encode(pixels, count).cpu().numpy()[: len(tiles)]
-
-
-def _draw(
-    tokenizer: Tokenizer, coded: NDArray[np.int32], counts: NDArray[np.int64], look: str | None
-) -> NDArray[np.float32]:
-    """Pixels of a batch of tiles, those with equally many tokens together: float32 [n, 256, 256, 3] in [0, 1]."""
-    import torch
-
-    out = np.full((len(coded), TILE, TILE, 3), BLANK / 255, np.float32)
-    for count in np.unique(counts[counts > 0]):
-        rows = counts == count
-        tokens = torch.from_numpy(coded[rows, :count].astype(np.int64)).to(tokenizer.device)
-        with device_memory():
-            out[rows] = tokenizer.decode(tokens, look).permute(0, 2, 3, 1).float().cpu().numpy()
-    return out
-
-
-@contextmanager
-def device_memory() -> Iterator[None]:
-    """A full GPU is no fault of the file, and there is a way out."""
-    import torch
-
-    try:
-        yield
-    except torch.OutOfMemoryError as error:
-        raise DeviceError("the device's memory is full; use --device cpu") from error
 
 
 def _warn(text: str) -> None:

@@ -25,10 +25,10 @@ from typing import IO, TYPE_CHECKING
 
 from PIL import Image, ImageFile
 
-from .bitstream import HEADER_SIZE, parse_header
 from .codec import TokWarning, decode, encode
+from .container.header import HEADER_SIZE, parse_header
 from .errors import NotTokError, TokError
-from .models import resolve
+from .models.registry import resolve
 
 if TYPE_CHECKING:
     from PIL._imaging import PixelAccess

@@ -1,22 +1,22 @@
-"""What is done with a file without its pixels: describe it, read its tokens, cut it; no weights, no torch."""
+"""What is done with a file without its pixels: read its tokens, describe it, cut it; no weights, no torch."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .bitstream import HEADER_SIZE, parse_header
-from .contents import declared_tokens, pack, read
-from .entropy import decode_levels
-from .images import DEFAULT_MAX_PIXELS
-from .models import candidates
-from .tiling import Grid
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from .container.bare import BARE_SIZE, parse_bare
+from .container.contents import CONTAINERS, Contents, declared_tokens, pack, unpack
+from .container.entropy import decode_levels
+from .container.header import HEADER_SIZE, parse_header
+from .errors import HeaderCheckError
+from .models.modelfile import Model
+from .models.registry import candidates, find_model, resolve
+from .pictures.limits import DEFAULT_MAX_PIXELS, check_size
+from .pictures.tiling import Grid
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,39 @@ class TokInfo:
     def complete(self) -> bool | None:
         """Whether every declared token is held; None where the model is not installed."""
         return None if self.held is None else self.held == self.declared
+
+
+def read(
+    data: bytes,
+    model: str | Path | Model | None = None,
+    *,
+    container: str = "tok",
+    size: tuple[int, int] | None = None,
+    max_pixels: int | None = None,
+) -> Contents[Model]:
+    """Header, model and tokens of a file or a prefix that holds the header.
+
+    model: the one to use, instead of the installed one that the header names; bare files need it unless it is the
+    default; size: width and height of the picture in a bare file (None: see `bare`). Raises TokError for a bad file,
+    LimitError for more pixels than max_pixels, ValueError for wrong arguments.
+    """
+    if container not in CONTAINERS:
+        raise ValueError(f"container must be {' or '.join(CONTAINERS)}, not {container!r}")
+    if model is not None and not isinstance(model, Model):
+        model = find_model(model)
+    if container == "bare":
+        found = model or find_model()
+        header, payload = parse_bare(data, found.id, size), data[BARE_SIZE:]
+        if header.tokens > found.n_tokens:
+            raise HeaderCheckError(f"declares {header.tokens} tokens; model {found.name} has {found.n_tokens}")
+    elif size is not None:
+        raise ValueError("size is for the bare container: other files have their own")
+    else:
+        header, found = resolve(data, model)
+        payload = data[HEADER_SIZE:]
+    if max_pixels is not None:
+        check_size(header.width, header.height, max_pixels)
+    return unpack(payload, header, found)
 
 
 def info(data: bytes, *, model: str | Path | None = None) -> TokInfo:

@@ -15,11 +15,10 @@ from PIL import Image
 
 import tokcodec
 from bench import pictures
-from tokcodec import codec
-from tokcodec.ratecontrol import estimate
-from tokcodec.ratecontrol import quality
-from tokcodec.ratecontrol.curves import find_curves
 from tokcodec.models.registry import find_model
+from tokcodec.ratecontrol import estimate, quality
+from tokcodec.ratecontrol.curves import find_curves
+from tokcodec.tokenizers.tiles import draw
 
 PITCHES = (256, 128, 64)
 COUNTS = (12, 48, 160)
@@ -43,7 +42,7 @@ def main(folder: Path, limit: int) -> None:
             for count in COUNTS:
                 counts = np.full(curves.tiles, count)
                 default, fidelity = (
-                    codec.draw(tokenizer, curves.grid, curves.tokens, counts, look) for look in (None, "fidelity")
+                    draw(tokenizer, curves.grid, curves.tokens, counts, look) for look in (None, "fidelity")
                 )
                 first, error = (float(curves.errors[:, k].sum()) + curves.floor for k in (1, count))
                 predicted = quality.to_psnr(error)

@@ -25,8 +25,8 @@ from pathlib import Path
 
 import tokcodec
 from tokcodec.container.header import HEADER_SIZE, MAGIC, VERSION
-from tokcodec.pictures.limits import MAX_SIDE
 from tokcodec.models.registry import find_model
+from tokcodec.pictures.limits import MAX_SIDE
 
 VECTORS = Path(__file__).parents[2] / "formats" / "vectors"
 MAX_PIXELS = 1 << 24

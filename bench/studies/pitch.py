@@ -16,10 +16,10 @@ from PIL import Image
 import tokcodec
 from bench import pictures
 from bench.metrics import PSNR_CAP
-from tokcodec.ratecontrol import quality
 from tokcodec.models.registry import find_model
-from tokcodec.ratecontrol.plans import Planned, distinct_steps
+from tokcodec.ratecontrol import quality
 from tokcodec.ratecontrol.control import RateControl
+from tokcodec.ratecontrol.plans import Planned, distinct_steps
 
 BUDGETS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 FEW, MANY = 0.08, 3.0  # parts of a tile's tokens that a budget would pay for, beyond which a pitch is not decoded

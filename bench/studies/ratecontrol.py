@@ -22,10 +22,10 @@ from bench import pictures
 from bench.metrics import Meter
 from bench.report.stats import bootstrap
 from tokcodec.errors import TokError
-from tokcodec.ratecontrol.lpips import LPIPS, WeightsMissingError
 from tokcodec.models.registry import find_model
-from tokcodec.ratecontrol.plans import distinct_steps
 from tokcodec.ratecontrol.control import RateControl
+from tokcodec.ratecontrol.lpips import LPIPS, WeightsMissingError
+from tokcodec.ratecontrol.plans import distinct_steps
 
 TIMED = (
     {"target_bpp": 0.01},

@@ -19,8 +19,8 @@ from pathlib import Path
 
 import torch
 
-from tokcodec.cli.jobs import PICTURE_SUFFIXES
 from tokcodec.cli import cli
+from tokcodec.cli.jobs import PICTURE_SUFFIXES
 from tokcodec.codec import read_tokens
 
 RATIO_LIMIT = 1.5

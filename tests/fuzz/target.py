@@ -7,8 +7,8 @@ import sys
 
 def check_one(data: bytes) -> None:
     """Read the bytes as a file, as they are and with a header that passes; whatever is no TokError is a find."""
-    from bench.fuzz import examine, repair  # here, where their imports can be instrumented first
-    from tokcodec.models import find_model
+    from bench.studies.fuzz import examine, repair  # here, where their imports can be instrumented first
+    from tokcodec.models.registry import find_model
 
     examine(data)
     examine(repair(data, find_model().hash))
@@ -20,7 +20,7 @@ def main() -> None:
 
     with atheris.instrument_imports(include=["tokcodec"]):
         import tokcodec.codec
-        import tokcodec.entropy  # noqa: F401
+        import tokcodec.container.entropy  # noqa: F401
     atheris.Setup(sys.argv, check_one)
     atheris.Fuzz()
 

@@ -1,24 +1,25 @@
-"""Tokenizers by family: which module reads the weights of which model."""
+"""Tokenizers by family, tiles to tokens and back; never sees a file's bytes. torch comes with the first."""
 
 from __future__ import annotations
 
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
-
-import torch
+from typing import TYPE_CHECKING
 
 from ..errors import DeviceError, ModelFileError
-from ..modelfile import Model
-from ..models import find_model
-from ..tiling import TILE
+from ..models.modelfile import Model
+from ..models.registry import find_model
+from ..pictures.tiling import TILE
 from .base import Tokenizer
+
+if TYPE_CHECKING:
+    import torch
 
 FAMILIES = {"cascade": ".cascade", "titok": ".titok"}
 """Family named in a model's manifest -> module here with `load(model, device, dtype) -> Tokenizer`."""
 
-
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+DTYPES = ("float32", "bfloat16")
 """Arithmetic of a decoder's networks; tokens never depend on it. bfloat16 is faster on some machines, and rougher."""
 
 
@@ -32,12 +33,16 @@ def load_tokenizer(
     """
     if dtype not in DTYPES:
         raise ValueError(f"dtype must be {' or '.join(DTYPES)}, not {dtype!r}")
+    import torch
+
     model = name_or_path if isinstance(name_or_path, Model) else find_model(name_or_path)
-    return _load(model, pick_device(device), DTYPES[dtype])
+    return _load(model, pick_device(device), getattr(torch, dtype))
 
 
 def pick_device(device: str) -> torch.device:
     """Raises DeviceError when the device is not there, ValueError for another word than auto, cpu, cuda or cuda:N."""
+    import torch
+
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if device == "cpu" or device.split(":")[0] == "cuda":

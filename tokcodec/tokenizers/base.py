@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
 
-import torch
+from ..pictures.tiling import TILE
 
-from ..tiling import TILE
+if TYPE_CHECKING:
+    import torch
 
 
 class Tokenizer(ABC):

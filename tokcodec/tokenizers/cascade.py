@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
+from ..container.tables import FrequencyTables
 from ..errors import ModelFileError
-from ..modelfile import Model
-from ..tables import FrequencyTables
+from ..models.modelfile import Model
 from .base import Tokenizer
 from .look import LOOKS, LookNet, looks_from, small_picture
 from .transform import TileTransform

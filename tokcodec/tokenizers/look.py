@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ..tiling import TILE
+from ..pictures.tiling import TILE
 from .transform import dct_matrix
 
 INPUT = 64

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ..errors import ModelFileError
-from ..modelfile import Model
+from ..models.modelfile import Model
 from .base import Tokenizer
 from .titok_modules import CODEBOOK, Layout, TitokNet
 

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..tiling import TILE
+from ..pictures.tiling import TILE
 
 PATCH = 16  # pixels; the position embeddings of the 16x16 patches are absolute, so no other tile size works
 GRID = TILE // PATCH

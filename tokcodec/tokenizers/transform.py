@@ -10,7 +10,7 @@ from functools import lru_cache
 
 import torch
 
-from ..tiling import TILE
+from ..pictures.tiling import TILE
 
 COLOURS = torch.nn.functional.normalize(torch.tensor([[1.0, 1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 2.0, -1.0]]), dim=1)
 """Rows: brightness, red minus blue, green minus magenta. Close to the principal axes of photographs."""

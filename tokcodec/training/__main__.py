@@ -112,8 +112,8 @@ def train_look(options: argparse.Namespace) -> None:
     """Train a look of a model and put it into its folder."""
     from dataclasses import replace
 
-    from ..lpips import LPIPS
-    from ..modelfile import read_model
+    from ..models.modelfile import read_model
+    from ..ratecontrol.lpips import LPIPS
     from ..tokenizers import load_tokenizer
     from ..tokenizers.cascade import CascadeTokenizer
     from .data import load_pictures

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 
-from ..tiling import TILE
+from ..pictures.tiling import TILE
 from ..tokenizers.transform import TileTransform, dct_matrix
 
 log = logging.getLogger(__name__)

@@ -19,9 +19,9 @@ import torch
 from safetensors.numpy import load_file
 from torch.nn import functional as F
 
-from ..lpips import LPIPS
-from ..modelfile import CARD, Model, read_model, write_model
-from ..tiling import TILE
+from ..models.modelfile import CARD, Model, read_model, write_model
+from ..pictures.tiling import TILE
+from ..ratecontrol.lpips import LPIPS
 from ..tokenizers.cascade import CascadeTokenizer
 from ..tokenizers.look import LookNet, prefix
 from .adversary import Adversary

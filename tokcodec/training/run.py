@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..modelfile import write_model
-from ..tables import FrequencyTables
+from ..container.tables import FrequencyTables
+from ..models.modelfile import write_model
 from ..tokenizers.cascade import CascadeConfig, CascadeTokenizer, pack_tensors
 from .cascade import TABLE_STEP, CascadeTrainer, CascadeTraining
 from .data import centre_tile, digest, load_pictures

@@ -1,0 +1,98 @@
+"""`tokcodec encode --target-...` and `--adaptive`: what they write and how they refuse."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+import tokcodec
+from tokcodec.cli.targets import parse_size
+from tokcodec.models.modelfile import Model
+
+Call = Callable[..., Result]
+
+
+@pytest.fixture(autouse=True)
+def a_picture(tiny: Model, picture: bytes, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(picture)
+
+
+@pytest.mark.parametrize(("text", "size"), [("60", 60), ("60b", 60), ("0.1k", 100), ("0.1ki", 102)])
+def test_a_target_size_is_kept(call: Call, tmp_path: Path, text: str, size: int) -> None:
+    assert parse_size(text) == size
+    found = call("encode", "--model", "tiny", "--target-size", text, "a.png")
+    assert found.exit_code == 0, found.output
+    assert 11 < len((tmp_path / "a.tok").read_bytes()) <= size
+
+
+def test_bpp_and_psnr(call: Call, tmp_path: Path) -> None:
+    assert call("encode", "--model", "tiny", "--target-bpp", "0.2", "a.png").exit_code == 0
+    assert len((tmp_path / "a.tok").read_bytes()) <= 0.2 * 40 * 30 / 8
+    found = call("encode", "-f", "--model", "tiny", "--target-psnr", "40", "--pitch", "fit", "a.png")
+    assert found.exit_code == 0
+    assert "note: no PSNR of 40 dB with this model at this pitch: this is the best file" in found.stderr
+
+
+def test_a_pitch_beside_a_target_is_kept(call: Call, tmp_path: Path) -> None:
+    assert call("encode", "--model", "tiny", "--target-size", "60", "--pitch", "16", "a.png").exit_code == 0
+    assert tokcodec.info((tmp_path / "a.tok").read_bytes()).pitch == 16
+
+
+def test_adaptive_with_tokens(call: Call, tmp_path: Path) -> None:
+    options = ("encode", "--model", "tiny", "--tokens", "4", "--pitch", "16", "a.png")
+    assert call(*options, "-o", "equal.tok").exit_code == 0
+    assert call(*options, "--adaptive", "-o", "adaptive.tok").exit_code == 0
+    sizes = [len((tmp_path / name).read_bytes()) for name in ("equal.tok", "adaptive.tok")]
+    assert sizes[1] <= sizes[0]
+
+
+def test_bare_has_a_target_too(call: Call, tmp_path: Path) -> None:
+    assert call("encode", "--model", "tiny", "--bare", "--target-size", "9", "-o", "a.tok", "a.png").exit_code == 0
+    assert len((tmp_path / "a.tok").read_bytes()) <= 9
+
+
+def test_several_pictures(call: Call, tmp_path: Path, picture: bytes) -> None:
+    (tmp_path / "b.png").write_bytes(picture)
+    assert call("encode", "--model", "tiny", "--target-size", "30", "a.png", "b.png").exit_code == 0
+    assert (tmp_path / "a.tok").read_bytes() == (tmp_path / "b.tok").read_bytes()
+    assert len((tmp_path / "a.tok").read_bytes()) <= 30
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (("--target-size", "0"), "at least 11 bytes, not 0"),
+        (("--target-size", "10"), "at least 11 bytes, not 10"),
+        (("--target-size", "-5"), "'-5' is not a size"),
+        (("--target-size", "3m"), "'3m' is not a size such as 120, 1.5k (k = 1000) or 2ki (ki = 1024)"),
+        (("--target-size", "nan"), "'nan' is not a size"),
+        (("--target-bpp", "0"), "a number above 0, not 0"),
+        (("--target-bpp", "nan"), "a number above 0, not nan"),
+        (("--target-bpp", "inf"), "a number above 0, not inf"),
+        (("--target-bpp", "1bpp"), "'1bpp' is not a number of bits per pixel, above 0"),
+        (("--target-psnr", "-1"), "above 0 and at most 100 dB, not -1"),
+        (("--target-psnr", "1e9"), "above 0 and at most 100 dB, not 1e+09"),
+        (("--target-psnr", "nan"), "above 0 and at most 100 dB, not nan"),
+        (("--target-psnr", "30dB"), "'30dB' is not a number of dB, above 0 and at most 100"),
+        (("--target-lpips", "0"), "above 0 and at most 1, not 0"),
+        (("--target-lpips", "x"), "'x' is not an LPIPS, a number above 0 and at most 1"),
+        (("--target-size", "1k", "--target-bpp", "1"), "give one target, not 2: size and bpp"),
+        (("--target-size", "1k", "--tokens", "4"), "a target chooses the tokens"),
+        (("--target-size", "2", "--bare"), "at least 3 bytes, not 2"),
+    ],
+)
+def test_impossible_targets_are_wrong_usage(call: Call, tmp_path: Path, options: tuple[str, ...], reason: str) -> None:
+    found = call("encode", "--model", "tiny", *options, "a.png")
+    assert found.exit_code == 2
+    assert reason in " ".join(found.stderr.split())
+    assert not (tmp_path / "a.tok").exists()
+
+
+def test_too_small_for_this_picture(call: Call, tmp_path: Path) -> None:
+    found = call("encode", "--model", "tiny", "--target-size", "11", "--pitch", "16", "a.png")
+    assert found.exit_code == 2
+    assert "tokcodec: a.png: this picture takes at least" in found.stderr
+    assert not (tmp_path / "a.tok").exists()

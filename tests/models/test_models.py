@@ -1,0 +1,385 @@
+"""The registry: manifests, hashes, the search path, damage, and which model a file needs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from tokcodec.container.header import Header, pack_header
+from tokcodec.container.tables import FrequencyTables
+from tokcodec.errors import (
+    HeaderCheckError,
+    ModelFileError,
+    OutputError,
+    TokError,
+    TruncatedHeaderError,
+    UnknownModelError,
+)
+from tokcodec.models import registry
+from tokcodec.models.modelfile import Model, model_hash, read_model, write_model
+from tokcodec.models.registry import candidates, damaged, find_model, installed, resolve
+
+TENSORS: dict[str, npt.NDArray[Any]] = {
+    "encoder.weight": np.arange(6, dtype=np.float32).reshape(2, 3),
+    "decoder.weight": np.arange(6, dtype=np.float16).reshape(3, 2),
+    "decoder.scale": np.array(2.5, dtype=np.float32),
+    "codes": np.array([-1, 0, 1], dtype=np.int8),
+}
+
+
+def make(folder: Path, *, name: str | None = None, salt: int = 0, n_tokens: int = 8, **changes: Any) -> Model:
+    arguments: dict[str, Any] = {
+        "name": name or folder.name,
+        "family": "cascade",
+        "tables": FrequencyTables.uniform(n_tokens, (8, 8)),
+        "tensors": TENSORS | {"codes": np.array([salt % 128, 0, 1], dtype=np.int8)},
+        "hashed": ["decoder.", "codes"],
+        "ordered": True,
+        "default_tokens": 4,
+        "licence": "CC0-1.0",
+        "description": "For tests.",
+    }
+    return write_model(folder, **(arguments | changes))
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A search path of two empty folders: `shipped` and `user`."""
+    monkeypatch.setattr(registry, "_PACKAGE", tmp_path / "package" / "tokcodec")
+    monkeypatch.setenv("TOKCODEC_MODELS", str(tmp_path / "user"))
+    return tmp_path / "user"
+
+
+def shipped(place: Path) -> Path:
+    return place.parent / "package" / "tokcodec" / "_models"
+
+
+def header_of(model: Model, tokens: int = 4) -> bytes:
+    return pack_header(Header(model.id, tokens, 256, 320, 200), model.hash)
+
+
+def edit(model: Model, change: Callable[[dict[str, Any]], object]) -> None:
+    path = model.path / "model.json"
+    manifest = json.loads(path.read_text())
+    change(manifest)
+    path.write_text(json.dumps(manifest))
+
+
+def test_written_models_read_back(place: Path) -> None:
+    model = make(place / "small")
+    assert sorted(file.name for file in model.path.iterdir()) == [
+        "README.md",
+        "model.json",
+        "model.safetensors",
+        "tables.safetensors",
+    ]
+    assert (model.name, model.family, model.n_tokens, model.radices) == ("small", "cascade", 8, (8, 8))
+    assert (model.ordered, model.default_tokens, model.licence) == (True, 4, "CC0-1.0")
+    assert model.id == model.hash[0] and len(model.hash) == 32
+    assert model.tables.radices == (8, 8) and model.tables is model.tables
+    model.verify()
+    assert len({model, find_model("small")}) == 1
+    assert find_model("small") == model == find_model(model.path) == find_model(str(model.path))
+    assert model.weights_path.is_file()
+
+
+def test_hash_golden() -> None:
+    """The definition, spelled out by hand."""
+    tables = FrequencyTables((2,), [np.array([[1, 65535]])])
+    stream = (
+        bytes.fromhex("01000000 01000000 02000000 01000000 ffff0000")
+        + b"a\0float32\0\0" + bytes.fromhex("0000803f")
+        + b"b\0int8\x002,1\0" + bytes.fromhex("ff01")
+        + b"c\0float16\x001\0" + bytes.fromhex("003c")
+    )  # fmt: skip
+    tensors = {
+        "c": np.array([1], dtype=">f2"),
+        "b": np.array([[-1], [1]], dtype=np.int8),
+        "a": np.array(1, dtype=np.float32),
+    }
+    assert model_hash(tables, tensors) == hashlib.sha256(stream).digest()
+
+
+def test_hash_depends_on_what_decodes_and_on_nothing_else(place: Path) -> None:
+    model = make(place / "a")
+    other_encoder = TENSORS | {"encoder.weight": np.zeros(3), "codes": np.array([0, 0, 1], dtype=np.int8)}
+    assert make(place / "b", tensors=other_encoder, family="x", default_tokens=1).hash == model.hash
+    assert make(place / "c", salt=1).hash != model.hash
+    assert make(place / "d", tables=FrequencyTables.uniform(8, (64,))).hash != model.hash
+    assert make(place / "e", tables=FrequencyTables.fit(np.array([[0] * 8]), (8, 8))).hash != model.hash
+    wide = {key: tensor.astype(np.float64) for key, tensor in TENSORS.items()}
+    assert make(place / "f", tensors=wide).hash != model.hash
+
+
+def test_transposed_tensors_hash_and_store_by_value(place: Path) -> None:
+    tensors = {"decoder.weight": np.arange(6, dtype=np.float32).reshape(2, 3).T}
+    make(place / "a", tensors=tensors, hashed=["decoder."]).verify()
+
+
+def test_search_order_and_duplicates(place: Path) -> None:
+    assert installed() == [] and damaged() == {}
+    first = make(shipped(place) / "one")
+    make(place / "one", salt=1)
+    copy = make(place / "copy", name="copy")
+    assert copy.hash == first.hash
+    assert [model.path for model in installed()] == [first.path, copy.path]
+    assert find_model("one") == first
+    assert [model.name for model in candidates(first.id)] == ["one"]
+    assert candidates(first.id ^ 1) == []
+
+
+def test_a_checkouts_models_are_found_and_other_folders_beside_a_package_are_not(place: Path) -> None:
+    package = place.parent / "package"
+    make(package / "models" / "one")
+    assert installed() == []
+    (package / "pyproject.toml").touch()
+    assert [model.name for model in installed()] == ["one"]
+
+
+def test_the_users_folder_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TOKCODEC_MODELS", raising=False)
+    assert registry.user_folder().parts[-2:] == ("tokcodec", "models")
+
+
+def test_default_model(place: Path) -> None:
+    with pytest.raises(UnknownModelError, match=f"no model named '{registry.DEFAULT_MODEL}'; installed: none$"):
+        find_model()
+    model = make(place / registry.DEFAULT_MODEL)
+    assert find_model() == find_model(None) == model
+
+
+def test_unknown_names_list_what_there_is(place: Path) -> None:
+    model = make(place / "small")
+    with pytest.raises(UnknownModelError) as caught:
+        find_model("large")
+    assert str(caught.value) == f"no model named 'large'; installed: small ({model.id:02x})"
+    with pytest.raises(UnknownModelError, match=r"not a model's folder \(no model.json\)"):
+        find_model(place)
+    with pytest.raises(UnknownModelError, match="not a model's folder"):
+        find_model(model.path / "model.json")
+
+
+def test_damaged_folders_are_skipped_and_named(place: Path) -> None:
+    good, bad = make(place / "good"), make(place / "bad", salt=1)
+    (bad.path / "model.json").write_text("{")
+    (place / "no-model").mkdir()
+    (place / "file").touch()
+    assert installed() == [good]
+    assert list(damaged()) == [bad.path]
+    with pytest.raises(ModelFileError, match=r"bad.model\.json: not a manifest"):
+        find_model("bad")
+    with pytest.raises(UnknownModelError, match=r"installed: good \(..\); skipped .*bad.model\.json: not a manifest"):
+        find_model("other")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda m: m.update(format=2), "manifest format 2 is not 1: needs another tokcodec"),
+        (lambda m: m.pop("format"), "manifest format None"),
+        (lambda m: m.pop("family"), "'family' is missing or not of type str"),
+        (lambda m: m.update(ordered=1), "'ordered' is missing or not of type bool"),
+        (lambda m: m.update(n_tokens=True), "'n_tokens' is missing or not of type int"),
+        (lambda m: m.update(n_tokens=257), "'n_tokens' <= 256"),
+        (lambda m: m.update(default_tokens=9), "'default_tokens' <= 'n_tokens'"),
+        (lambda m: m.update(default_tokens=0), "'default_tokens'"),
+        (lambda m: m.update(radices=[8, 1]), "'radices' must be numbers from 2"),
+        (lambda m: m.update(radices=["8"]), "'radices'"),
+        (lambda m: m.update(radices=[]), "'radices'"),
+        (lambda m: m.update(hash="00"), "'hash' must be 32 bytes"),
+        (lambda m: m.update(hash="Z" * 64), "'hash' must be 32 bytes"),
+        (lambda m: m.update(hashed=[]), "'hashed'"),
+        (lambda m: m.update(name="../up"), "'name' must be"),
+        (lambda m: m["files"].pop("tables.safetensors"), "'files' must give"),
+        (lambda m: m["files"].update({"../x": "00"}), "'files' must give"),
+        (lambda m: m["files"].update({"model.safetensors": 3}), "'files' must give"),
+    ],
+)
+def test_wrong_manifests(place: Path, change: Callable[[dict[str, Any]], object], message: str) -> None:
+    model = make(place / "small")
+    edit(model, change)
+    with pytest.raises(ModelFileError) as caught:
+        read_model(model.path)
+    assert message in str(caught.value) and str(model.path / "model.json") in str(caught.value)
+
+
+@pytest.mark.parametrize("text", [b"", b"[]", b"3", b"\xff\xfe\x00", b"[" * 100_000, b" " * (1 << 20) + b"{}"])
+def test_what_is_no_manifest(place: Path, text: bytes) -> None:
+    model = make(place / "small")
+    (model.path / "model.json").write_bytes(text)
+    with pytest.raises(ModelFileError, match=r"model\.json"):
+        read_model(model.path)
+
+
+@pytest.mark.parametrize("file", ["tables.safetensors", "model.safetensors"])
+def test_a_changed_or_missing_file_is_named(place: Path, file: str) -> None:
+    model = make(place / "small")
+    data = bytearray((model.path / file).read_bytes())
+    data[-1] ^= 1
+    (model.path / file).write_bytes(data)
+    with pytest.raises(ModelFileError, match=rf"small.{file}: damaged or changed"):
+        model.verify()
+    (model.path / file).unlink()
+    with pytest.raises(ModelFileError, match=rf"small.{file}: cannot be read"):
+        model.verify()
+
+
+def test_damaged_tables_are_not_used_even_without_verify(place: Path) -> None:
+    model = make(place / "small")
+    FrequencyTables.fit(np.array([[0] * 8]), (8, 8)).save(model.path / "tables.safetensors")
+    with pytest.raises(ModelFileError, match="damaged or changed"):
+        _ = model.tables
+    checksum = hashlib.sha256((model.path / "tables.safetensors").read_bytes()).hexdigest()
+    edit(model, lambda m: m["files"].update({"tables.safetensors": checksum}))
+    changed = read_model(model.path)
+    with pytest.raises(ModelFileError, match="the hash does not belong to these tables and weights"):
+        changed.verify()
+    edit(model, lambda m: m.update(radices=[64]))
+    with pytest.raises(ModelFileError, match="do not have the shape"):
+        _ = read_model(model.path).tables
+
+
+def replace_weights(model: Model, data: bytes) -> Model:
+    model.weights_path.write_bytes(data)
+    edit(model, lambda m: m["files"].update({"model.safetensors": hashlib.sha256(data).hexdigest()}))
+    return read_model(model.path)
+
+
+def test_weights_that_are_not_safetensors_or_not_decoding(place: Path) -> None:
+    model = make(place / "small")
+    with pytest.raises(ModelFileError, match=r"model\.safetensors: not usable as weights"):
+        replace_weights(model, b"\x80\x04pickle").verify()
+    from safetensors.numpy import save
+
+    with pytest.raises(ModelFileError, match="no tensor begins with any of"):
+        replace_weights(model, save({"encoder.weight": np.zeros(3)})).verify()
+    with pytest.raises(ModelFileError, match="the hash does not belong"):
+        replace_weights(model, save({"decoder.weight": np.zeros(3)})).verify()
+
+
+def test_write_model_refuses_what_could_not_be_read_again(place: Path) -> None:
+    for changes, message in (
+        ({"name": "a b"}, "'name'"),
+        ({"default_tokens": 9}, "'default_tokens'"),
+        ({"hashed": ["none."]}, "no tensor begins with"),
+        ({"n_tokens": 257}, "<= 256"),
+    ):
+        with pytest.raises(ValueError, match=message) as caught:
+            make(place / "small", **changes)
+        assert not isinstance(caught.value, TokError)
+    assert not place.exists() or not list(place.iterdir())
+
+
+def test_write_model_replaces_only_models_and_only_when_told(place: Path) -> None:
+    old = make(place / "small")
+    with pytest.raises(OutputError, match="exists already"):
+        make(place / "small", salt=1)
+    new = make(place / "small", salt=1, overwrite=True)
+    assert read_model(old.path) == new and new.hash != old.hash
+    (place / "photos").mkdir()
+    with pytest.raises(OutputError, match="exists already"):
+        make(place / "photos", overwrite=True)
+    assert sorted(child.name for child in place.iterdir()) == ["photos", "small"]
+
+
+def test_a_failed_write_leaves_the_old_model(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = make(place / "small")
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(FrequencyTables, "save", full)
+    with pytest.raises(OutputError, match="cannot be written"):
+        make(place / "small", salt=1, overwrite=True)
+    monkeypatch.undo()
+    assert [child.name for child in place.iterdir()] == ["small"]
+    read_model(old.path).verify()
+
+
+def test_card_and_metadata(place: Path) -> None:
+    from safetensors import safe_open
+
+    model = make(place / "small", card="# Small\n", metadata={"layers": "3"})
+    assert (model.path / "README.md").read_text() == "# Small\n"
+    with safe_open(model.weights_path, framework="numpy") as file:
+        assert file.metadata() == {"layers": "3"}
+
+
+# Files and their models
+
+
+def same_id(place: Path, model: Model, name: str) -> Model:
+    """Another model whose hash begins with the same byte."""
+    for salt in range(1, 20_000):
+        tensors = {"decoder.x": np.array([salt])}
+        if model_hash(FrequencyTables.uniform(8, (8, 8)), tensors)[0] == model.id:
+            return make(place / name, tensors=tensors, hashed=["decoder."])
+    raise AssertionError("no such salt")
+
+
+def test_resolve_finds_the_model_among_those_of_one_id(place: Path) -> None:
+    first = make(place / "first")
+    second = same_id(place, first, "second")
+    assert second.id == first.id and second.hash != first.hash
+    assert {model.name for model in candidates(first.id)} == {"first", "second"}
+    for model in (first, second):
+        header, found = resolve(header_of(model) + b"payload")
+        assert found == model and header.tokens == 4 and header.width == 320
+    shutil.rmtree(first.path)
+    with pytest.raises(HeaderCheckError) as caught:
+        resolve(header_of(first))
+    assert str(caught.value) == f"header damaged, or made with another model than 'second' (id {first.id:02x})"
+
+
+def test_resolve_without_the_model_says_what_is_needed(place: Path) -> None:
+    model = make(place / "small")
+    data = header_of(model)
+    shutil.rmtree(model.path)
+    other = make(place / "other", salt=1)
+    assert other.id != model.id
+    with pytest.raises(UnknownModelError) as caught:
+        resolve(data)
+    assert str(caught.value) == (
+        f"needs model id {model.id:02x}, which is not installed (`tokcodec models import` brings in others); "
+        f"installed: other ({other.id:02x})"
+    )
+    with pytest.raises(UnknownModelError, match=rf"made with model id {model.id:02x}, not with 'other' \(id "):
+        resolve(data, other)
+
+
+def test_resolve_with_a_given_model_needs_no_installed_one(place: Path) -> None:
+    model = make(place.parent / "elsewhere" / "small")
+    data = header_of(model)
+    assert resolve(data, model)[1] == model
+    with pytest.raises(UnknownModelError, match=r"brings in others\); installed: none"):
+        resolve(data)
+
+
+def test_every_flipped_header_bit_is_noticed(place: Path) -> None:
+    data = header_of(make(place / "small"))
+    for bit in range(80):
+        flipped = bytearray(data)
+        flipped[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(TokError):
+            resolve(bytes(flipped))
+
+
+def test_every_cut_header_is_an_error(place: Path) -> None:
+    data = header_of(make(place / "small"))
+    for length in range(10):
+        with pytest.raises(TruncatedHeaderError if length else TokError):
+            resolve(data[:length])
+
+
+def test_more_tokens_than_the_model_has(place: Path) -> None:
+    model = make(place / "small")
+    with pytest.raises(HeaderCheckError, match=r"declares 9 tokens per tile; 'small' \(id ..\) has 8"):
+        resolve(header_of(model, tokens=9))

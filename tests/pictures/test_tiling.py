@@ -1,0 +1,85 @@
+"""Tiles: geometry from the header alone, and cutting."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tokcodec.pictures.limits import FIT
+from tokcodec.pictures.tiling import Grid, cut
+
+PITCHES = (FIT, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048)
+
+
+def gradient(width: int, height: int) -> Image.Image:
+    """A sky: every channel changes slowly and not along an axis."""
+    y, x = np.mgrid[:height, :width] / max(width, height)
+    planes = np.stack([60 + 90 * x + 70 * y, 40 + 150 * y, 220 - 120 * x * y], axis=-1)
+    return Image.fromarray(np.rint(planes).astype(np.uint8), "RGB")
+
+
+# ---- geometry
+
+
+@pytest.mark.parametrize(
+    ("size", "pitch", "columns", "rows"),
+    [
+        ((768, 512), 256, 3, 2),
+        ((768, 512), 512, 2, 1),
+        ((768, 512), 1024, 1, 1),
+        ((768, 512), FIT, 1, 1),
+        ((256, 256), 256, 1, 1),
+        ((383, 384), 256, 1, 2),  # half a pitch rounds up
+        ((1, 10000), 256, 1, 39),
+        ((4000, 3000), 256, 16, 12),
+        ((16383, 16383), 16, 1024, 1024),
+    ],
+)
+def test_number_of_tiles(size: tuple[int, int], pitch: int, columns: int, rows: int) -> None:
+    grid = Grid.for_picture(*size, pitch)
+    assert (grid.columns, grid.rows, grid.tiles) == (columns, rows, columns * rows)
+
+
+def test_rectangles_by_hand() -> None:
+    grid = Grid.for_picture(496, 256, 256)  # 31 sixteenths of 256
+    assert [grid.rect(i) for i in range(2)] == [(0, 0, 256, 256), (240, 0, 496, 256)]
+    assert grid.tile_extent == (256, 256)
+    grid = Grid.for_picture(768, 512, 256)
+    assert grid.rect(5) == (30 * 768 / 46, 15 * 512 / 31, 768, 512)
+
+
+@pytest.mark.parametrize(("width", "height", "pitch"), [(0, 1, 256), (1, 0, 256), (-3, 5, 256), (5, 5, -1)])
+def test_wrong_arguments(width: int, height: int, pitch: int) -> None:
+    with pytest.raises(ValueError):
+        Grid.for_picture(width, height, pitch)
+
+
+def test_no_such_tile() -> None:
+    grid = Grid.for_picture(768, 512, 256)
+    for index in (-1, 6):
+        with pytest.raises(IndexError):
+            grid.rect(index)
+
+
+def test_cut_refuses_a_picture_of_another_size_or_mode() -> None:
+    grid = Grid.for_picture(300, 300, 256)
+    for image in (Image.new("RGB", (300, 301)), Image.new("L", (300, 300))):
+        with pytest.raises(ValueError):
+            cut(image, grid)
+
+
+def test_batches_give_the_same_tiles() -> None:
+    image = gradient(600, 300)
+    grid = Grid.for_picture(600, 300, 128)
+    batches = [cut(image, grid, range(i, min(i + 3, grid.tiles))) for i in range(0, grid.tiles, 3)]
+    assert np.array_equal(np.concatenate(batches), cut(image, grid))
+
+
+def test_no_torch() -> None:
+    import subprocess
+
+    code = "import sys, tokcodec.pictures.canvas, tokcodec.pictures.tiling; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

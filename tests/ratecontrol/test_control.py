@@ -1,0 +1,192 @@
+"""Targets through the library, with a model of random codewords: what is asked for is what comes out."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+import tokcodec
+from tokcodec.models.modelfile import Model
+from tokcodec.pictures.limits import FIT
+from tokcodec.pictures.tiling import Grid
+from tokcodec.ratecontrol import quality
+from tokcodec.ratecontrol.control import RateControl
+from tokcodec.ratecontrol.lpips import WEIGHTS_ENV
+from tokcodec.ratecontrol.plans import distinct_steps
+from tokcodec.tokenizers.base import Tokenizer
+
+
+@pytest.fixture
+def photograph() -> Image.Image:
+    """300 x 200 pixels, smooth on the left, busy on the right."""
+    rng = np.random.default_rng(3)
+    pixels = np.full((200, 300, 3), 120.0) + np.linspace(-60, 60, 300)[None, :, None]
+    pixels[:, 150:] += rng.normal(0, 40, (50, 38, 3)).repeat(4, 0).repeat(4, 1)[:, :150]
+    return Image.fromarray(pixels.clip(0, 255).round().astype(np.uint8))
+
+
+def counts(data: bytes) -> np.ndarray:
+    return (tokcodec.read_tokens(data) >= 0).sum(1)
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(size=st.integers(12, 1500))
+def test_a_size_is_never_exceeded_and_well_used(photograph: Image.Image, size: int) -> None:
+    data = tokcodec.encode(photograph, target_size=size)
+    assert len(data) <= size
+    assert len(data) >= min(0.95 * size, size - 2)  # a token of 12 bits is the finest step
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(size=st.integers(12, 300))
+def test_of_a_poor_model_all_tokens_may_be_too_few(tiny: Model, photograph: Image.Image, size: int) -> None:
+    notes: list[str] = []
+    data = tokcodec.encode(photograph, target_size=size, model="tiny", warn=notes.append)
+    assert len(data) <= size
+    assert tokcodec.info(data, model="tiny").complete
+    if notes:
+        assert counts(data).min() == 16
+        assert notes[0].endswith(f"take {len(data)} of {size} bytes")
+
+
+def test_bits_per_pixel_are_a_size(tiny: Model, photograph: Image.Image) -> None:
+    by_bpp = tokcodec.encode(photograph, target_bpp=0.05, model="tiny")
+    assert by_bpp == tokcodec.encode(photograph, target_size=int(0.05 * 300 * 200 / 8), model="tiny")
+
+
+@pytest.mark.parametrize("pitch", ["fit", 48, 128])
+def test_a_pitch_that_is_given_is_kept(tiny: Model, photograph: Image.Image, pitch: int | str) -> None:
+    for target in ({"target_size": 150}, {"target_psnr": 12.0}):
+        data = tokcodec.encode(photograph, pitch=pitch, model="tiny", warn=print, **target)  # type: ignore[arg-type]
+        assert tokcodec.info(data).pitch == (FIT if pitch == "fit" else pitch)
+
+
+def test_more_bytes_make_a_smaller_pitch(photograph: Image.Image) -> None:
+    tiles = [tokcodec.info(tokcodec.encode(photograph, target_size=size)).tiles for size in (30, 400, 1600)]
+    assert tiles == sorted(tiles)
+    assert tiles[0] == 1 and tiles[2] > 4
+
+
+def test_detail_gets_more_tokens(photograph: Image.Image) -> None:
+    data = tokcodec.encode(photograph, target_size=700, pitch=48)
+    grid = Grid.for_picture(300, 200, 48)
+    found = counts(data).reshape(grid.rows, grid.columns)
+    assert found[:, -2:].mean() > 2 * found[:, :2].mean()
+    equal = tokcodec.encode(photograph, tokens=int(found.mean()), pitch=48)
+    errors = [quality.psnr(photograph, tokcodec.decode(each, look="fidelity")) for each in (data, equal)]
+    assert errors[0] > errors[1] + 0.3
+
+
+def test_adaptive_takes_no_more_bytes_than_equal_counts(photograph: Image.Image) -> None:
+    equal = tokcodec.encode(photograph, tokens=12, pitch=64)
+    data = tokcodec.encode(photograph, tokens=12, pitch=64, adaptive=True)
+    assert 0.95 * len(equal) <= len(data) <= len(equal)
+    assert len(set(counts(data))) > 1
+
+
+@pytest.mark.parametrize("more", [0.0, 1.3])
+def test_a_psnr_is_reached_and_hardly_exceeded(photograph: Image.Image, more: float) -> None:
+    start = tokcodec.decode(tokcodec.encode(photograph, tokens=60, pitch="fit"), look="fidelity")
+    target = quality.psnr(photograph, start) + more
+    data = tokcodec.encode(photograph, target_psnr=target)
+    assert target <= quality.psnr(photograph, tokcodec.decode(data, look="fidelity")) <= target + 0.1
+
+
+def test_a_psnr_with_few_tokens_is_reached_as_closely_as_they_allow(photograph: Image.Image) -> None:
+    reached = [
+        quality.psnr(photograph, tokcodec.decode(tokcodec.encode(photograph, tokens=n, pitch="fit"), look="fidelity"))
+        for n in (3, 4)
+    ]
+    data = tokcodec.encode(photograph, target_psnr=reached[0] + 0.9 * (reached[1] - reached[0]), pitch="fit")
+    assert tokcodec.info(data).tokens == 4
+
+
+def test_the_smallest_file_reaches_a_low_target(photograph: Image.Image) -> None:
+    data = tokcodec.encode(photograph, target_psnr=1.0)
+    assert (tokcodec.info(data).tiles, tokcodec.info(data).tokens) == (1, 1)
+
+
+def test_a_psnr_out_of_reach_gives_the_best_file_and_a_warning(photograph: Image.Image) -> None:
+    notes: list[str] = []
+    data = tokcodec.encode(photograph, target_psnr=60.0, pitch=256, warn=notes.append)
+    assert counts(data).min() == 256
+    assert notes == ["no PSNR of 60 dB with this model at this pitch: this is the best file"]
+
+
+def test_bare_files_have_targets_too(photograph: Image.Image) -> None:
+    data = tokcodec.encode(photograph, target_size=24, container="bare")
+    assert 22 <= len(data) <= 24
+    data = tokcodec.encode(photograph, target_psnr=18.5, container="bare")
+    decoded = tokcodec.decode(data, look="fidelity", container="bare", size=photograph.size)
+    assert quality.psnr(photograph, decoded) >= 18.5
+
+
+def test_a_tokenizer_without_curves_is_measured(
+    tiny: Model, photograph: Image.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tokcodec.tokenizers.cascade import CascadeTokenizer
+
+    monkeypatch.setattr(CascadeTokenizer, "encode_curves", Tokenizer.encode_curves)
+    data = tokcodec.encode(photograph, target_size=200, model="tiny")
+    assert 190 <= len(data) <= 200
+
+
+def test_too_small_for_the_pitch(tiny: Model, photograph: Image.Image) -> None:
+    with pytest.raises(ValueError, match=r"takes at least \d+ bytes at this pitch .*, not 12"):
+        tokcodec.encode(photograph, target_size=12, pitch=16, model="tiny")
+    with pytest.raises(ValueError, match="takes at least 11 bytes"):
+        tokcodec.encode(photograph, target_bpp=1e-9, model="tiny")
+
+
+def test_distinct_steps_go_from_one_tile_to_the_most() -> None:
+    steps = distinct_steps(768, 512)
+    tiles = [Grid.for_picture(768, 512, step).tiles for step in steps]
+    assert steps[0] == FIT and steps[-1] == 16
+    assert tiles == sorted(set(tiles))
+
+
+def test_progress_covers_every_pitch_that_is_tried(tiny: Model, photograph: Image.Image) -> None:
+    seen: list[tuple[int, int]] = []
+    tokcodec.encode(photograph, target_size=300, model="tiny", progress=lambda *step: seen.append(step))
+    assert seen and all(0 < done <= tiles for done, tiles in seen)
+
+
+def test_curves_are_found_once_for_a_pitch(tiny: Model, photograph: Image.Image) -> None:
+    from tokcodec.tokenizers import load_tokenizer
+
+    control = RateControl(photograph, tiny, load_tokenizer(tiny, "cpu"), warn=lambda text: None)
+    assert control.coded(64) is control.coded(64)
+
+
+def test_lpips_without_weights_is_estimated_and_said_so(
+    photograph: Image.Image, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv(WEIGHTS_ENV, raising=False)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    notes: list[str] = []
+    sizes = [len(tokcodec.encode(photograph, target_lpips=value, warn=notes.append)) for value in (0.4, 0.3)]
+    assert sizes[0] < sizes[1]
+    assert all(note.startswith("LPIPS is estimated, to about 0.05 (no LPIPS weights") for note in notes)
+    assert len(notes) == 2
+
+
+def test_lpips_is_reached_where_weights_are_at_hand(photograph: Image.Image) -> None:
+    if not os.environ.get(WEIGHTS_ENV):
+        pytest.skip(f"${WEIGHTS_ENV} names no LPIPS weights")
+    data = tokcodec.encode(photograph, target_lpips=0.35)
+    found = quality.Distance(photograph, torch.device("cpu"))(tokcodec.decode(data))
+    assert 0.34 <= found <= 0.35
+
+
+def test_pictures_too_small_for_lpips_are_estimated() -> None:
+    notes: list[str] = []
+    picture = Image.effect_noise((31, 60), 40).convert("RGB")
+    assert tokcodec.encode(picture, target_lpips=0.4, warn=notes.append)
+    assert "LPIPS needs 32 pixels a side" in notes[0]

@@ -1,0 +1,190 @@
+"""Damaged files: whatever the damage, only a TokError comes out, in bounded time and memory.
+
+Hypothesis damages the conformance vectors here, so that what it finds is reduced to the smallest case;
+`bench/studies/fuzz.py` does more of the same at random, `tests/fuzz/` for hours.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import time
+import tracemalloc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from hypothesis import HealthCheck, assume, example, given, settings
+from hypothesis import strategies as st
+
+import tokcodec
+from bench.studies import fuzz
+from tokcodec.container.header import HEADER_SIZE
+from tokcodec.models.registry import find_model
+from tokcodec.pictures.limits import MAX_SIDE
+
+ROOT = Path(__file__).parents[2]
+VECTORS = fuzz.vectors()
+SECONDS = 1.0  # of processor time for one file: fifty times what the slowest takes
+MEMORY = 3 * 4 * 256 * fuzz.MAX_PIXELS // 16**2  # bytes: the tokens of a file at the limit in int32, three times
+
+# ---- strategies: the same damage as in bench/studies/fuzz.py, but drawn so that it can be reduced
+
+vectors = st.sampled_from(VECTORS)
+places = st.integers(0, max(map(len, VECTORS)))
+
+
+def flip(data: bytes, place: int, bit: int) -> bytes:
+    if not data:
+        return data
+    place %= len(data)
+    return data[:place] + bytes([data[place] ^ 1 << bit]) + data[place + 1 :]
+
+
+def header_fields(tokens: int, pitch: int, width: int, height: int) -> Callable[[bytes], bytes]:
+    shape = pitch << 28 | width << 14 | height
+    return lambda data: data[:3] + bytes([tokens]) + shape.to_bytes(4, "big") + data[8:]
+
+
+sides = st.sampled_from([0, MAX_SIDE - 1, MAX_SIDE]) | st.integers(0, MAX_SIDE)
+edits = st.one_of(
+    st.tuples(places, st.integers(0, 7)).map(lambda t: lambda data: flip(data, *t)),
+    places.map(lambda place: lambda data: data[:place]),
+    st.tuples(places, st.binary(max_size=40)).map(lambda t: lambda data: data[: t[0]] + t[1] + data[t[0] :]),
+    st.tuples(places, st.integers(1, 40)).map(lambda t: lambda data: data[: t[0]] + data[t[0] + t[1] :]),
+    st.tuples(places, vectors, places).map(lambda t: lambda data: data[: t[0]] + t[1][t[2] :]),
+    st.builds(header_fields, st.integers(0, 255), st.integers(0, 15), sides, sides),
+)
+
+
+def damage(data: bytes, changes: list[Callable[[bytes], bytes]], repaired: bool) -> bytes:
+    for change in changes:
+        data = change(data)
+    return fuzz.repair(data, find_model().hash) if repaired else data
+
+
+mutants = st.builds(damage, vectors, st.lists(edits, min_size=1, max_size=4), st.booleans())
+many = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+few = settings(many, max_examples=15)
+
+
+@contextmanager
+def bounded(seconds: float = SECONDS, memory: int = MEMORY) -> Iterator[None]:
+    """Fail when the block takes more processor time or allocates more bytes at a time."""
+    tracemalloc.start()
+    try:
+        started = time.process_time()
+        yield
+        taken, peak = time.process_time() - started, tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert taken <= seconds and peak <= memory, f"{taken:.3f} s, {peak} bytes"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def warm() -> None:
+    """Models, tables and modules are loaded: no file's fault."""
+    for data in VECTORS:
+        fuzz.examine(data)
+
+
+# ---- tests
+
+
+@many
+@given(mutants)
+@example(b"")
+def test_description_and_tokens(data: bytes) -> None:
+    with bounded():
+        fuzz.examine(data)
+
+
+@few
+@given(mutants, st.integers(1, 256))
+def test_truncating(data: bytes, tokens: int) -> None:
+    assume(len(data) < HEADER_SIZE or fuzz.examine(data) != "beyond the limit")
+    with bounded():
+        try:
+            cut = tokcodec.truncate(data, tokens=tokens)
+        except ValueError as error:  # a TokError, or more tokens than there are
+            assert "\n" not in str(error)
+        else:
+            assert tokcodec.info(cut).complete
+
+
+@few
+@given(mutants, st.sampled_from([None, "fidelity"]))
+def test_pixels(data: bytes, look: str | None) -> None:
+    """The limit that the user sets holds, and what is within it is decoded to the size that is declared."""
+    limit = 1 << 16
+    try:
+        picture = tokcodec.decode(data, look=look, max_pixels=limit, warn=lambda text: None)
+    except tokcodec.TokError as error:
+        assert str(error) and "\n" not in str(error)
+    else:
+        found = tokcodec.info(data)
+        assert picture.size == (found.width, found.height) and found.width * found.height <= limit
+
+
+@few
+@given(st.binary(max_size=400) | mutants, st.none() | st.tuples(st.integers(1, 300), st.integers(1, 300)))
+def test_bare_files(data: bytes, size: tuple[int, int] | None) -> None:
+    """Nearly any bytes are one: they give a picture of the size that is asked for."""
+    try:
+        picture = tokcodec.decode(data, container="bare", size=size, look="fidelity", warn=lambda text: None)
+    except tokcodec.TokError as error:
+        assert len(data) < 2 or data[1] & 0x80, error
+    else:
+        assert size in (None, picture.size)
+
+
+@many
+@given(mutants)
+def test_the_independent_reader_finds_the_same_header(data: bytes) -> None:
+    """Where the codec reads a damaged file; the reader beside the specification checks less."""
+    data = fuzz.repair(data, find_model().hash)
+    try:
+        found = tokcodec.info(data)
+    except tokcodec.TokError:
+        return
+    assert reader.read_header(data, find_model().hash) == (found.width, found.height, found.pitch, found.tokens)
+
+
+def load(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+reader = load(ROOT / "formats" / "reader.py")
+
+
+def test_the_fuzzers_target_takes_its_seeds() -> None:
+    """Without atheris: the function that it calls."""
+    target = load(ROOT / "tests" / "fuzz" / "target.py")
+    for data in (b"", *VECTORS):
+        target.check_one(data)
+
+
+def test_the_bench_finds_nothing_and_repeats_itself(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert fuzz.main(["--count", "200", "--seed", "3", "--keep", str(tmp_path / "kept")]) == 0
+    first = capsys.readouterr().out
+    kept = sorted((tmp_path / "kept").iterdir())
+    assert all(int(path.stem.split("-")[2]) < 200 for path in kept) and kept
+    assert fuzz.main(["--count", "200", "--seed", "3", "--jobs", "2"]) == 0
+    counts = [line for line in first.splitlines() if line.endswith("%")]
+    assert counts == [line for line in capsys.readouterr().out.splitlines() if line.endswith("%")]
+    assert {"complete", "cut", "HeaderCheckError"} <= {line.split()[0] for line in counts}
+
+
+def test_the_bench_names_what_it_finds(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(data: bytes, **options: str) -> None:
+        raise IndexError("list index out of range")
+
+    monkeypatch.setattr(tokcodec, "read_tokens", fail)
+    assert fuzz.main(["--count", "20"]) == 1
+    printed = capsys.readouterr().out
+    assert "BUG: IndexError" in printed and "IndexError: list index out of range" in printed

@@ -1,0 +1,224 @@
+"""The same file everywhere: whatever threads, precision or device; and only with the model that the file names.
+
+Further: `test_vectors` decodes the vectors by other means, `test_models` has the hash and what a manifest may say,
+`test_importing` the pickles that `models import` meets.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import tokcodec
+from tokcodec.container.header import MAGIC
+from tokcodec.errors import ModelFileError
+from tokcodec.models.modelfile import MANIFEST, TABLES, WEIGHTS, Model
+from tokcodec.models.registry import MODELS_VARIABLE, find_model
+
+ROOT = Path(__file__).parents[2]
+VECTORS = ROOT / "formats" / "vectors"
+FILES: dict[str, dict[str, Any]] = {
+    name: fields
+    for name, fields in json.loads((VECTORS / "vectors.json").read_text())["files"].items()
+    if (VECTORS / name).read_bytes()[0] == MAGIC  # bare ones have the same payload
+}
+
+
+def check_vectors(device: str = "cpu", dtype: str = "float32") -> None:
+    """Every vector gives the tokens that are written down, and pixels within the tolerance."""
+    for name, expected in FILES.items():
+        data = (VECTORS / name).read_bytes()
+        tokens = [[token for token in row if token >= 0] for row in tokcodec.read_tokens(data).tolist()]
+        assert tokens == expected["tokens"], name
+        decoded = tokcodec.decode(data, look=expected["look"], device=device, dtype=dtype, warn=lambda text: None)
+        found = np.asarray(decoded, int)[:: expected["every"], :: expected["every"]]
+        assert np.abs(found - np.array(expected["pixels"])).max() <= expected["tolerance"], name
+
+
+# ---- threads, precision, device
+
+
+@pytest.fixture(params=[1, 2, 8], ids="{} threads".format)
+def threads(request: pytest.FixtureRequest) -> Iterator[int]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(params=["highest", "medium"])
+def precision(request: pytest.FixtureRequest) -> Iterator[str]:
+    """medium: float32 products may be computed in bfloat16 or TF32, where the machine is faster at them."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision(request.param)
+    yield request.param
+    torch.set_float32_matmul_precision(before)
+
+
+def test_any_number_of_threads_and_either_precision(threads: int, precision: str) -> None:
+    assert torch.get_num_threads() == threads
+    check_vectors(dtype="bfloat16" if precision == "medium" else "float32")
+
+
+def test_a_process_that_was_told_to_use_bfloat16_and_eight_threads() -> None:
+    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import {__name__} as t; t.check_vectors()"
+    settings = {"OMP_NUM_THREADS": "8", "MKL_NUM_THREADS": "8", "ONEDNN_DEFAULT_FPMATH_MODE": "BF16"}
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=os.environ | settings, check=True)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_on_cuda(precision: str, dtype: str) -> None:
+    check_vectors("cuda", dtype)
+
+
+def test_tokens_within_autocast() -> None:
+    """What surrounds a call cannot reach the tokens: no float takes part in them."""
+    with torch.autocast("cpu", torch.bfloat16), torch.inference_mode():
+        for name, expected in FILES.items():
+            found = tokcodec.read_tokens((VECTORS / name).read_bytes()).tolist()
+            assert [[token for token in row if token >= 0] for row in found] == expected["tokens"], name
+
+
+# ---- only with its model
+
+
+@pytest.fixture
+def copy(tiny: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Model:
+    """The model `tiny` in a folder of its own that a test may spoil."""
+    shutil.copytree(tiny.path, tmp_path / "models" / "tiny")
+    monkeypatch.setenv(MODELS_VARIABLE, str(tmp_path / "models"))
+    return find_model("tiny")
+
+
+def overwrite(model: Model, file: str, data: bytes, *, admit: bool) -> None:
+    """Replace a file of a model; admit: with its new checksum in the manifest, as somebody would who means it."""
+    (model.path / file).write_bytes(data)
+    if admit:
+        manifest = json.loads((model.path / MANIFEST).read_text())
+        manifest["files"][file] = hashlib.sha256(data).hexdigest()
+        (model.path / MANIFEST).write_text(json.dumps(manifest))
+
+
+def uses(data: bytes) -> list[Callable[[], object]]:
+    """Ways to need the model of a file."""
+    return [lambda: tokcodec.decode(data), lambda: tokcodec.encode(Image.new("RGB", (9, 9)), model="tiny")]
+
+
+def flipped(data: bytes, bit: int) -> bytes:
+    out = bytearray(data)
+    out[bit // 8] ^= 1 << bit % 8
+    return bytes(out)
+
+
+@pytest.mark.parametrize("file", [WEIGHTS, TABLES])
+def test_one_bit_of_a_models_file(file: str, copy: Model, make_tok: Callable[..., bytes]) -> None:
+    data, good = make_tok(), (copy.path / file).read_bytes()
+    for bit in (8 * 8 + 3, 4 * len(good), 8 * len(good) - 1):
+        overwrite(copy, file, flipped(good, bit), admit=False)
+        for use in uses(data):
+            with pytest.raises(ModelFileError, match=rf"tiny.{file}: damaged or changed"):
+                use()
+    overwrite(copy, file, good, admit=False)
+    for use in uses(data):
+        use()
+
+
+def test_one_bit_of_the_weights_with_a_checksum_that_admits_it(copy: Model, make_tok: Callable[..., bytes]) -> None:
+    data, good = make_tok(), copy.weights_path.read_bytes()
+    overwrite(copy, WEIGHTS, flipped(good, 8 * len(good) - 1), admit=True)
+    for use in uses(data):
+        with pytest.raises(ModelFileError, match="the hash does not belong to these tables and weights"):
+            use()
+
+
+# ---- no pickle
+
+
+class Mine:
+    """Its pickle makes a file when it is loaded."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (self.mark,)
+
+
+@pytest.fixture
+def no_pickle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every way to load a pickle fails the test."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a pickle is being loaded")
+
+    for name in ("load", "loads", "_load", "_loads"):
+        monkeypatch.setattr(pickle, name, refuse)
+    for name in ("Unpickler", "_Unpickler"):  # still classes: torch derives from them
+        monkeypatch.setattr(pickle, name, type(name, (getattr(pickle, name),), {"load": refuse}))
+    for name in ("load", "jit.load", "package.PackageImporter", "_weights_only_unpickler.load"):
+        monkeypatch.setattr(f"torch.{name}", refuse)
+
+
+def test_no_pickle_is_loaded_on_the_way(no_pickle: None, copy: Model, tmp_path: Path) -> None:
+    """From new tokenizer to pixels, with the shipped model too: its first use in this process may be elsewhere."""
+    from tokcodec import tokenizers
+
+    with pytest.raises(AssertionError):
+        pickle.loads(b"N.")
+    tokenizers._load.cache_clear()
+    for model in (None, "tiny"):
+        data = tokcodec.encode(Image.new("RGB", (300, 200), "teal"), tokens=4, model=model)
+        assert tokcodec.decode(data).size == (300, 200)
+        assert tokcodec.info(tokcodec.truncate(data, tokens=2)).held == 2
+        find_model(model).verify()
+
+
+def test_no_pickle_is_loaded_by_an_import_of_safetensors(
+    no_pickle: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from safetensors.torch import save_file
+
+    from bench.studies.titok_speed import random_weights
+    from tokcodec.tokenizers.importing import import_model
+    from tokcodec.tokenizers.titok import VARIANTS, Variant
+    from tokcodec.tokenizers.titok_modules import Layout, TitokNet
+
+    layout = Layout(width=64, layers=1, n_tokens=4, hidden=32)
+    monkeypatch.setitem(VARIANTS, "small", Variant("Small-4", layout, True, 3, ""))
+    monkeypatch.setenv(MODELS_VARIABLE, str(tmp_path / "models"))
+    with torch.device("meta"):
+        net = TitokNet(layout)
+    save_file(random_weights(net), tmp_path / "model.safetensors")
+    model = import_model(tmp_path / "model.safetensors", "small")
+    assert tokcodec.decode(tokcodec.encode(Image.new("RGB", (40, 30)), model=model.path), model=model.path)
+
+
+@pytest.mark.parametrize("file", [WEIGHTS, TABLES, MANIFEST])
+@pytest.mark.parametrize("kind", ["pickle", "torch"])
+def test_a_pickle_in_a_models_folder_is_refused(
+    kind: str, file: str, copy: Model, make_tok: Callable[..., bytes], tmp_path: Path
+) -> None:
+    data, mark, path = make_tok(), tmp_path / "mark", tmp_path / "pickle"
+    content = {"decoder.mean": Mine(mark)}
+    path.write_bytes(pickle.dumps(content)) if kind == "pickle" else torch.save(content, path)
+    overwrite(copy, file, path.read_bytes(), admit=file != MANIFEST)
+    for use in uses(data):
+        with pytest.raises(tokcodec.TokError, match=file):
+            use()
+    assert not mark.exists()
+    pickle.loads(pickle.dumps(content))
+    assert mark.exists()

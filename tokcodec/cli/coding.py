@@ -1,0 +1,249 @@
+"""The commands `tokcodec encode` and `tokcodec decode`."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..container.bare import BARE_SIZE, BASE64_SUFFIX
+from ..container.header import HEADER_SIZE, PITCHES
+from ..pictures.limits import DEFAULT_MAX_PIXELS
+from .console import PATH, STDIO, Bar, Report, report_options
+from .jobs import PICTURE_SUFFIXES, TOK_SUFFIX, Files, Job, plan, run, run_many, stdin
+from .options import (
+    bpp_text,
+    device_option,
+    files_options,
+    max_pixels_option,
+    model_option,
+    parse_dimensions,
+    tokens_type,
+)
+from .targets import parse_size, target_options
+
+if TYPE_CHECKING:
+    from ..datasets.bulk import Encoded
+
+base64_option = click.option("--base64", is_flag=True, help="With --bare: as text, photo.b64.")
+
+
+def _bare_suffix(bare: bool, base64: bool) -> str:
+    """Of the files that hold tokens. Raises click.UsageError."""
+    if base64 and not bare:
+        raise click.UsageError("--base64 goes with --bare.")
+    return BASE64_SUFFIX if base64 else TOK_SUFFIX
+
+
+def _check_device(device: str) -> None:
+    """Once, instead of for each file. Raises DeviceError."""
+    if device == "cuda":
+        from ..tokenizers import pick_device
+
+        pick_device(device)
+
+
+@click.command()
+@click.option("--tokens", type=tokens_type, metavar="N", help="Tokens per tile; by default the model's choice.")
+@click.option(
+    "--pitch",
+    type=click.Choice([str(pitch) if pitch else "fit" for pitch in PITCHES]),
+    metavar="PIXELS",
+    help="Source pixels per tile: 16 to 2048, less for more detail, 256 by default; fit: one tile for all.",
+)
+@click.option("--bare", is_flag=True, help="2 bytes of header: for those who know the model; one tile (--pitch fit).")
+@base64_option
+@target_options
+@click.option(
+    "-j",
+    "--jobs",
+    "threads",
+    type=click.IntRange(1, 64),
+    metavar="N",
+    help="Threads that read pictures, of several inputs; by default as many as cores, up to 8.",
+)
+@files_options
+@model_option
+@device_option
+@max_pixels_option
+@report_options
+def encode(
+    files: Files,
+    report: Report,
+    threads: int | None,
+    tokens: int | None,
+    pitch: str | None,
+    bare: bool,
+    base64: bool,
+    targets: dict[str, Any],
+    model: str | None,
+    device: str,
+    max_pixels: int | None,
+) -> None:
+    """Encode pictures: photo.jpg makes photo.tok.
+
+    A token costs at most 1.5 bytes; fewer of them make a smaller file and a coarser picture. A target chooses tokens
+    and pitch by itself, and gives detail more tokens than sky.
+    """
+    new_suffix = _bare_suffix(bare, base64)
+    if bare and pitch not in (None, "fit"):
+        raise click.UsageError("--bare holds one tile: it goes with --pitch fit alone.")
+    jobs = plan(files, report, suffixes=PICTURE_SUFFIXES, new_suffix=new_suffix)
+
+    from .. import codec
+    from ..container.bare import to_base64
+    from ..models.registry import find_model
+    from ..pictures import images
+    from ..ratecontrol.targets import check_target
+
+    chosen = find_model(model)
+    try:
+        codec.check_tokens(tokens, chosen)
+        check_target(chosen, **targets, tokens=tokens, container="bare" if bare else "tok")
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    _check_device(device)
+    step = int(pitch) if pitch and pitch != "fit" else pitch
+
+    def described(data: bytes, width: int, height: int) -> tuple[bytes, str]:
+        return data, f"{len(data)} bytes, {bpp_text(8 * len(data) / (width * height))}"
+
+    def work(job: Job, bar: Bar) -> tuple[bytes, str]:
+        warn = functools.partial(report.note, job.source)
+        source = stdin() if job.source == STDIO else job.source
+        picture = images.read_picture(source, max_pixels=max_pixels or DEFAULT_MAX_PIXELS, warn=warn)
+        data = codec.encode(
+            picture,
+            tokens=tokens,
+            pitch=step,
+            container="bare" if bare else "tok",
+            **targets,
+            model=model,
+            device=device,
+            warn=warn,
+            progress=bar,
+        )
+        return described(to_base64(data) if base64 else data, *picture.size)
+
+    plain = not bare and not any(targets.values())  # everything else looks at one picture at a time
+    if len(jobs) == 1 or not plain:
+        run(jobs, files, report, work)
+        return
+    from ..datasets.bulk import encode_many
+
+    def outcome(encoded: Encoded) -> tuple[bytes, str]:
+        for note in encoded.notes:
+            report.note(str(encoded.source), note)
+        if encoded.error is not None:
+            raise encoded.error
+        report.count("tiles", encoded.tiles)
+        report.count("megapixels", encoded.width * encoded.height / 1e6)
+        return described(encoded.data, encoded.width, encoded.height)
+
+    def stream(todo: Iterator[Job]) -> Iterator[Callable[[], tuple[bytes, str]]]:
+        for encoded in encode_many(
+            (job.source for job in todo),
+            tokens=tokens,
+            pitch=step,
+            model=model,
+            device=device,
+            max_pixels=max_pixels or DEFAULT_MAX_PIXELS,
+            jobs=threads,
+        ):
+            yield functools.partial(outcome, encoded)
+
+    run_many(jobs, files, report, stream)
+
+
+@click.command()
+@click.option("--tokens", type=tokens_type, metavar="N", help="Use only the first N tokens of every tile.")
+@click.option(
+    "--max-bytes",
+    type=parse_size,
+    metavar="SIZE",
+    help="Use only the first bytes: 120, 1.5k (k = 1000), 2ki (ki = 1024).",
+)
+@click.option(
+    "--progressive",
+    metavar="PATH",
+    type=PATH,
+    help="Write what 1, 2, 4, ... tokens show: an animation for PATH.gif, .webp or .png, else pictures in a folder.",
+)
+@click.option("--bare", is_flag=True, help="Read what encode --bare wrote with the same model.")
+@base64_option
+@click.option(
+    "--size", type=parse_dimensions, metavar="WxH", help="With --bare: size of the picture; by default about 256x256."
+)
+@click.option(
+    "--look",
+    type=click.Choice(["perceptual", "fidelity"]),
+    help="What looks best, or the least squared error; by default the model's first.",
+)
+@click.option(
+    "--format", "kind", metavar="FORMAT", help="png, webp, tiff, ppm, bmp or jpg; by default as PATH ends, or png."
+)
+@files_options
+@model_option
+@device_option
+@click.option(
+    "--dtype", type=click.Choice(["float32", "bfloat16"]), default="float32", show_default=True, help="Of the networks."
+)
+@max_pixels_option
+@report_options
+def decode(
+    files: Files,
+    report: Report,
+    tokens: int | None,
+    max_bytes: int | None,
+    progressive: str | None,
+    bare: bool,
+    base64: bool,
+    size: tuple[int, int] | None,
+    look: str | None,
+    kind: str | None,
+    model: str | None,
+    device: str,
+    dtype: str,
+    max_pixels: int | None,
+) -> None:
+    """Decode files: photo.tok makes photo.png.
+
+    A cut file, or the beginning of one, decodes too: to a coarser picture.
+    """
+    suffix = _bare_suffix(bare, base64)
+    if size and not bare:
+        raise click.UsageError("--size goes with --bare.")
+    least = BARE_SIZE if bare else HEADER_SIZE
+    if max_bytes is not None and max_bytes < least:
+        raise click.UsageError(f"--max-bytes must be at least {least}, the bytes of the header.")
+
+    from ..pictures import images
+    from .decoding import Decoding
+
+    try:
+        new_suffix = images.picture_format(None if progressive or files.output == STDIO else files.output, kind)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    decoding = Decoding(
+        report=report,
+        suffix=new_suffix,
+        tokens=tokens,
+        max_bytes=max_bytes,
+        container="bare" if bare else "tok",
+        base64=base64,
+        size=size,
+        look=look,
+        model=model,
+        device=device,
+        dtype=dtype,
+        max_pixels=max_pixels or DEFAULT_MAX_PIXELS,
+    )
+    if progressive:
+        _check_device(device)
+        decoding.write_stages(files.inputs[0], progressive, files)
+        return
+    jobs = plan(files, report, suffixes=[suffix], new_suffix=new_suffix)
+    _check_device(device)
+    run(jobs, files, report, decoding.work)

@@ -1,0 +1,243 @@
+"""What every command shares: messages on stderr, exit codes, signals, the progress bar; imports little, to start fast.
+
+Exit codes: 0 done, 1 something failed, 2 wrong usage, 130 interrupted, 128 + n ended by signal n.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import signal
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType, TracebackType
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..errors import OutputError, TokError
+
+if TYPE_CHECKING:
+    from click._termui_impl import ProgressBar
+
+STDIO = "-"  # as an input: stdin; as an output: stdout
+PATH = click.Path(readable=False)  # click's own check would make a file without rights wrong usage, and end the run
+MANY_TILES = 32  # a single picture with more takes seconds: it gets a progress bar
+GRAIN = 1000  # steps of the bar per input
+
+_PASSED_ON = (click.ClickException, click.Abort, click.exceptions.Exit, BrokenPipeError)
+
+
+def printable(text: str) -> str:
+    """The text on one line: control characters and undecodable bytes of file names as escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def reason(error: BaseException) -> str:
+    """An exception as part of a line for the user."""
+    if isinstance(error, MemoryError):
+        return "not enough memory"
+    if isinstance(error, OSError):
+        from ..pictures.files import reason as os_reason
+
+        return os_reason(error)
+    text = " ".join(str(error).split())
+    if isinstance(error, TokError) or type(error) in (ValueError, TypeError):
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+class Report:
+    """The messages of one run of a command, and the exit code that they amount to."""
+
+    def __init__(self, *, quiet: bool = False, verbose: bool = False) -> None:
+        self.quiet, self.verbose = quiet, verbose
+        self.status = 0
+        self.done = self.skipped = self.failed = 0
+        self.amounts: dict[str, float] = {}
+        self.bar_shown = False
+
+    def say(self, text: str) -> None:
+        """What was done."""
+        if not self.quiet:
+            self._echo(text)
+
+    def note(self, name: str, text: str) -> None:
+        """Something about a file worth knowing that is no failure."""
+        if not self.quiet:
+            self._echo(f"tokcodec: {_label(name)}: note: {text}")
+
+    def count(self, what: str, amount: float) -> None:
+        """Add to the amounts of which `sum_up` tells how much a second has done."""
+        self.amounts[what] = self.amounts.get(what, 0) + amount
+
+    def sum_up(self, seconds: float) -> None:
+        """How many files were done in so many seconds, skipped and failed."""
+        text = f"tokcodec: {self.done} done, {self.skipped} skipped, {self.failed} failed in {seconds:.1f} s"
+        if self.done:
+            rates = {"files": self.done, **self.amounts}
+            text += f": {', '.join(f'{amount / max(seconds, 1e-9):.3g} {what}/s' for what, amount in rates.items())}"
+        self.say(text)
+
+    def error(self, name: str | None, error: BaseException | str) -> None:
+        """A failure; a plain ValueError is how the library refuses an argument, so it counts as wrong usage."""
+        text = error if isinstance(error, str) else reason(error)
+        self._echo(f"tokcodec: {_label(name)}: {text}" if name is not None else f"tokcodec: {text}")
+        self.status = max(self.status, 2 if type(error) is ValueError else 1)
+        self.failed += 1
+        if self.verbose and isinstance(error, BaseException):
+            import traceback
+
+            click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
+
+    @contextmanager
+    def guard(self, source: str, target: str | None = None) -> Iterator[None]:
+        """Report whatever goes wrong with a file, so that the next one has its turn."""
+        try:
+            yield
+        except _PASSED_ON:
+            raise
+        except Exception as error:
+            if isinstance(error, OutputError) and target is not None:
+                self.error("stdout" if target == STDIO else target, error)
+            else:
+                self.error(source, error)
+
+    def _echo(self, line: str) -> None:
+        wipe = "\r\033[K" if self.bar_shown else ""  # the bar is drawn again at its next step
+        click.echo(wipe + printable(line), err=True)
+
+
+def _label(name: str) -> str:
+    return "stdin" if name == STDIO else name
+
+
+class Bar:
+    """A progress bar on a terminal over several inputs, or over the tiles of one large picture.
+
+    Called with (tiles done, tiles in all) of the current input; `next` goes on to the next input.
+    """
+
+    def __init__(self, inputs: int, report: Report) -> None:
+        self.inputs, self.finished = inputs, 0
+        self.report = report
+        self.hidden = report.quiet or sys.stderr is None or not sys.stderr.isatty()
+        self._bar: ProgressBar[Any] | None = None
+
+    def __enter__(self) -> Bar:
+        if self.inputs > 1:
+            self._show()
+        return self
+
+    def __call__(self, done: int, tiles: int) -> None:
+        if self.inputs == 1 and tiles > MANY_TILES:
+            self._show()
+        self._move(self.finished * GRAIN + done * GRAIN // tiles)
+
+    def next(self) -> None:
+        self.finished += 1
+        self._move(self.finished * GRAIN)
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.render_finish()
+            self._bar, self.report.bar_shown = None, False
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def _show(self) -> None:
+        if not self.hidden and self._bar is None:
+            self._bar = click.progressbar(length=self.inputs * GRAIN, file=sys.stderr, show_percent=True)
+            self._bar.__enter__()
+            self.report.bar_shown = True
+
+    def _move(self, position: int) -> None:
+        if self._bar is not None:
+            self._bar.update(position - self._bar.pos)
+
+
+class Group(click.Group):
+    """The command group; gives every way to end its exit code and its one line."""
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
+        run: Callable[[], Any] = functools.partial(
+            super().main, args, prog_name, complete_var, standalone_mode=False, **extra
+        )
+        if not standalone_mode:
+            return run()
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")  # names that the terminal's encoding lacks
+        received: list[int] = []
+        try:
+            with _signals_raise(received), warnings.catch_warnings():
+                if not sys.warnoptions:
+                    warnings.simplefilter("ignore")  # Pillow's and torch's; what concerns the user is told as a note
+                status = run()
+        except (click.Abort, KeyboardInterrupt):
+            status = 128 + signal.SIGINT
+        except Exception as error:
+            if received:  # compiled code may turn the signal's exception into another, which then means nothing
+                status = 128 + received[0]
+            elif isinstance(error, click.ClickException):
+                error.show()
+                status = error.exit_code
+            else:
+                report = Report()
+                report.error(None, error)
+                status = report.status
+        if status == 128 + signal.SIGINT:
+            click.echo("tokcodec: interrupted", err=True)
+        sys.exit(status if isinstance(status, int) else 0)
+
+
+@contextmanager
+def _signals_raise(received: list[int]) -> Iterator[None]:
+    """Turn signals that would end the process on the spot into an exception, so that temporary files are removed.
+
+    received: gets the numbers of those that come.
+    """
+
+    def end(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
+        sys.exit(128 + number)
+
+    before: dict[int, Any] = {}
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        usual = signal.default_int_handler if name == "SIGINT" else signal.SIG_DFL
+        if number is not None and signal.getsignal(number) is usual:  # nohup ignores SIGHUP: leave that
+            try:
+                before[number] = signal.signal(number, end)
+            except ValueError:  # not in the main thread
+                break
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def report_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options -q and -v, handed to the command as one `report`."""
+
+    @functools.wraps(command)
+    def collect(quiet: bool, verbose: bool, **options: Any) -> int:
+        report = Report(quiet=quiet, verbose=verbose)
+        command(report=report, **options)
+        return report.status
+
+    verbose = click.option("-v", "--verbose", is_flag=True, help="Say more: times, and tracebacks of errors.")
+    quiet = click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+    return verbose(quiet(collect))

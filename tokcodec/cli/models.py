@@ -1,0 +1,99 @@
+"""The commands `tokcodec models ...`: which models are installed, bringing others in, removing them."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+
+import click
+
+from .console import PATH, Report, report_options
+
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
+
+
+@click.group()
+def models() -> None:
+    """List, show, import and remove models."""
+
+
+@models.command("list")
+@json_option
+@report_options
+def list_models(as_json: bool, report: Report) -> None:
+    """Print a line for every installed model."""
+    from ..models.registry import DEFAULT_MODEL, damaged, describe, installed
+
+    for model in installed():
+        if as_json:
+            click.echo(json.dumps(describe(model)))
+        else:
+            default = ", the default" if model.name == DEFAULT_MODEL else ""
+            click.echo(f"{model.name} (id {model.id:02x}{default}): {model.n_tokens} tokens, {model.description}")
+    for text in damaged().values():
+        report.error(None, text)
+
+
+@models.command("show")
+@click.argument("name")
+@json_option
+@report_options
+def show_model(name: str, as_json: bool, report: Report) -> None:
+    """Print what a model says of itself, and check that its files are whole."""
+    from ..models.registry import describe, find_model
+
+    model = find_model(name)
+    facts = describe(model)
+    click.echo(json.dumps(facts) if as_json else _listing(facts))
+    with report.guard(name):
+        model.verify()
+
+
+def _listing(facts: dict[str, Any]) -> str:
+    def text(value: Any) -> str:
+        if isinstance(value, bool):
+            return "yes" if value else "no"
+        return " x ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+    return "\n".join(f"{key.replace('_', ' ') + ':':16}{text(value)}" for key, value in facts.items())
+
+
+@models.command("import")
+@click.argument("source")
+@click.option("--name", required=True, help="What to call it here.")
+@click.option("--fit-tables", metavar="DIR", type=PATH, help="Fit the entropy tables on these pictures: smaller files.")
+@click.option("--licence", help="The licence of the weights, as their authors state it; by default from their card.")
+@click.option("-f", "--force", is_flag=True, help="Replace a model of yours of that name.")
+@report_options
+def import_model(
+    source: str, name: str, fit_tables: str | None, licence: str | None, force: bool, report: Report
+) -> None:
+    """Bring in a published One-D-Piece or TiTok checkpoint.
+
+    SOURCE is a folder with model.safetensors or pytorch_model.bin, one such file, or hf:ORG/NAME, which is downloaded.
+    """
+    from pathlib import Path
+
+    from ..tokenizers import importing
+
+    logging.basicConfig(format="tokcodec: %(message)s", level=logging.ERROR if report.quiet else logging.WARNING)
+    try:
+        model = importing.import_model(
+            source, name, fit_tables=Path(fit_tables) if fit_tables else None, licence=licence, overwrite=force
+        )
+    except ValueError as error:
+        from ..errors import TokError
+
+        raise error if isinstance(error, TokError) else click.UsageError(str(error)) from error
+    report.say(f"{source} -> {model.path} ({model.description})")
+
+
+@models.command("remove")
+@click.argument("name")
+@report_options
+def remove_model(name: str, report: Report) -> None:
+    """Delete a model that was imported."""
+    from ..models import registry
+
+    report.say(f"removed {registry.remove_model(name)}")

@@ -1,0 +1,68 @@
+"""Options that several commands share; no torch."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from ..container.header import MAX_TOKENS
+from ..pictures.limits import MAX_SIDE
+from .console import PATH, STDIO
+from .jobs import Files
+
+tokens_type = click.IntRange(1, MAX_TOKENS)
+force_option = click.option("-f", "--force", is_flag=True, help="Overwrite existing files; write data to a terminal.")
+output_option = click.option("-o", "--output", metavar="PATH", type=PATH, help="Name of the result; - is stdout.")
+model_option = click.option("--model", metavar="NAME", help="Name or folder of a model; see `tokcodec models list`.")
+device_option = click.option(
+    "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True, help="Where to compute."
+)
+max_pixels_option = click.option(
+    "--max-pixels", type=click.IntRange(1), metavar="N", help="Refuse larger pictures; by default 89 million."
+)
+
+
+def files_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The inputs and where results go, handed to the command as one `files`."""
+
+    @functools.wraps(command)
+    def collect(
+        inputs: tuple[str, ...],
+        output: str | None,
+        output_dir: str | None,
+        recursive: bool,
+        force: bool,
+        **options: Any,
+    ) -> Any:
+        if progressive := options.get("progressive"):  # of decode
+            if progressive == STDIO or output or output_dir or recursive or len(inputs) > 1:
+                raise click.UsageError("--progressive takes one input and names what it writes, files alone.")
+            output = progressive
+        return command(files=Files(inputs, output, output_dir, recursive, force), **options)
+
+    for decorate in (
+        force_option,
+        click.option("--output-dir", metavar="DIR", type=PATH, help="Write results here; folders are mirrored."),
+        click.option("-r", "--recursive", is_flag=True, help="Take the files in folders."),
+        output_option,
+        click.argument("inputs", metavar="INPUT...", nargs=-1, required=True, type=PATH),
+    ):
+        collect = decorate(collect)
+    return collect
+
+
+def parse_dimensions(text: str) -> tuple[int, int]:
+    """Width and height in pixels: 640x480."""
+    match = re.fullmatch(r"([0-9]{1,5})[xX]([0-9]{1,5})", text)
+    size = (int(match[1]), int(match[2])) if match else (0, 0)
+    if not all(1 <= side <= MAX_SIDE for side in size):
+        raise click.BadParameter(f"{text!r} is not a size such as 640x480, with sides of 1 to {MAX_SIDE} pixels.")
+    return size
+
+
+def bpp_text(value: float) -> str:
+    return f"{value:.4g} bits per pixel"

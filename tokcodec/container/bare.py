@@ -1,0 +1,78 @@
+"""The bare container: two bytes before the payload of one tile, for pages and database rows that know the model.
+
+    0     tokens - 1
+    1     version 0 (1 bit), flat (1 bit), aspect a (6 bits): width / height = 2^((a - 32) / 12)
+
+The size of the picture is up to whoever shows it. As text it is base64 (RFC 4648). No torch.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+
+from ..errors import NotTokError, TruncatedHeaderError, UnsupportedVersionError
+from ..pictures.limits import FIT, MAX_SIDE
+from .header import Header
+
+BARE_SIZE = 2
+BASE64_SUFFIX = ".b64"
+AREA_SIDE = 256  # without a given size a picture has the area of a tile, the most that its tokens can show
+
+_VERSION = 0x80  # must be 0: another layout would set it
+_FLAT = 0x40
+_ASPECT = 0x3F
+_SQUARE = 32  # aspect code of width = height
+_STEPS = 12  # aspect codes per factor of 2, as semitones: 3:2, 4:3, 16:9 come within 0.25 %
+
+
+def pack_bare(header: Header) -> bytes:
+    """The two bytes for a picture that is one tile. Aspects beyond 1:6.3 and 6:1 become these."""
+    return bytes([header.tokens - 1, header.flat * _FLAT | min(max(_aspect(header.width, header.height), 0), _ASPECT)])
+
+
+def fits(width: int, height: int) -> bool:
+    """Whether the aspect of a picture can be stored."""
+    return 0 <= _aspect(width, height) <= _ASPECT
+
+
+def parse_bare(data: bytes, model_id: int, size: tuple[int, int] | None = None) -> Header:
+    """Header of a bare file: of the given width and height, or (None) of the area of a tile and the stored aspect.
+
+    Raises NotTokError, TruncatedHeaderError or UnsupportedVersionError, and ValueError for a size out of range.
+    """
+    if not data:
+        raise NotTokError("empty file")
+    if len(data) < BARE_SIZE:
+        raise TruncatedHeaderError(f"header truncated ({len(data)} of {BARE_SIZE} bytes)")
+    if data[1] & _VERSION:
+        raise UnsupportedVersionError("not a bare file, or one of a newer tokcodec")
+    width, height = stored_size(data) if size is None else size
+    if not (1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE):
+        raise ValueError(f"size must be 1..{MAX_SIDE} pixels a side, not {width}x{height}")
+    return Header(model_id, data[0] + 1, FIT, width, height, flat=bool(data[1] & _FLAT))
+
+
+def stored_size(data: bytes) -> tuple[int, int]:
+    """Width and height that the two bytes suggest: the area of a tile and the stored aspect."""
+    root = 2 ** (((data[1] & _ASPECT) - _SQUARE) / _STEPS / 2)
+    return round(AREA_SIDE * root), round(AREA_SIDE / root)
+
+
+def _aspect(width: int, height: int) -> int:
+    return _SQUARE + round(_STEPS * math.log2(width / height))
+
+
+def to_base64(data: bytes) -> bytes:
+    """Text for data: the standard alphabet, padded, and a newline at the end."""
+    return base64.b64encode(data) + b"\n"
+
+
+def from_base64(text: bytes) -> bytes:
+    """Data of a text: standard or URL-safe alphabet, with or without padding and white space. Raises NotTokError."""
+    packed = b"".join(text.split()).translate(bytes.maketrans(b"-_", b"+/")).rstrip(b"=")
+    try:
+        return base64.b64decode(packed + b"=" * (-len(packed) % 4), validate=True)
+    except binascii.Error as error:
+        raise NotTokError("not base64") from error

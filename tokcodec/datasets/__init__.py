@@ -1,0 +1,1 @@
+"""Many pictures, and the tokens of many files, at once; never decides how one is coded."""

@@ -1,0 +1,276 @@
+"""Encoding many pictures: their tiles share batches, and threads read and cut pictures while others are tokenised.
+
+    threads   file -> picture -> tiles, in chunks
+    caller    chunks in the order of the files -> batches -> tokens -> bytes
+
+A tokenizer works several times faster on a batch than on single tiles. What the batches hold follows from the order of
+the pictures alone, so that the number of threads never shows in a file. Pillow decodes and resamples, and torch
+computes, without the interpreter's lock: threads are enough.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..codec import check_pitch, check_tokens, note_stretch
+from ..container.contents import pack
+from ..container.header import Header
+from ..models.registry import find_model
+from ..pictures.images import read_picture
+from ..pictures.limits import DEFAULT_MAX_PIXELS
+from ..pictures.tiling import TILE, Grid, cut
+from ..tokenizers import load_tokenizer
+from ..tokenizers.tiles import BATCH, tokenise
+
+if TYPE_CHECKING:
+    from ..models.modelfile import Model
+
+AHEAD = 4 * BATCH
+"""Tiles, and so pictures at most, that wait for the tokenizer (25 MB): enough to read on during a batch of the CPU."""
+MAX_JOBS = 64
+_DEFAULT_MAX_JOBS = 8  # every thread holds a picture, at the default limit of pixels up to a quarter of a GiB
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What became of one picture: the bytes of its file, or the error because of which there are none.
+
+    notes: what the picture lost, one line each; width, height in pixels and tiles are 0 where it could not be read.
+    """
+
+    source: str | Path
+    notes: tuple[str, ...]
+    data: bytes = b""
+    error: Exception | None = None
+    width: int = 0
+    height: int = 0
+    tiles: int = 0
+
+
+def default_jobs() -> int:
+    """Threads that read by default: one for each core that this process may use, at most 8."""
+    try:
+        cores = len(os.sched_getaffinity(0))
+    except AttributeError:  # not on this system
+        cores = os.cpu_count() or 1
+    return min(cores, _DEFAULT_MAX_JOBS)
+
+
+def encode_many(
+    sources: Iterable[str | Path],
+    *,
+    tokens: int | None = None,
+    pitch: int | str | None = None,
+    model: str | Path | None = None,
+    device: str = "auto",
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    jobs: int | None = None,
+) -> Iterator[Encoded]:
+    """Encode picture files; yields an `Encoded` for each, in their order, while others are being read.
+
+    jobs: threads that read and cut, 1 to 64 (None: `default_jobs`); the rest as in `codec.encode`. What is wrong with a
+    picture is in its `Encoded.error`, and the others go on. Raises ValueError for wrong arguments, and what
+    `find_model` and `load_tokenizer` raise, before the first outcome. Memory: one picture per thread and AHEAD tiles.
+    """
+    chosen = find_model(model)
+    count, step = check_tokens(tokens, chosen), check_pitch(pitch)
+    if jobs is not None and not 1 <= jobs <= MAX_JOBS:
+        raise ValueError(f"jobs must be 1..{MAX_JOBS}, not {jobs}")
+
+    unfinished: deque[_Work] = deque()
+    batch = _Batch(chosen, device, count)
+    for chunk in _chunks(sources, step, max_pixels, jobs or default_jobs()):
+        if chunk.start == 0:
+            current = _Work(chunk, count)
+            unfinished.append(current)
+        if chunk.error is not None:
+            current.fail(chunk)
+        batch.add(current, chunk)
+        while unfinished and not unfinished[0].missing:
+            yield unfinished.popleft().finish(chosen, step)
+    batch.flush()
+    for work in unfinished:
+        yield work.finish(chosen, step)
+
+
+@dataclass
+class _Chunk:
+    """Some tiles of a picture from number `start` on, uint8 [n, 256, 256, 3]; none with an error."""
+
+    source: str | Path
+    start: int
+    grid: Grid | None
+    tiles: NDArray[np.uint8]
+    notes: list[str] = field(default_factory=list)
+    error: Exception | None = None
+    last: bool = True
+
+
+class _Work:
+    """A picture on its way; `missing` of its tiles are not tokenised."""
+
+    def __init__(self, first: _Chunk, count: int) -> None:
+        self.source, self.grid, self.notes = first.source, first.grid, first.notes
+        self.error: Exception | None = None
+        self.missing = self.grid.tiles if self.grid else 0
+        self.coded = np.empty((self.missing, count), np.int32)
+
+    def fail(self, chunk: _Chunk) -> None:
+        """No tiles follow."""
+        self.error = chunk.error
+        self.missing -= len(self.coded) - chunk.start
+
+    def finish(self, model: Model, step: int) -> Encoded:
+        notes = tuple(self.notes)
+        if self.grid is None or self.error is not None:
+            return Encoded(self.source, notes, error=self.error)
+        width, height = self.grid.width, self.grid.height
+        data = pack(Header(model.id, self.coded.shape[1], step, width, height), model, self.coded)
+        return Encoded(self.source, notes, data, None, width, height, self.grid.tiles)
+
+
+class _Batch:
+    """Tiles of one or several pictures that are tokenised together as soon as there are BATCH."""
+
+    def __init__(self, model: Model, device: str, count: int) -> None:
+        self.model, self.device, self.count = model, device, count
+        self.parts: list[tuple[_Work, int, NDArray[np.uint8]]] = []  # picture, number of its first tile here, tiles
+        self.room = BATCH
+
+    def add(self, work: _Work, chunk: _Chunk) -> None:
+        start, tiles = chunk.start, chunk.tiles
+        while len(tiles):
+            part = tiles[: self.room]
+            self.parts.append((work, start, part))
+            start, tiles, self.room = start + len(part), tiles[len(part) :], self.room - len(part)
+            if not self.room:
+                self.flush()
+
+    def flush(self) -> None:
+        """Tokenise what is there."""
+        if not self.parts:
+            return
+        # Loaded when there is something to do, while the threads read on; the second time it is at hand.
+        tokenizer = load_tokenizer(self.model, self.device)
+        try:
+            coded = tokenise(tokenizer, np.concatenate([tiles for *_, tiles in self.parts]), self.count)
+            for work, start, tiles in self.parts:
+                work.coded[start : start + len(tiles)], coded = coded[: len(tiles)], coded[len(tiles) :]
+        except Exception as error:  # the device is full, say: the pictures of the next batch may fare better
+            for work, *_ in self.parts:
+                work.error = error
+        for work, _, tiles in self.parts:
+            work.missing -= len(tiles)
+        self.parts, self.room = [], BATCH
+
+
+def _chunks(sources: Iterable[str | Path], step: int, max_pixels: int, jobs: int) -> Iterator[_Chunk]:
+    """The chunks of all pictures in order; each picture has at least one, with `start` 0."""
+    desk = _Desk()
+    turn = begun = 0
+    waiting = iter(sources)
+    with ThreadPoolExecutor(jobs, thread_name_prefix="tokcodec-read") as pool:
+        try:
+            while True:
+                for source in islice(waiting, turn + AHEAD - begun):
+                    desk.open(begun)
+                    pool.submit(_read, desk, begun, source, step, max_pixels)
+                    begun += 1
+                if turn == begun:
+                    return
+                while not (chunk := desk.take(turn)).last:
+                    yield chunk
+                turn += 1
+                yield chunk
+        finally:  # also when the caller stops half-way
+            desk.close()
+            pool.shutdown(cancel_futures=True)
+
+
+def _read(desk: _Desk, turn: int, source: str | Path, step: int, max_pixels: int) -> None:
+    """Put a picture's chunks on the desk; runs in a thread."""
+    failed = _Chunk(source, 0, None, np.empty((0, TILE, TILE, 3), np.uint8))
+    try:
+        desk.wait(turn)
+        picture = read_picture(source, max_pixels=max_pixels, warn=failed.notes.append)
+        grid = Grid.for_picture(*picture.size, step)
+        note_stretch(grid, failed.notes.append)
+        for start in range(0, grid.tiles, BATCH):
+            failed.start = start
+            stop = min(start + BATCH, grid.tiles)
+            tiles = cut(picture, grid, range(start, stop))
+            desk.put(turn, _Chunk(source, start, grid, tiles, failed.notes, last=stop == grid.tiles))
+    except _ClosedError:
+        pass
+    except Exception as error:
+        failed.error = error
+        desk.put(turn, failed)
+
+
+class _ClosedError(Exception):
+    """Nobody takes chunks any more."""
+
+
+class _Desk:
+    """Where chunks lie between the threads that cut them and the one that takes them, at most AHEAD tiles.
+
+    The picture whose turn it is may always put one, so that no other can keep it waiting for ever.
+    """
+
+    def __init__(self) -> None:
+        self.changed = threading.Condition()
+        self.chunks: dict[int, deque[_Chunk]] = {}
+        self.turn, self.held, self.closed = 0, 0, False
+
+    def open(self, turn: int) -> None:
+        """Make a place for a picture's chunks."""
+        with self.changed:
+            self.chunks[turn] = deque()
+
+    def wait(self, turn: int) -> None:
+        """Until there is room for a chunk. Raises _ClosedError."""
+        with self.changed:
+            self.changed.wait_for(lambda: self.closed or self._room(turn))
+            if self.closed:
+                raise _ClosedError
+
+    def _room(self, turn: int) -> bool:
+        return self.held < AHEAD or (turn == self.turn and not self.chunks[turn])
+
+    def put(self, turn: int, chunk: _Chunk) -> None:
+        """Add a picture's next chunk when there is room. Raises _ClosedError."""
+        with self.changed:
+            self.wait(turn)
+            self.chunks[turn].append(chunk)
+            self.held += len(chunk.tiles)
+            self.changed.notify_all()
+
+    def take(self, turn: int) -> _Chunk:
+        """The next chunk of the picture whose turn it is."""
+        with self.changed:
+            self.turn = turn
+            self.changed.notify_all()
+            self.changed.wait_for(lambda: self.chunks[turn])
+            chunk = self.chunks[turn].popleft()
+            self.held -= len(chunk.tiles)
+            if chunk.last:
+                del self.chunks[turn]
+            self.changed.notify_all()
+            return chunk
+
+    def close(self) -> None:
+        """Let the threads go."""
+        with self.changed:
+            self.closed = True
+            self.changed.notify_all()

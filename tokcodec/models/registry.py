@@ -1,0 +1,172 @@
+"""Which models exist: the folders that are searched, and the model that a name or a `.tok` file asks for; no torch."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..container.header import Header, check_header, parse_header
+from ..errors import HeaderCheckError, ModelFileError, OutputError, UnknownModelError
+from .modelfile import MANIFEST, Model, read_model
+
+DEFAULT_MODEL = "base-1"
+MODELS_VARIABLE = "TOKCODEC_MODELS"  # a folder of models that replaces the user's own
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+
+
+def search_path() -> list[Path]:
+    """Folders that are searched for models, in order: the package's own, then the user's."""
+    folders = [_PACKAGE / "_models"]
+    if (_PACKAGE.parent / "pyproject.toml").is_file():  # a checkout
+        folders.append(_PACKAGE.parent / "models")
+    return [*folders, user_folder()]
+
+
+def user_folder() -> Path:
+    """Where the user's own models lie: $TOKCODEC_MODELS, or `tokcodec/models` in the system's place for user data."""
+    if folder := os.environ.get(MODELS_VARIABLE):
+        return Path(folder)
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("tokcodec")) / "models"
+
+
+def installed() -> list[Model]:
+    """All usable models on the search path; of several with one name the first found."""
+    return _scan()[0]
+
+
+def damaged() -> dict[Path, str]:
+    """Folders on the search path that look like models but cannot be used, with the reason."""
+    return _scan()[1]
+
+
+def candidates(model_id: int) -> list[Model]:
+    """Installed models with this id, those with equal hashes once."""
+    return list({model.hash: model for model in reversed(installed()) if model.id == model_id}.values())[::-1]
+
+
+def find_model(name_or_path: str | Path | None = None) -> Model:
+    """The installed model of a name, the model in a folder, or the default one (None).
+
+    A string that contains a path separator is a folder. Raises UnknownModelError, or ModelFileError where that model
+    is damaged.
+    """
+    wanted = DEFAULT_MODEL if name_or_path is None else name_or_path
+    if isinstance(wanted, Path) or os.sep in wanted or "/" in wanted:
+        return read_model(Path(wanted).expanduser())
+    models, reasons = _scan()
+    for model in models:
+        if model.name == wanted:
+            return model
+    for folder, reason in reasons.items():
+        if folder.name == wanted:
+            raise ModelFileError(reason)
+    if (Path(wanted) / MANIFEST).is_file():
+        return read_model(Path(wanted))
+    raise UnknownModelError(f"no model named {wanted!r}; {_listing(models, reasons)}")
+
+
+def resolve(data: bytes, model: Model | None = None) -> tuple[Header, Model]:
+    """Header of a file, checked, and the model it was made with: the given one, or an installed one.
+
+    Raises what `parse_header` does, UnknownModelError (no model has that id), HeaderCheckError (a model has, but the
+    check fails).
+    """
+    header = parse_header(data)
+    if model is not None:
+        if header.model_id != model.id:
+            raise UnknownModelError(f"was made with model id {header.model_id:02x}, not with {_label(model)}")
+        models = [model]
+    else:
+        models = candidates(header.model_id)
+        if not models:
+            found, reasons = _scan()
+            raise UnknownModelError(
+                f"needs model id {header.model_id:02x}, which is not installed (`tokcodec models import` brings in "
+                f"others); {_listing(found, reasons)}"
+            )
+    for candidate in models:
+        if check_header(data, candidate.hash):
+            if header.tokens > candidate.n_tokens:
+                raise HeaderCheckError(
+                    f"declares {header.tokens} tokens per tile; {_label(candidate)} has {candidate.n_tokens}"
+                )
+            return header, candidate
+    names = " or ".join(_label(candidate) for candidate in models)
+    raise HeaderCheckError(f"header damaged, or made with another model than {names}")
+
+
+def describe(model: Model) -> dict[str, Any]:
+    """What there is to say about a model, in plain types fit for JSON."""
+    size = sum(file.stat().st_size for file in model.path.iterdir() if file.is_file())
+    return {
+        "name": model.name,
+        "id": f"{model.id:02x}",
+        "hash": model.hash.hex(),
+        "family": model.family,
+        "tokens": model.n_tokens,
+        "default_tokens": model.default_tokens,
+        "ordered": model.ordered,
+        "radices": list(model.radices),
+        "licence": model.licence,
+        "description": model.description,
+        "path": str(model.path),
+        "bytes": size,
+    }
+
+
+def remove_model(name: str) -> Path:
+    """Delete a model, usable or damaged, from the user's folder of models; return where it was.
+
+    Raises UnknownModelError (no such model), OutputError (not one of the user's own, or not deletable).
+    """
+    folders = [model.path for model in installed() if model.name == name]
+    folders += [folder for folder in damaged() if folder.name == name]
+    if not folders:
+        raise UnknownModelError(f"no model named {name!r}")
+    folder = folders[0]
+    if folder.parent.resolve() != user_folder().resolve():
+        raise OutputError(f"{folder}: comes with tokcodec; only models in {user_folder()} are removed")
+    try:
+        if folder.is_symlink():
+            folder.unlink()
+        else:
+            shutil.rmtree(folder)
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be removed ({error.strerror or error})") from error
+    return folder
+
+
+def _scan() -> tuple[list[Model], dict[Path, str]]:
+    """Usable models and, by folder, why others are not; a folder without a manifest is no model."""
+    models: dict[str, Model] = {}
+    reasons: dict[Path, str] = {}
+    for folder in (child for place in search_path() for child in _children(place)):
+        try:
+            if (folder / MANIFEST).is_file():
+                model = read_model(folder)
+                models.setdefault(model.name, model)
+        except (ModelFileError, OSError) as error:
+            reasons[folder] = str(error)
+    return list(models.values()), reasons
+
+
+def _children(place: Path) -> Iterator[Path]:
+    try:
+        yield from sorted(child for child in place.iterdir() if not child.name.startswith("."))
+    except OSError:  # not there, or not readable: nothing to find
+        return
+
+
+def _label(model: Model) -> str:
+    return f"{model.name!r} (id {model.id:02x})"
+
+
+def _listing(models: Sequence[Model], reasons: Mapping[Path, str]) -> str:
+    text = "installed: " + (", ".join(f"{model.name} ({model.id:02x})" for model in models) or "none")
+    return text + "".join(f"; skipped {reason}" for reason in reasons.values())

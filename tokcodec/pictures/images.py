@@ -1,0 +1,295 @@
+"""Reading and writing pictures: every picture becomes 8-bit sRGB, upright and opaque, or a PictureError; no torch.
+
+Not handled: colour described other than by an ICC profile (PNG gAMA, cHRM and cICP; HDR in AVIF) is taken as sRGB.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ExifTags, Image, ImageCms, ImageFile, ImageOps
+
+from ..errors import LimitError, PictureError, TokError
+from .files import reason, write_atomic
+from .limits import DEFAULT_MAX_PIXELS, check_size
+
+MAX_STREAM_BYTES = 1 << 30  # a pipe without end must not fill the memory; DEFAULT_MAX_PIXELS fit in, uncompressed
+
+# Formats of photographs. Left out on purpose: EPS (Pillow runs Ghostscript on it), formats without a magic number (TGA,
+# DIB), which claim any garbage as theirs, and rare ones, since each parser is something to attack.
+READ_FORMATS = (
+    "JPEG", "PNG", "WEBP", "AVIF", "TIFF", "GIF", "BMP", "PPM", "JPEG2000", "QOI", "PSD", "SGI",
+)  # fmt: skip
+_ONE_PICTURE = {"MPO", "PSD"}  # their further "frames" are previews, gain maps and layers: no animation
+
+Warn = Callable[[str], None]
+_pillow_limit = threading.Lock()
+
+
+# ---- reading
+
+
+def read_picture(source: str | Path | BinaryIO, *, max_pixels: int = DEFAULT_MAX_PIXELS, warn: Warn) -> Image.Image:
+    """Read a picture file, or a binary stream, as an RGB picture: see `to_rgb`; of an animation the first frame.
+
+    `warn` is called with one line for each thing that is lost. The size is checked before pixels are decoded. Raises
+    LimitError for too large a picture, PictureError for everything else that is wrong with the file or its picture.
+    """
+    if max_pixels < 1:
+        raise ValueError(f"max_pixels must be at least 1, not {max_pixels}")
+    try:
+        opened = open(source, "rb") if isinstance(source, (str, Path)) else nullcontext(source)  # noqa: SIM115
+        with opened as stream:
+            if not stream.seekable():
+                stream = io.BytesIO(_read_all(stream))
+            with _raised_pillow_limit(max_pixels):
+                image = _open(stream)
+                check_size(*image.size, max_pixels)
+                _load(image)
+            check_size(*image.size, max_pixels)  # a decoder may find another size than the header's
+            if image.format not in _ONE_PICTURE and _has_more_frames(image):
+                warn("only the first of several frames or pages is used")
+            return to_rgb(image, warn=warn)
+    except OSError as error:
+        raise PictureError(reason(error)) from error
+
+
+def _read_all(stream: BinaryIO) -> bytes:
+    data = stream.read(MAX_STREAM_BYTES + 1)
+    if len(data) > MAX_STREAM_BYTES:
+        raise LimitError(f"more than {MAX_STREAM_BYTES} bytes of input")
+    return data
+
+
+@contextmanager
+def _raised_pillow_limit(max_pixels: int) -> Iterator[None]:
+    """Let Pillow's decoders go up to a limit above Pillow's own; the global is touched only for such a limit."""
+    if Image.MAX_IMAGE_PIXELS is None or max_pixels <= Image.MAX_IMAGE_PIXELS:
+        yield
+        return
+    with _pillow_limit:
+        before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, max_pixels
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = before
+
+
+def _open(stream: BinaryIO) -> ImageFile.ImageFile:
+    """Identify the picture and read its header: Image.open for READ_FORMATS without Pillow's limit, ours follows."""
+    stream.seek(0)
+    prefix = stream.read(16)
+    if not prefix:
+        raise PictureError("the file is empty")
+    Image.preinit()
+    claimed = ""
+    for name in READ_FORMATS:
+        if name not in Image.OPEN:
+            Image.init()
+        factory, accept = Image.OPEN.get(name, (None, None))
+        if factory is None or accept is None or accept(prefix) is not True:
+            continue
+        stream.seek(0)
+        try:
+            return factory(stream, "")
+        except (SyntaxError, IndexError, TypeError, struct.error):  # how a plug-in says "not mine"
+            claimed = name
+        except Exception as error:
+            raise _damaged(name, error) from error
+    raise PictureError(f"damaged or unsupported {claimed} picture" if claimed else "not a picture that Pillow can read")
+
+
+def _has_more_frames(image: Image.Image) -> bool:
+    try:
+        return bool(getattr(image, "is_animated", False))
+    except Exception:  # what follows the first frame is damaged; the first one has been decoded
+        return True
+
+
+def _load(image: Image.Image) -> None:
+    """Decode the pixels. Whatever a decoder stumbles over means a damaged picture: its list of exceptions is open."""
+    try:
+        image.load()
+    except Exception as error:
+        raise _damaged(image.format, error) from error
+
+
+def _damaged(name: str | None, error: Exception) -> TokError:
+    if isinstance(error, Image.DecompressionBombError):
+        return LimitError("more pixels than the limit allows (--max-pixels raises it)")
+    if isinstance(error, MemoryError):
+        return LimitError("not enough memory to decode the picture")
+    detail = " ".join(str(error).split()) or type(error).__name__
+    return PictureError(f"damaged or unsupported {name or 'kind of'} picture: {detail}")
+
+
+# ---- converting
+
+
+def to_rgb(image: Image.Image | NDArray[np.uint8], *, warn: Warn) -> Image.Image:
+    """Convert a Pillow image of any mode, or a uint8 array HxWx3, to an 8-bit sRGB picture.
+
+    In this order: EXIF orientation is applied, 16-bit and float samples (0..65535 and 0..1) are scaled to 8 bit, an
+    embedded ICC profile is converted to sRGB (perceptual), transparency is composited on white. What is lost or guessed
+    is told to `warn`, one line each. Of an animation the current frame is taken. Raises PictureError for a picture that
+    cannot be decoded or converted, TypeError and ValueError for an argument of another type, dtype or shape.
+    """
+    if isinstance(image, np.ndarray):
+        return _from_array(image)
+    if not isinstance(image, Image.Image):
+        raise TypeError(f"image must be a PIL image or a uint8 array HxWx3, not {type(image).__name__}")
+    if 0 in image.size:
+        raise PictureError("a picture without pixels")
+    _load(image)
+    try:
+        image = _upright(image, warn)
+        profile = image.info.get("icc_profile")
+        colour, alpha = _split_alpha(_to_8_bit(image, warn))
+        colour = _to_srgb(colour, profile, warn)
+        if alpha is None or alpha.getextrema() == (255, 255):
+            return colour
+        warn("transparency is composited on white")
+        return Image.composite(colour, Image.new("RGB", colour.size, "white"), alpha)
+    except TokError:
+        raise
+    except MemoryError as error:
+        raise LimitError("not enough memory to convert the picture") from error
+    except Exception as error:
+        raise PictureError(f"a picture of mode {image.mode} that cannot be converted: {error}") from error
+
+
+def _from_array(array: NDArray[Any]) -> Image.Image:
+    if array.dtype != np.uint8:
+        raise TypeError(f"an image array must be uint8, not {array.dtype}")
+    if array.ndim != 3 or array.shape[2] != 3 or 0 in array.shape:
+        raise ValueError(f"an image array must have the shape HxWx3, not {'x'.join(map(str, array.shape))}")
+    return Image.fromarray(np.ascontiguousarray(array), "RGB")
+
+
+def _upright(image: Image.Image, warn: Warn) -> Image.Image:
+    try:
+        turned = image.getexif().get(ExifTags.Base.Orientation, 1) != 1  # also reads XMP's
+        return ImageOps.exif_transpose(image) if turned else image
+    except MemoryError:
+        raise
+    except Exception:  # any parser error: the pixels are whole, only their orientation is unknown
+        warn("damaged EXIF data: the orientation is not applied")
+        return image
+
+
+def _to_8_bit(image: Image.Image, warn: Warn) -> Image.Image:
+    """Bring 16-bit, 32-bit and float grey to L or LA, where Pillow would clip; leave every other mode as it is."""
+    if not (image.mode == "I" or image.mode == "F" or image.mode.startswith("I;16")):
+        return image
+    values: NDArray[Any] = np.asarray(image)
+    low, high = values.min(), values.max()
+    if image.mode == "F":
+        if not (low >= 0 and high <= 1):  # also refuses NaN
+            raise PictureError("float picture with values outside [0, 1]")
+        grey = np.rint(values * np.float32(255)).astype(np.uint8)
+    else:
+        if low < 0 or high > 65535:
+            raise PictureError(f"integer picture with values outside 0..65535 ({low}..{high})")
+        if image.mode == "I" and 0 < high < 256:
+            warn(f"32-bit picture whose largest value is {high}: read as 16 bit, so it is nearly black")
+        grey = ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    result = Image.fromarray(grey)
+    transparent = image.info.get("transparency")
+    if isinstance(transparent, int):
+        result.putalpha(Image.fromarray(np.where(values == transparent, 0, 255).astype(np.uint8)))
+    return result
+
+
+def _split_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
+    """The colours without, and the alpha as L or None."""
+    if image.mode == "La":  # premultiplied grey: Pillow knows only this way out
+        image = image.convert("LA")
+    if image.mode == "1" and "transparency" in image.info:  # Pillow compares 0 and 255 with the file's 0 and 1
+        transparent = 255 if image.info["transparency"] else 0
+        image = image.convert("L")
+        image.info["transparency"] = transparent
+    if image.has_transparency_data:
+        grey = image.mode in ("L", "LA")  # stays grey for the sake of a grey profile
+        image = image.convert("LA" if grey else "RGBA")
+        return (image.getchannel("L") if grey else image.convert("RGB")), image.getchannel("A")
+    if image.mode in ("1", "L"):
+        return image.convert("L"), None
+    return (image if image.mode in ("CMYK", "LAB") else image.convert("RGB")), None
+
+
+def _to_srgb(image: Image.Image, profile: object, warn: Warn) -> Image.Image:
+    """L, RGB, CMYK or LAB to sRGB by the embedded profile; without one by Pillow's plain conversion."""
+    if isinstance(profile, bytes) and profile and image.mode != "LAB":
+        try:
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            space = source.profile.xcolor_space.strip()
+            if space == "RGB" and image.mode == "L":
+                image = image.convert("RGB")  # grey written with the profile of a colour picture
+            if {"GRAY": "L"}.get(space, space) == image.mode:
+                if space == "RGB" and (source.profile.profile_description or "").startswith("sRGB"):
+                    return image
+                converted = ImageCms.profileToProfile(
+                    image, source, ImageCms.createProfile("sRGB"), ImageCms.Intent.PERCEPTUAL, outputMode="RGB"
+                )
+                if converted is not None:
+                    return converted
+            warn(f"the {space} colour profile does not fit a {image.mode} picture and is ignored")
+        except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+            warn("the colour profile is damaged and is ignored")
+    if image.mode == "CMYK":
+        warn("CMYK without a usable colour profile: the colours are a guess")
+    converted = image.convert("RGB")
+    converted.info.pop("icc_profile", None)  # done with: else the same note comes when the picture is encoded
+    return converted
+
+
+# ---- writing
+
+WRITE_FORMATS: dict[str, tuple[str, dict[str, Any]]] = {  # suffix -> Pillow's name and options
+    ".png": ("PNG", {}),
+    ".webp": ("WEBP", {"lossless": True}),
+    ".tif": ("TIFF", {"compression": "tiff_adobe_deflate"}),
+    ".tiff": ("TIFF", {"compression": "tiff_adobe_deflate"}),
+    ".ppm": ("PPM", {}),
+    ".bmp": ("BMP", {}),
+    ".jpg": ("JPEG", {"quality": 95, "subsampling": 0}),
+    ".jpeg": ("JPEG", {"quality": 95, "subsampling": 0}),
+}
+
+
+def picture_format(target: str | Path | None, format: str | None = None) -> str:
+    """The suffix in WRITE_FORMATS by which to write: `format` ("png"), else the target's suffix, else ".png".
+
+    Raises ValueError that lists the formats for one that is unknown.
+    """
+    suffix = f".{format.lstrip('.')}" if format else Path(target or "").suffix
+    suffix = suffix.lower() or ".png"
+    if suffix not in WRITE_FORMATS:
+        known = ", ".join(name[1:] for name in WRITE_FORMATS)
+        raise ValueError(f"unknown picture format {suffix[1:]!r}; known: {known}")
+    return suffix
+
+
+def write_picture(
+    image: Image.Image, target: str | Path | BinaryIO, format: str | None = None, *, force: bool = False
+) -> None:
+    """Write an RGB picture to a path (safely: see `write_atomic`) or a binary stream (PNG unless `format` says else).
+
+    Lossless but for JPEG (quality 95). Raises ValueError for an unknown format, OutputError if writing to a path fails.
+    """
+    path = target if isinstance(target, (str, Path)) else None
+    name, options = WRITE_FORMATS[picture_format(path, format)]
+    encoded = io.BytesIO()  # first into memory: a full disk is then an ordinary write error, and a pipe need not seek
+    image.save(encoded, name, **options)
+    if path is not None:
+        write_atomic(path, encoded.getvalue(), force=force)
+    else:
+        target.write(encoded.getvalue())  # type: ignore[union-attr]

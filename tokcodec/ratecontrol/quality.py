@@ -1,0 +1,97 @@
+"""How good a decoded picture is: PSNR, and LPIPS where its weights are at hand."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+if TYPE_CHECKING:
+    import torch
+
+    from .lpips import LPIPS
+
+BLOCK = 1024
+"""LPIPS of a large picture is the mean over blocks of about this side: its memory grows with the pixels."""
+SMALLEST_SIDE = 32
+"""Pixels that the LPIPS network needs along a side."""
+
+
+def psnr(a: Image.Image, b: Image.Image) -> float:
+    """PSNR in dB of two RGB pictures of one size, over all channels; infinite for equal ones."""
+    return to_psnr(mean_squared_error(a, b))
+
+
+def to_psnr(error: float) -> float:
+    """dB from a mean squared error of values in [0, 1]."""
+    return -10 * math.log10(error) if error > 0 else math.inf
+
+
+def to_error(db: float) -> float:
+    """The inverse of `to_psnr`."""
+    return float(10 ** (-db / 10))
+
+
+def mean_squared_error(a: Image.Image, b: Image.Image) -> float:
+    """Of two RGB pictures of one size, over all pixels and channels, values in [0, 1]."""
+    total = 0
+    for top in range(0, a.height, 256):  # strips: memory stays small for any picture
+        box = (0, top, a.width, min(top + 256, a.height))
+        strips = [np.asarray(picture.crop(box), np.int32).ravel() for picture in (a, b)]
+        difference = strips[0] - strips[1]
+        total += int(np.dot(difference.astype(np.float64), difference.astype(np.float64)))
+    return total / (a.width * a.height * 3 * 255**2)
+
+
+class Distance:
+    """LPIPS (squeeze) of pictures to one reference, whose features are computed once.
+
+    Raises WeightsMissingError, ModelFileError, and ValueError for a picture with a side below 32 pixels.
+    """
+
+    def __init__(self, reference: Image.Image, device: torch.device) -> None:
+        if min(reference.size) < SMALLEST_SIDE:
+            raise ValueError(f"LPIPS needs {SMALLEST_SIDE} pixels a side")
+        self.net = _net(str(device))
+        self.device = device
+        self._boxes = list(_boxes(*reference.size))
+        self._features = [self._embed(reference, box) for box in self._boxes] if len(self._boxes) == 1 else []
+        self.reference = reference
+
+    def __call__(self, picture: Image.Image) -> float:
+        import torch
+
+        total, pixels = 0.0, 0
+        with torch.inference_mode():
+            for index, box in enumerate(self._boxes):
+                features = self._features[index] if self._features else self._embed(self.reference, box)
+                area = (box[2] - box[0]) * (box[3] - box[1])
+                total += area * float(self.net.compare(features, self._embed(picture, box)))
+                pixels += area
+        return total / pixels
+
+    def _embed(self, picture: Image.Image, box: tuple[int, int, int, int]) -> list[torch.Tensor]:
+        import torch
+
+        with torch.inference_mode():
+            pixels = torch.from_numpy(np.array(picture.crop(box))).to(self.device)
+            return self.net.features(pixels.permute(2, 0, 1)[None].float() / 255)
+
+
+@lru_cache(maxsize=1)
+def _net(device: str) -> LPIPS:
+    from .lpips import LPIPS
+
+    return LPIPS("squeeze").to(device)
+
+
+def _boxes(width: int, height: int) -> list[tuple[int, int, int, int]]:
+    """Equal blocks of at most BLOCK pixels a side, at least half of that where there are several."""
+    across, down = (max(1, math.ceil(side / BLOCK)) for side in (width, height))
+    xs = [width * i // across for i in range(across + 1)]
+    ys = [height * i // down for i in range(down + 1)]
+    return [(x0, y0, x1, y1) for y0, y1 in pairwise(ys) for x0, x1 in pairwise(xs)]

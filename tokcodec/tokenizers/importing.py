@@ -1,0 +1,268 @@
+"""Bring published One-D-Piece and TiTok checkpoints into the user's folder of models.
+
+Nothing is fetched from a network unless the source begins with `hf:`. A checkpoint is read, never run.
+"""
+
+from __future__ import annotations
+
+import logging
+import pickle
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ModelFileError, OutputError, PictureError, TokError, UnknownModelError
+from ..models.modelfile import CARD, NAME, Model, write_model
+from ..models.registry import installed, user_folder
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    from torch import Tensor
+
+    from ..container.tables import FrequencyTables
+    from .titok import Titok, Variant
+
+HUB = "hf:"
+CHECKPOINTS = ("model.safetensors", "pytorch_model.bin")  # what a Hugging Face folder holds; the first found is taken
+HASHED = ("decoder.", "quantize.", "pixel_quantize.", "pixel_decoder.")  # entries that take part in decoding
+FIT_BATCH = 16  # pictures encoded at once
+
+_REPOSITORY = re.compile(r"([\w.-]+/[\w.-]+)(?:@([\w./-]+))?")
+_log = logging.getLogger(__name__)
+
+
+def import_model(
+    source: str | Path,
+    name: str,
+    *,
+    fit_tables: Path | None = None,
+    licence: str | None = None,
+    dest: Path | None = None,
+    overwrite: bool = False,
+) -> Model:
+    """Check a checkpoint and write it as a model called `name`.
+
+    source: a folder with `model.safetensors` or `pytorch_model.bin`, one such file, or `hf:ORG/NAME[@REVISION]`;
+    fit_tables: a folder of pictures to fit the entropy tables on (uniform tables otherwise); licence: as its authors
+    state it, by default what the folder's card says; dest: the folder of models, by default the user's.
+
+    Raises ModelFileError (unreadable or unfit checkpoint, naming the entries), UnknownModelError (nothing there),
+    PictureError (no picture in fit_tables), OutputError (name taken, folder not writable), ValueError (bad name).
+    """
+    folder = _free_folder(name, dest or user_folder(), overwrite)
+    origin = str(source) if str(source).startswith(HUB) else Path(source).expanduser().absolute().name
+    file = download(origin) if origin.startswith(HUB) else find_checkpoint(Path(source).expanduser())
+
+    from ..container.tables import FrequencyTables
+    from .titok import RADICES, VARIANTS, Titok, check_state_dict
+    from .titok_modules import CODE_WIDTH, CODEBOOK
+
+    try:
+        key, state = check_state_dict(read_checkpoint(file))
+        tensors = {entry: _to_numpy(entry, tensor) for entry, tensor in state.items()}
+        variant = VARIANTS[key]
+        layout = variant.layout
+        if fit_tables is None:
+            tables = FrequencyTables.uniform(layout.n_tokens, RADICES)
+        else:
+            tables = _fit(Titok(state), fit_tables)
+    except ModelFileError as error:
+        raise ModelFileError(f"{file}: {error}") from error
+
+    licence = licence or _licence_of(file.parent) or "not stated"
+    return write_model(
+        folder,
+        name=name,
+        family=Titok.family,
+        tables=tables,
+        tensors=tensors,
+        hashed=HASHED,
+        ordered=variant.ordered,
+        default_tokens=variant.default_tokens,
+        licence=licence,
+        description=f"{variant.title}, imported from {origin}; {variant.note}",
+        card=_card(name, origin, variant, licence, fitted=fit_tables is not None),
+        metadata={
+            "family": Titok.family,
+            "variant": key,
+            "tokens": str(layout.n_tokens),
+            "codebook": f"{CODEBOOK}x{CODE_WIDTH}",
+            "licence": licence,
+            "source": origin,
+        },
+        overwrite=overwrite,
+    )
+
+
+def find_checkpoint(path: Path) -> Path:
+    """The checkpoint in a folder, or the file itself. Raises UnknownModelError when there is none."""
+    if path.is_file():
+        return path
+    if not path.is_dir():
+        raise UnknownModelError(f"{path}: no such file or folder")
+    for name in CHECKPOINTS:
+        if (path / name).is_file():
+            return path / name
+        if (path / f"{name}.index.json").is_file():
+            raise ModelFileError(f"{path}: the checkpoint is split into several files; a single {name} is needed")
+    raise UnknownModelError(f"{path}: holds neither {' nor '.join(CHECKPOINTS)}")
+
+
+def download(source: str) -> Path:
+    """Fetch the checkpoint of `hf:ORG/NAME[@REVISION]`, and its card, into the Hugging Face cache.
+
+    Raises ValueError for another form, UnknownModelError without the `hub` extra, without network or repository.
+    """
+    match = _REPOSITORY.fullmatch(source.removeprefix(HUB))
+    if not match:
+        raise ValueError(f"{source!r} is not of the form {HUB}ORG/NAME or {HUB}ORG/NAME@REVISION")
+    repository, revision = match.groups()
+    try:
+        from huggingface_hub import hf_hub_download
+        from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+    except ImportError as error:
+        raise UnknownModelError(f"{source}: downloading needs the extra: pip install 'tokcodec[hub]'") from error
+    for name in CHECKPOINTS:
+        try:
+            file = Path(hf_hub_download(repository, name, revision=revision))
+            break
+        except EntryNotFoundError as error:
+            if isinstance(error, LocalEntryNotFoundError):  # neither a connection nor a cached copy
+                raise _not_fetched(source, error) from error
+        except Exception as error:  # the client's own errors, and those of whatever carries its requests
+            raise _not_fetched(source, error) from error
+    else:
+        raise UnknownModelError(f"{source}: the repository holds neither {' nor '.join(CHECKPOINTS)}")
+    try:
+        hf_hub_download(repository, CARD, revision=revision)  # for the licence
+    except Exception as error:
+        _log.warning("%s: no card (%s)", source, _first_line(error))
+    return file
+
+
+def read_checkpoint(file: Path) -> Mapping[Any, Any]:
+    """Entries of a safetensors file or of a PyTorch pickle of plain tensors, by their names.
+
+    Raises ModelFileError when the file is damaged, is not a dictionary, or is a pickle that names code to run.
+    """
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    if file.suffix == ".safetensors":
+        try:
+            return load_file(file)
+        except (SafetensorError, OSError) as error:
+            raise ModelFileError(f"not readable as safetensors ({_first_line(error)})") from error
+    try:
+        entries = torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:  # an unpickler raises whatever damaged bytes lead it to
+        if isinstance(error, pickle.UnpicklingError):  # its own text would advise to run the code after all
+            code = re.search(r"GLOBAL ([\w.]+)", str(error))
+            what = f"names {code[1]}" if code else "is damaged, or would run code"
+            raise ModelFileError(f"refused: the pickle {what}, and only plain tensors are read") from error
+        raise ModelFileError(f"not readable as a PyTorch checkpoint ({_first_line(error)})") from error
+    if not isinstance(entries, dict):
+        raise ModelFileError(f"holds a {type(entries).__name__} instead of a dictionary of tensors")
+    return entries
+
+
+def _free_folder(name: str, place: Path, overwrite: bool) -> Path:
+    """Where the model goes; refused before any work is done when it could not be found under its name."""
+    if not NAME.fullmatch(name):
+        raise ValueError(f"a model's name is letters, digits, '.', '_' and '-', at most 64, not {name!r}")
+    folder = place / name
+    for model in installed():
+        if model.name == name and not (overwrite and model.path.resolve() == folder.resolve()):
+            raise OutputError(f"{model.path}: a model named {name!r} exists already")
+    if folder.exists() and not overwrite:
+        raise OutputError(f"{folder}: exists already")
+    return folder
+
+
+def _to_numpy(name: str, tensor: Tensor) -> npt.NDArray[Any]:
+    """An array of float32, or of float16 where the checkpoint has it; NumPy has no bfloat16."""
+    import torch
+
+    if not bool(tensor.isfinite().all()):
+        raise ModelFileError(f"the entry `{name}` holds values that are not finite")
+    return (tensor if tensor.dtype == torch.float16 else tensor.float()).numpy()
+
+
+def _fit(tokenizer: Titok, folder: Path) -> FrequencyTables:
+    """Tables fitted on the tokens of the centre squares of a folder's pictures."""
+    import numpy as np
+    import torch
+
+    from ..container.tables import FrequencyTables
+    from .titok import RADICES
+
+    tokens = []
+    for batch in _batches(_tiles(folder)):
+        tiles = torch.from_numpy(np.stack(batch)).permute(0, 3, 1, 2)
+        tokens.append(tokenizer.encode(tiles.float() / 255).numpy())
+    if not tokens:
+        raise PictureError(f"{folder}: no picture to fit tables on")
+    return FrequencyTables.fit(np.concatenate(tokens), RADICES, tokenizer.n_tokens)
+
+
+def _tiles(folder: Path) -> Iterator[npt.NDArray[np.uint8]]:
+    """uint8 [256, 256, 3]: the centre squares of the pictures of a folder, bicubic as in the models' training."""
+    import numpy as np
+    from PIL.Image import Resampling
+
+    from ..pictures.images import read_picture
+    from ..pictures.tiling import TILE
+
+    for file in sorted(file for file in folder.rglob("*") if file.is_file() and not file.name.startswith(".")):
+        try:
+            picture = read_picture(file, warn=_log.debug)
+        except TokError as error:
+            _log.warning("%s: left out (%s)", file, error)
+            continue
+        side = min(picture.size)
+        left, top = (picture.width - side) // 2, (picture.height - side) // 2
+        box = (left, top, left + side, top + side)
+        yield np.asarray(picture.resize((TILE, TILE), Resampling.BICUBIC, box=box))
+
+
+def _batches(items: Iterator[Any]) -> Iterator[list[Any]]:
+    from itertools import islice
+
+    while batch := list(islice(items, FIT_BATCH)):
+        yield batch
+
+
+def _licence_of(folder: Path) -> str | None:
+    """What the front matter of a Hugging Face card states."""
+    try:
+        with (folder / CARD).open(encoding="utf-8", errors="replace") as file:
+            found = re.search(r"^licen[sc]e:\s*['\"]?([\w.+-]+)", file.read(1 << 16), re.MULTILINE)
+    except OSError:
+        return None
+    return found[1] if found else None
+
+
+def _card(name: str, origin: str, variant: Variant, licence: str, *, fitted: bool) -> str:
+    tables = "fitted on a folder of pictures when it was imported" if fitted else "uniform: every token costs 12 bits"
+    return (
+        f"# {name}\n\n"
+        f"{variant.title}, the published weights as they are, imported from {origin}.\n\n"
+        f"- tokens per tile: {variant.layout.n_tokens}, {variant.default_tokens} kept by default\n"
+        f"- {variant.note}\n"
+        f"- entropy tables: {tables}\n"
+        f"- licence of the weights, as given: {licence}{variant.terms}\n"
+    )
+
+
+def _not_fetched(source: str, error: Exception) -> UnknownModelError:
+    return UnknownModelError(
+        f"{source}: cannot be fetched ({_first_line(error)}); "
+        "without a network, get the repository's folder some other way and import it by its path"
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
