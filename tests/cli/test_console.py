@@ -8,11 +8,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.signals import ENDING, default_signals
 from tokcodec.cli.console import Group, Report, printable, reason
 from tokcodec.errors import NotTokError
 
@@ -22,8 +23,10 @@ ROOT = str(Path(__file__).parents[2])
 # Runs the command with a signal or an error in the middle of its writing, when the temporary file lies there.
 INTERRUPTED = """
 import os, sys
+from tests.signals import default_signals
 from tokcodec import cli
 from tokcodec.pictures import files
+default_signals()
 files._sync = lambda descriptor: os.kill(os.getpid(), {number})
 cli.cli(sys.argv[1:], prog_name="tokcodec")
 """
@@ -202,14 +205,22 @@ assert "torch" not in sys.modules
     subprocess.run([sys.executable, "-c", code], stdout=subprocess.DEVNULL, check=True)
 
 
+@pytest.fixture
+def as_at_a_terminal() -> Iterator[None]:
+    """The usual handlers of signals in this process, for the time of the test."""
+    before = {number: signal.getsignal(number) for number in ENDING}
+    default_signals()
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)], ids=str
 )
 def test_a_signal_counts_even_if_compiled_code_turns_it_into_an_error(
-    number: signal.Signals, code: int, capsys: pytest.CaptureFixture[str]
+    as_at_a_terminal: None, number: signal.Signals, code: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    if signal.getsignal(number) is signal.SIG_IGN:
-        pytest.skip("the signal is ignored here")
     group = Group()
 
     @group.command()

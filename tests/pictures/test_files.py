@@ -327,7 +327,9 @@ def test_named_pipe(folder: Path) -> None:
 
 CHILD = """
 import signal, sys, time
+from tests.signals import default_signals
 from tokcodec.pictures.files import write_atomic
+default_signals()
 if sys.argv[2] == "catch":
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 def write(stream):

@@ -35,17 +35,27 @@ FILES: dict[str, dict[str, Any]] = {
     for name, fields in json.loads((VECTORS / "vectors.json").read_text())["files"].items()
     if (VECTORS / name).read_bytes()[0] == MAGIC  # bare ones have the same payload
 }
+# The vectors' tolerance is for float32. Networks in bfloat16 keep 8 bits of every number, and how a product of them is
+# summed depends on the processor: with oneDNN's kernels for AMX pixels differ by up to 3 levels, 0.28 in the mean; the
+# same processor held to AVX2 or AVX-512 (ONEDNN_MAX_CPU_ISA) has 1 level and 0.06. So that the wider limit hides no
+# wrong decoder, the mean is limited too.
+BFLOAT16_TOLERANCE, BFLOAT16_MEAN = 4, 0.5
+"""Levels of 255: the most by which a pixel may differ, and the mean over all vectors' pixels stays below."""
 
 
 def check_vectors(device: str = "cpu", dtype: str = "float32") -> None:
     """Every vector gives the tokens that are written down, and pixels within the tolerance."""
+    differences = []
     for name, expected in FILES.items():
         data = (VECTORS / name).read_bytes()
         tokens = [[token for token in row if token >= 0] for row in tokcodec.read_tokens(data).tolist()]
         assert tokens == expected["tokens"], name
         decoded = tokcodec.decode(data, look=expected["look"], device=device, dtype=dtype, warn=lambda text: None)
         found = np.asarray(decoded, int)[:: expected["every"], :: expected["every"]]
-        assert np.abs(found - np.array(expected["pixels"])).max() <= expected["tolerance"], name
+        differences.append(np.abs(found - np.array(expected["pixels"])).ravel())
+        assert differences[-1].max() <= (BFLOAT16_TOLERANCE if dtype == "bfloat16" else expected["tolerance"]), name
+    if dtype == "bfloat16":  # of all together: the smallest vector has three values
+        assert np.concatenate(differences).mean() < BFLOAT16_MEAN
 
 
 # ---- threads, precision, device

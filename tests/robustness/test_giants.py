@@ -1,0 +1,87 @@
+"""Numbers that are too large, in a file or as an argument: refused before they cost time or memory."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+import tracemalloc
+from pathlib import Path
+
+import pytest
+
+import tokcodec
+from tests.robustness.inputs import READERS, ROOT, Call, Fails, MakeTok, Put, listing, sealed
+from tokcodec.models.modelfile import Model
+
+
+def bomb(model: Model, flags: int, tokens: int = 256, pitch: int = 1) -> bytes:
+    """20 bytes that declare 16383x16383 pixels: a million tiles at the least pitch."""
+    shape = pitch << 28 | 16382 << 14 | 16382
+    head = bytes([0xF5, 0x10 | flags, model.id, tokens - 1]) + shape.to_bytes(4, "big") + b"\0\0"
+    return sealed(head + b"\x12\x34\x56\x78\x9a\xbc\xde\xf0\x12\x34", model)
+
+
+FLAGS = pytest.mark.parametrize("flags", [0, 1, 2, 3], ids=["tables", "flat", "adaptive", "adaptive flat"])
+
+
+@FLAGS
+@pytest.mark.parametrize("pitch", [0, 1, 15])
+def test_10_a_giant_in_20_bytes(fails: Fails, tiny: Model, call: Call, flags: int, pitch: int) -> None:
+    data = bomb(tiny, flags, tiny.n_tokens, pitch)
+    fails("decode", "-", "-o", "x.png", name="stdin", words="16383x16383 = 268402689 pixels exceed", stdin=data)
+    fails("decode", "--max-pixels", "99", "-", "-o", "x.png", name="stdin", words="limit of 99 ", stdin=data)
+    result = call("info", "-", stdin=data)
+    assert result.exit_code == 0 and result.stdout.startswith("-: 16383x16383 pixels")
+
+
+@FLAGS
+@pytest.mark.parametrize("use", ["info", "decode", "truncate", "read_tokens"])
+def test_10_a_giant_costs_neither_time_nor_memory(tiny: Model, flags: int, use: str) -> None:
+    data = bomb(tiny, flags, tiny.n_tokens)
+    arguments = {"tokens": 1} if use == "truncate" else {}
+    seconds, peak = [], 0
+    for _ in range(4):  # the first loads the model; of the others the fastest counts
+        tracemalloc.start()
+        started = time.process_time()
+        try:
+            getattr(tokcodec, use)(data, **arguments)
+        except tokcodec.TokError as error:
+            assert use in ("decode", "read_tokens"), error
+        except ValueError as error:
+            assert use == "truncate" and "cut" in str(error)
+        seconds.append(time.process_time() - started)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    # A few numbers for each of a million tiles; the tokens that are declared would be 16 of them for each, or 256.
+    assert min(seconds) < 0.1 and peak < 40 << 20, f"{min(seconds):.3f} s, {peak} bytes"
+
+
+def test_10_refused_before_torch_is_loaded(put: Put, tiny: Model, tmp_path: Path, tiny_folder: Path) -> None:
+    put("in.tok", bomb(tiny, 0, tiny.n_tokens))
+    code = """
+import sys, tokcodec, tokcodec.errors
+try:
+    tokcodec.decode(open("in.tok", "rb").read())
+except tokcodec.errors.LimitError:
+    sys.exit("torch" in sys.modules)
+"""
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    assert subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=False).returncode == 0
+
+
+def test_11_more_tokens_than_the_model_has(fails: Fails, make_tok: MakeTok, tiny: Model) -> None:
+    data = make_tok()
+    data = sealed(data[:3] + bytes([tiny.n_tokens]) + data[4:], tiny)  # the field is the number less 1
+    for command in READERS:
+        words = f"declares {tiny.n_tokens + 1} tokens per tile; 'tiny' (id {tiny.id:02x}) has {tiny.n_tokens}"
+        fails(*command, "-", name="stdin", words=words, stdin=data)
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "257", "9999", "x"])
+@pytest.mark.parametrize("command", ["encode", "decode", "truncate"])
+def test_11_tokens_out_of_range_are_wrong_usage(call: Call, tmp_path: Path, command: str, number: str) -> None:
+    result = call(command, "--tokens", number, "in", "-o", "out")
+    assert result.exit_code == 2 and listing(tmp_path) == {}
+    assert "1<=x<=256" in result.stderr or number == "x"
