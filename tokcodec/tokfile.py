@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .container.bare import BARE_SIZE, parse_bare
-from .container.contents import CONTAINERS, Contents, declared_tokens, pack, unpack
+from .container.contents import Contents, check_container, declared_tokens, pack, unpack
 from .container.entropy import decode_levels
 from .container.header import HEADER_SIZE, parse_header
 from .errors import HeaderCheckError
@@ -75,8 +75,7 @@ def read(
     default; size: width and height of the picture in a bare file (None: see `bare`). Raises TokError for a bad file,
     LimitError for more pixels than max_pixels, ValueError for wrong arguments.
     """
-    if container not in CONTAINERS:
-        raise ValueError(f"container must be {' or '.join(CONTAINERS)}, not {container!r}")
+    check_container(container)
     if model is not None and not isinstance(model, Model):
         model = find_model(model)
     if container == "bare":

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..container.bare import BARE_SIZE, BASE64_SUFFIX
+from ..container.bare import BARE_SIZE
 from ..container.header import HEADER_SIZE, PITCHES
-from ..pictures.limits import DEFAULT_MAX_PIXELS
 from .console import PATH, STDIO, Bar, Report, report_options
-from .jobs import PICTURE_SUFFIXES, TOK_SUFFIX, Files, Job, plan, run, run_many, stdin
+from .jobs import PICTURE_SUFFIXES, Files, Job, plan, run, run_many, stdin
 from .options import (
+    base64_option,
     bpp_text,
+    container_of,
     device_option,
     files_options,
     max_pixels_option,
@@ -26,15 +27,6 @@ from .targets import parse_size, target_options
 
 if TYPE_CHECKING:
     from ..datasets.bulk import Encoded
-
-base64_option = click.option("--base64", is_flag=True, help="With --bare: as text, photo.b64.")
-
-
-def _bare_suffix(bare: bool, base64: bool) -> str:
-    """Of the files that hold tokens. Raises click.UsageError."""
-    if base64 and not bare:
-        raise click.UsageError("--base64 goes with --bare.")
-    return BASE64_SUFFIX if base64 else TOK_SUFFIX
 
 
 def _check_device(device: str) -> None:
@@ -80,32 +72,33 @@ def encode(
     targets: dict[str, Any],
     model: str | None,
     device: str,
-    max_pixels: int | None,
+    max_pixels: int,
 ) -> None:
     """Encode pictures: photo.jpg makes photo.tok.
 
     A token costs at most 1.5 bytes; fewer of them make a smaller file and a coarser picture. A target chooses tokens
     and pitch by itself, and gives detail more tokens than sky.
     """
-    new_suffix = _bare_suffix(bare, base64)
+    container, suffix = container_of(bare, base64)
     if bare and pitch not in (None, "fit"):
         raise click.UsageError("--bare holds one tile: it goes with --pitch fit alone.")
-    jobs = plan(files, report, suffixes=PICTURE_SUFFIXES, new_suffix=new_suffix)
+    jobs = plan(files, report, suffixes=PICTURE_SUFFIXES, new_suffix=suffix)
 
     from .. import codec
     from ..container.bare import to_base64
     from ..models.registry import find_model
+    from ..options import EncodeOptions
     from ..pictures import images
-    from ..ratecontrol.targets import check_target
 
+    step = int(pitch) if pitch and pitch != "fit" else pitch
+    options = EncodeOptions(tokens=tokens, pitch=step, container=container, **targets, model=model, device=device)
     chosen = find_model(model)
     try:
-        codec.check_tokens(tokens, chosen)
-        check_target(chosen, **targets, tokens=tokens, container="bare" if bare else "tok")
+        options.tokens_of(chosen)
+        options.target_of(chosen)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     _check_device(device)
-    step = int(pitch) if pitch and pitch != "fit" else pitch
 
     def described(data: bytes, width: int, height: int) -> tuple[bytes, str]:
         return data, f"{len(data)} bytes, {bpp_text(8 * len(data) / (width * height))}"
@@ -113,25 +106,14 @@ def encode(
     def work(job: Job, bar: Bar) -> tuple[bytes, str]:
         warn = functools.partial(report.note, job.source)
         source = stdin() if job.source == STDIO else job.source
-        picture = images.read_picture(source, max_pixels=max_pixels or DEFAULT_MAX_PIXELS, warn=warn)
-        data = codec.encode(
-            picture,
-            tokens=tokens,
-            pitch=step,
-            container="bare" if bare else "tok",
-            **targets,
-            model=model,
-            device=device,
-            warn=warn,
-            progress=bar,
-        )
+        picture = images.read_picture(source, max_pixels=max_pixels, warn=warn)
+        data = codec.encode_with(picture, options, warn=warn, progress=bar)
         return described(to_base64(data) if base64 else data, *picture.size)
 
-    plain = not bare and not any(targets.values())  # everything else looks at one picture at a time
-    if len(jobs) == 1 or not plain:
+    if len(jobs) == 1 or not options.plain:
         run(jobs, files, report, work)
         return
-    from ..datasets.bulk import encode_many
+    from ..datasets.bulk import encode_many_with
 
     def outcome(encoded: Encoded) -> tuple[bytes, str]:
         for note in encoded.notes:
@@ -143,15 +125,8 @@ def encode(
         return described(encoded.data, encoded.width, encoded.height)
 
     def stream(todo: Iterator[Job]) -> Iterator[Callable[[], tuple[bytes, str]]]:
-        for encoded in encode_many(
-            (job.source for job in todo),
-            tokens=tokens,
-            pitch=step,
-            model=model,
-            device=device,
-            max_pixels=max_pixels or DEFAULT_MAX_PIXELS,
-            jobs=threads,
-        ):
+        sources = (job.source for job in todo)
+        for encoded in encode_many_with(sources, options, max_pixels=max_pixels, jobs=threads):
             yield functools.partial(outcome, encoded)
 
     run_many(jobs, files, report, stream)
@@ -206,19 +181,20 @@ def decode(
     model: str | None,
     device: str,
     dtype: str,
-    max_pixels: int | None,
+    max_pixels: int,
 ) -> None:
     """Decode files: photo.tok makes photo.png.
 
     A cut file, or the beginning of one, decodes too: to a coarser picture.
     """
-    suffix = _bare_suffix(bare, base64)
+    container, suffix = container_of(bare, base64)
     if size and not bare:
         raise click.UsageError("--size goes with --bare.")
     least = BARE_SIZE if bare else HEADER_SIZE
     if max_bytes is not None and max_bytes < least:
         raise click.UsageError(f"--max-bytes must be at least {least}, the bytes of the header.")
 
+    from ..options import DecodeOptions
     from ..pictures import images
     from .decoding import Decoding
 
@@ -226,20 +202,17 @@ def decode(
         new_suffix = images.picture_format(None if progressive or files.output == STDIO else files.output, kind)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    decoding = Decoding(
-        report=report,
-        suffix=new_suffix,
+    options = DecodeOptions(
         tokens=tokens,
-        max_bytes=max_bytes,
-        container="bare" if bare else "tok",
-        base64=base64,
-        size=size,
         look=look,
-        model=model,
+        container=container,
+        size=size,
         device=device,
         dtype=dtype,
-        max_pixels=max_pixels or DEFAULT_MAX_PIXELS,
+        model=model,
+        max_pixels=max_pixels,
     )
+    decoding = Decoding(report, options, suffix=new_suffix, max_bytes=max_bytes, base64=base64)
     if progressive:
         _check_device(device)
         decoding.write_stages(files.inputs[0], progressive, files)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -19,42 +19,34 @@ from .jobs import Files, Job, read_tok, run
 if TYPE_CHECKING:
     from PIL import Image
 
-    from ..container.contents import Contents
-    from ..models.modelfile import Model
+    from ..options import DecodeOptions
 
 
 @dataclass(frozen=True)
 class Decoding:
-    """How to read files and how to draw them; as in `codec.decode` where not said otherwise.
+    """How to read files, how to draw them and what to write.
 
-    max_bytes: of a file, before all else is done; base64: the file is text; suffix: in `images.WRITE_FORMATS`.
+    suffix: in `images.WRITE_FORMATS`; max_bytes: of a file, before all else is done; base64: the file is text.
     """
 
     report: Report
+    options: DecodeOptions
     suffix: str
-    tokens: int | None
     max_bytes: int | None
-    container: str
     base64: bool
-    size: tuple[int, int] | None
-    look: str | None
-    model: str | None
-    device: str
-    dtype: str
-    max_pixels: int
 
     def work(self, job: Job, bar: Bar) -> tuple[bytes, str]:
         """The picture in a file, for `jobs.run`."""
         data = self.load(job.source)
-        picture = self.draw(job.source, data, self.tokens, progress=bar)
-        used = float(self.contents(data).counts(self.tokens).mean())
+        picture = self.draw(job.source, data, self.options, progress=bar)
+        used = float(self.options.read(data).counts(self.options.tokens).mean())
         return self._encoded(picture), f"{picture.width}x{picture.height}, {used:.3g} token{'s' * (used != 1)}"
 
     def write_stages(self, source: str, path: str, files: Files) -> None:
         """The stages of the picture in a file: as the animation `path` if its suffix is of one, else into a folder."""
         with self.report.guard(source):
             data = self.load(source)
-            counts = stages(self.contents(data), self.tokens)
+            counts = stages(self.options.read(data), self.options.tokens)
             animated = is_animation(path)
             shown = {path: counts}
             if not animated:
@@ -63,7 +55,10 @@ class Decoding:
             def work(job: Job, bar: Bar) -> tuple[bytes, str]:
                 wanted = shown[job.target]
                 # of a cut file the last stage tells
-                pictures = [self.draw(source, data, count, note=count == counts[-1]) for count in wanted]
+                pictures = [
+                    self.draw(source, data, replace(self.options, tokens=count), note=count == counts[-1])
+                    for count in wanted
+                ]
                 made = animation(pictures, os.path.splitext(path)[1]) if animated else self._encoded(pictures[0])
                 return made, f"{', '.join(map(str, wanted))} token{'s' * (wanted != [1])}"
 
@@ -75,19 +70,14 @@ class Decoding:
             run([Job(source, target) for target in shown], files, self.report, work)
 
     def load(self, source: str) -> bytes:
-        data = read_tok(source, bare=self.container == "bare")
+        data = read_tok(source, bare=self.options.container == "bare")
         return (from_base64(data) if self.base64 else data)[: self.max_bytes]
-
-    def contents(self, data: bytes) -> Contents[Model]:
-        from ..tokfile import read
-
-        return read(data, self.model, container=self.container, size=self.size, max_pixels=self.max_pixels)
 
     def draw(
         self,
         source: str,
         data: bytes,
-        tokens: int | None,
+        options: DecodeOptions,
         *,
         note: bool = True,
         progress: Callable[[int, int], None] | None = None,
@@ -95,19 +85,8 @@ class Decoding:
         from .. import codec
 
         asked = self.max_bytes is not None and len(data) == self.max_bytes  # a file cut here is no news
-        return codec.decode(
-            data,
-            tokens=tokens,
-            look=self.look,
-            container=self.container,
-            size=self.size,
-            device=self.device,
-            dtype=self.dtype,
-            model=self.model,
-            max_pixels=self.max_pixels,
-            warn=partial(self.report.note, source) if note and not asked else _silent,
-            progress=progress,
-        )
+        warn = partial(self.report.note, source) if note and not asked else _silent
+        return codec.decode_with(data, options, warn=warn, progress=progress)
 
     def _encoded(self, picture: Image.Image) -> bytes:
         from ..pictures.images import write_picture

@@ -9,21 +9,34 @@ from typing import Any
 
 import click
 
+from ..container.bare import BASE64_SUFFIX
 from ..container.header import MAX_TOKENS
-from ..pictures.limits import MAX_SIDE
+from ..pictures.limits import DEFAULT_MAX_PIXELS, MAX_SIDE
 from .console import PATH, STDIO
-from .jobs import Files
+from .jobs import TOK_SUFFIX, Files
 
 tokens_type = click.IntRange(1, MAX_TOKENS)
 force_option = click.option("-f", "--force", is_flag=True, help="Overwrite existing files; write data to a terminal.")
 output_option = click.option("-o", "--output", metavar="PATH", type=PATH, help="Name of the result; - is stdout.")
 model_option = click.option("--model", metavar="NAME", help="Name or folder of a model; see `tokcodec models list`.")
+base64_option = click.option("--base64", is_flag=True, help="With --bare: as text, photo.b64.")
 device_option = click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True, help="Where to compute."
 )
 max_pixels_option = click.option(
-    "--max-pixels", type=click.IntRange(1), metavar="N", help="Refuse larger pictures; by default 89 million."
+    "--max-pixels",
+    type=click.IntRange(1),
+    default=DEFAULT_MAX_PIXELS,
+    metavar="N",
+    help="Refuse larger pictures; by default 89 million.",
 )
+
+
+def container_of(bare: bool, base64: bool) -> tuple[str, str]:
+    """Container and suffix of the files that hold tokens. Raises click.UsageError."""
+    if base64 and not bare:
+        raise click.UsageError("--base64 goes with --bare.")
+    return "bare" if bare else "tok", BASE64_SUFFIX if base64 else TOK_SUFFIX
 
 
 def files_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -96,6 +96,12 @@ class Contents(Generic[M_co]):
         return f"{text} ({self.held / self.tiles:.1f} of {self.declared / self.tiles:.4g} per tile)"
 
 
+def check_container(container: str) -> None:
+    """Raise ValueError for one that is none of CONTAINERS."""
+    if container not in CONTAINERS:
+        raise ValueError(f"container must be {' or '.join(CONTAINERS)}, not {container!r}")
+
+
 def declared_tokens(header: Header, tiles: int, levels: IntArray | None) -> int | None:
     """Tokens of all tiles that a file has when it is whole; None for an adaptive one of unknown levels."""
     if not header.adaptive:
@@ -112,8 +118,7 @@ def pack(
     for different counts, see `counts`; where they give every tile the same count the file is plain. `flat` and
     `adaptive` of the header are set here. Raises ValueError where the arguments do not fit together.
     """
-    if container not in CONTAINERS:
-        raise ValueError(f"container must be {' or '.join(CONTAINERS)}, not {container!r}")
+    check_container(container)
     if container == "bare" and header.pitch != FIT:
         raise ValueError("the bare container holds one tile: pitch must be fit")
     count = most = header.tokens

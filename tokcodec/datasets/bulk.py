@@ -23,10 +23,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ..codec import check_pitch, check_tokens, note_stretch
+from ..codec import note_stretch
 from ..container.contents import pack
 from ..container.header import Header
 from ..models.registry import find_model
+from ..options import EncodeOptions
 from ..pictures.images import read_picture
 from ..pictures.limits import DEFAULT_MAX_PIXELS
 from ..pictures.tiling import TILE, Grid, cut
@@ -79,17 +80,32 @@ def encode_many(
 ) -> Iterator[Encoded]:
     """Encode picture files; yields an `Encoded` for each, in their order, while others are being read.
 
-    jobs: threads that read and cut, 1 to 64 (None: `default_jobs`); the rest as in `codec.encode`. What is wrong with a
-    picture is in its `Encoded.error`, and the others go on. Raises ValueError for wrong arguments, and what
-    `find_model` and `load_tokenizer` raise, before the first outcome. Memory: one picture per thread and AHEAD tiles.
+    max_pixels: of a picture, larger ones are refused; jobs: threads that read and cut, 1 to 64 (None: `default_jobs`);
+    the others are those of `options.EncodeOptions`. What is wrong with a picture is in its `Encoded.error`, and the
+    others go on. Raises ValueError for wrong arguments, and what `find_model` and `load_tokenizer` raise, before the
+    first outcome. Memory: one picture per thread and AHEAD tiles.
     """
-    chosen = find_model(model)
-    count, step = check_tokens(tokens, chosen), check_pitch(pitch)
+    options = EncodeOptions(tokens=tokens, pitch=pitch, model=model, device=device)
+    return encode_many_with(sources, options, max_pixels=max_pixels, jobs=jobs)
+
+
+def encode_many_with(
+    sources: Iterable[str | Path],
+    options: EncodeOptions,
+    *,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    jobs: int | None = None,
+) -> Iterator[Encoded]:
+    """`encode_many` for those who have the options as one; they must be `plain`."""
+    if not options.plain:
+        raise ValueError("a target, adaptive and bare files take pictures one by one")
+    chosen = find_model(options.model)
+    count, step = options.tokens_of(chosen), options.step()
     if jobs is not None and not 1 <= jobs <= MAX_JOBS:
         raise ValueError(f"jobs must be 1..{MAX_JOBS}, not {jobs}")
 
     unfinished: deque[_Work] = deque()
-    batch = _Batch(chosen, device, count)
+    batch = _Batch(chosen, options.device, count)
     for chunk in _chunks(sources, step, max_pixels, jobs or default_jobs()):
         if chunk.start == 0:
             current = _Work(chunk, count)

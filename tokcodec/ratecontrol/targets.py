@@ -27,43 +27,20 @@ class Target:
         """Bytes of a size or bpp target."""
         return int(self.value) if self.kind == SIZE else math.floor(self.value * width * height / 8)
 
-
-def check_target(
-    model: Model,
-    *,
-    target_size: float | None = None,
-    target_bpp: float | None = None,
-    target_psnr: float | None = None,
-    target_lpips: float | None = None,
-    adaptive: bool = False,
-    tokens: int | None = None,
-    container: str = "tok",
-) -> Target | None:
-    """The one target that is given, None without. Raises ValueError for several, and for one that no file can meet."""
-    given = {SIZE: target_size, BPP: target_bpp, PSNR: target_psnr, LPIPS: target_lpips}
-    found = [Target(kind, value) for kind, value in given.items() if value is not None]
-    if (found or adaptive) and not model.ordered:
-        raise ValueError(f"model {model.name} is not ordered: it always takes all tokens, there is nothing to choose")
-    if not found:
-        return None
-    if len(found) > 1:
-        raise ValueError(f"give one target, not {len(found)}: {' and '.join(target.kind for target in found)}")
-    target = found[0]
-    if tokens is not None:
-        raise ValueError("a target chooses the tokens: give no tokens with it")
-    if target.kind == SIZE:
-        least = smallest_file(model, container)
-        if not least <= target.value < math.inf:
-            raise ValueError(f"target size must be at least {least} bytes, not {target.value:g}")
-    elif target.kind == BPP:
-        if not 0 < target.value < math.inf:
-            raise ValueError(f"target bpp must be a number above 0, not {target.value:g}")
-    elif target.kind == PSNR:
-        if not 0 < target.value <= LARGEST_PSNR:
-            raise ValueError(f"target PSNR must be above 0 and at most {LARGEST_PSNR:g} dB, not {target.value:g}")
-    elif not 0 < target.value <= 1:
-        raise ValueError(f"target LPIPS must be above 0 and at most 1, not {target.value:g}")
-    return target
+    def check(self, model: Model, container: str = "tok") -> None:
+        """Raise ValueError for a value that no file of the model can have."""
+        if self.kind == SIZE:
+            least = smallest_file(model, container)
+            if not least <= self.value < math.inf:
+                raise ValueError(f"target size must be at least {least} bytes, not {self.value:g}")
+        elif self.kind == BPP:
+            if not 0 < self.value < math.inf:
+                raise ValueError(f"target bpp must be a number above 0, not {self.value:g}")
+        elif self.kind == PSNR:
+            if not 0 < self.value <= LARGEST_PSNR:
+                raise ValueError(f"target PSNR must be above 0 and at most {LARGEST_PSNR:g} dB, not {self.value:g}")
+        elif not 0 < self.value <= 1:
+            raise ValueError(f"target LPIPS must be above 0 and at most 1, not {self.value:g}")
 
 
 def smallest_file(model: Model, container: str = "tok") -> int:
