@@ -96,17 +96,17 @@ class Contents(Generic[M_co]):
         return f"{text} ({self.held / self.tiles:.1f} of {self.declared / self.tiles:.4g} per tile)"
 
 
+def check_container(container: str) -> None:
+    """Raise ValueError for one that is none of CONTAINERS."""
+    if container not in CONTAINERS:
+        raise ValueError(f"container must be {' or '.join(CONTAINERS)}, not {container!r}")
+
+
 def declared_tokens(header: Header, tiles: int, levels: IntArray | None) -> int | None:
     """Tokens of all tiles that a file has when it is whole; None for an adaptive one of unknown levels."""
     if not header.adaptive:
         return header.tokens * tiles
     return None if levels is None else int(tile_counts(header.tokens, levels).sum())
-
-
-def check_container(container: str) -> None:
-    """Raise ValueError for one that is none of CONTAINERS."""
-    if container not in CONTAINERS:
-        raise ValueError(f"container must be {' or '.join(CONTAINERS)}, not {container!r}")
 
 
 def pack(
