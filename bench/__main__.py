@@ -89,6 +89,9 @@ def main(
         reason = _weights(lpips_net, lpips_weights, lpips_download)
         if reason is not None:
             click.echo(f"LPIPS: no weights ({reason})", err=True)
+        unseen = run.find_recognition()
+        if unseen is not None:
+            click.echo(f"recognition: not measured ({unseen})", err=True)
         options = run.Options(
             codecs,
             tuple(models) or (None,),
@@ -98,6 +101,7 @@ def main(
             reason is None,
             None if lpips_weights is None else str(lpips_weights),
             extras,
+            unseen is None,
         )
         make_extras(extras)
         adapters = options.make()

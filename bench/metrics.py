@@ -1,7 +1,7 @@
-"""Quality of a decoded picture against its original: PSNR, SSIM, MS-SSIM, LPIPS, at full and at half scale.
+"""Quality of a decoded picture against its original: PSNR, SSIM, MS-SSIM, LPIPS, at full and at half scale; and more.
 
 Half scale means that both pictures are averaged 2x2 first: it unmasks fine patterns that please a metric, not an eye.
-All metrics see the whole picture as uint8 RGB.
+All metrics see the whole picture as uint8 RGB; recognition, which sees its centre square, and grain at full scale only.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import correlate1d
 
+from bench.grain import Grain
+
 if TYPE_CHECKING:
+    from bench.recognition import Recogniser
     from tokcodec.ratecontrol.lpips import LPIPS
 
 Pixels = NDArray[np.uint8]
@@ -29,8 +32,8 @@ _WINDOW = np.exp(-0.5 * (np.arange(-5, 6) / 1.5) ** 2)
 _WINDOW /= _WINDOW.sum()
 _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 _MS_WEIGHTS = np.array([0.0448, 0.2856, 0.3001, 0.2363, 0.1333])
-# LPIPS's nets need this much to reach their last layer.
-LPIPS_MIN_SIDE = 32
+# LPIPS's nets need this much to reach their last layer, and below it there is nothing to recognise.
+NETS_MIN_SIDE = 32
 
 
 def half(pixels: NDArray[Any]) -> Floats:
@@ -128,7 +131,8 @@ def make_extras(names: tuple[str, ...]) -> dict[str, Callable[[Pixels, Pixels], 
 class Meter:
     """Measures decoded pictures against one original, whose side of every metric is computed once.
 
-    `reference`: uint8 HxWx3. `lpips`: a net, or None for no LPIPS. `extras`: further metrics by name.
+    `reference`: uint8 HxWx3. `lpips`: a net, or None for no LPIPS. `extras`: further metrics by name. `recogniser`: a
+    classifier, or None for no recognition.
     """
 
     def __init__(
@@ -136,6 +140,7 @@ class Meter:
         reference: Pixels,
         lpips: LPIPS | None = None,
         extras: dict[str, Callable[[Pixels, Pixels], float]] | None = None,
+        recogniser: Recogniser | None = None,
     ) -> None:
         self.reference = reference
         self.net = lpips
@@ -147,8 +152,17 @@ class Meter:
         self._features: dict[str, Any] = {}
         if lpips is not None:
             for suffix, pixels in self.scales.items():
-                if min(pixels.shape[:2]) >= LPIPS_MIN_SIDE:
+                if min(pixels.shape[:2]) >= NETS_MIN_SIDE:
                     self._features[suffix] = self._embed(pixels)
+        self._grain = Grain(reference)
+        self.recogniser = recogniser if min(reference.shape[:2]) >= NETS_MIN_SIDE else None
+        self._seen = None if self.recogniser is None else self.recogniser.look(reference)
+
+    @property
+    def original(self) -> dict[str, float]:
+        """What is measured on the original alone: `flat`, the share of it where grain is measured, and `grain`."""
+        found = {"flat": self._grain.flat}
+        return found if self._grain.original is None else found | {"grain": self._grain.original}
 
     @property
     def lpips_name(self) -> str | None:
@@ -178,7 +192,8 @@ class Meter:
     def measure(self, decoded: Pixels, known: dict[str, float] | None = None) -> dict[str, float]:
         """All metrics of `decoded` (uint8, the original's shape) by name; `known` ones are taken over.
 
-        A metric for which the picture is too small is left out. Raises ValueError if the shapes differ.
+        A metric for which the picture is too small is left out, and grain where nothing of the original is smooth.
+        Raises ValueError if the shapes differ.
         """
         if decoded.shape != self.reference.shape:
             raise ValueError(f"decoded picture is {decoded.shape}, the original {self.reference.shape}")
@@ -192,4 +207,7 @@ class Meter:
                 found[name] = known[name] if known and name in known else self.lpips(pixels, suffix)
         for name, function in self.extras.items():
             found[name] = function(self.reference, decoded)
+        if self.recogniser is not None and self._seen is not None:
+            found |= self.recogniser.compare(self._seen, self.recogniser.look(decoded))
+        found["grain"] = self._grain.measure(decoded)
         return {name: value for name, value in found.items() if value is not None}

@@ -19,6 +19,7 @@ from bench.pictures import Picture, read
 from bench.results import Row
 
 if TYPE_CHECKING:
+    from bench.recognition import Recogniser
     from tokcodec.ratecontrol.lpips import LPIPS
 
 # Raised when a change of the bench's own code changes rows that no version or setting shows.
@@ -31,7 +32,7 @@ _WORKER_ENV |= dict.fromkeys(("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"
 
 @dataclass(frozen=True)
 class Options:
-    """What a worker needs to know; picklable. `lpips_weights` None: no LPIPS (`lpips_net` says which net)."""
+    """What a worker needs to know; picklable. `lpips`, `recognition`: whether they are measured."""
 
     codecs: tuple[str, ...] = ()
     models: tuple[str | None, ...] = (None,)
@@ -41,6 +42,7 @@ class Options:
     lpips: bool = False
     lpips_weights: str | None = None
     extras: tuple[str, ...] = ()
+    recognition: bool = False
 
     def make(self) -> dict[str, Codec]:
         """The codecs of these options by label."""
@@ -50,7 +52,9 @@ class Options:
 
     def metrics(self) -> list[str]:
         """Names of what is measured, for the run's hash."""
-        return ["psnr", "ssim", "ms_ssim", *([f"lpips_{self.lpips_net}"] if self.lpips else []), *self.extras]
+        lpips = [f"lpips_{self.lpips_net}"] if self.lpips else []
+        recognition = ["recognition"] if self.recognition else []
+        return ["psnr", "ssim", "ms_ssim", "grain", *lpips, *recognition, *self.extras]
 
 
 @dataclass
@@ -61,6 +65,7 @@ class _Worker:
     codecs: dict[str, Codec] = field(default_factory=dict)
     net: LPIPS | None = None
     extras: dict[str, Any] = field(default_factory=dict)
+    recogniser: Recogniser | None = None
 
 
 _worker = _Worker()
@@ -70,9 +75,9 @@ def start_worker(options: Options) -> None:
     """Make this process a worker: one thread, codecs and nets loaded once."""
     _worker.options, _worker.codecs = options, options.make()
     _worker.extras = make_extras(options.extras)
-    _worker.net = None
+    _worker.net = _worker.recogniser = None
     _scene.cache_clear()
-    if options.lpips or any(label.startswith("tokcodec") for label in _worker.codecs):
+    if options.lpips or options.recognition or any(label.startswith("tokcodec") for label in _worker.codecs):
         import torch
 
         torch.set_num_threads(1)
@@ -80,6 +85,10 @@ def start_worker(options: Options) -> None:
         from tokcodec.ratecontrol.lpips import LPIPS
 
         _worker.net = LPIPS(options.lpips_net, options.lpips_weights)
+    if options.recognition:
+        from bench.recognition import Recogniser
+
+        _worker.recogniser = Recogniser()
 
 
 def budgets(picture: Picture) -> tuple[int, ...]:
@@ -92,7 +101,7 @@ def budgets(picture: Picture) -> tuple[int, ...]:
 @lru_cache(maxsize=1)  # the jobs of one picture follow each other
 def _scene(picture: Picture) -> Scene:
     pixels = read(picture.path, picture.crop)
-    meter = Meter(pixels, _worker.net, _worker.extras)
+    meter = Meter(pixels, _worker.net, _worker.extras, _worker.recogniser)
     return Scene(pixels, budgets(picture), meter, whole=picture.crop is None)
 
 
@@ -109,6 +118,7 @@ def run_job(picture: Picture, label: str, run: str) -> list[Row]:
     rows: list[Row] = []
     try:
         scene = _scene(picture)
+        base["original"] = scene.meter.original
         last: tuple[Any, dict[str, Any]] = (None, {})
         for point in codec.points(scene):
             metrics = None
@@ -222,5 +232,17 @@ def find_lpips(net: str, weights: Path | None) -> str | None:
     try:
         load_weights(net, weights)
     except WeightsMissingError as error:
+        return str(error)
+    return None
+
+
+def find_recognition() -> str | None:
+    """None if recognition can be measured, else the reason why not (packages absent)."""
+    from bench.recognition import Recogniser
+    from tokcodec.errors import MissingPackageError
+
+    try:
+        Recogniser()
+    except MissingPackageError as error:
         return str(error)
     return None

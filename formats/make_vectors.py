@@ -16,7 +16,7 @@ import skimage.data
 from PIL import Image
 
 import tokcodec
-from tokcodec.container.contents import pack
+from tokcodec.container.contents import pack, scale_of
 from tokcodec.container.header import Header
 from tokcodec.container.tables import join_digits
 from tokcodec.models.registry import find_model
@@ -49,6 +49,8 @@ def make() -> dict[str, bytes]:
         "tiles-16": tokcodec.encode(astronaut, tokens=16),
         "tiles-16-cut-60": tokcodec.encode(astronaut, tokens=16)[:60],
         "pitch-96-4": tokcodec.encode(coffee.resize((300, 200)), tokens=4, pitch=96),
+        "pitch-128-8": tokcodec.encode(coffee, tokens=8, pitch=128),
+        "pitch-32-40": tokcodec.encode(coffee.crop((200, 100, 290, 160)), tokens=40, pitch=32),
         "fit-24": tokcodec.encode(coffee, tokens=24, pitch="fit"),
         "thin-8": tokcodec.encode(coffee.resize((1, 300)), tokens=8),
         "flat-256": tokcodec.encode(astronaut, tokens=256, pitch="fit"),
@@ -77,7 +79,8 @@ def with_levels(data: bytes, tokens: int, levels: list[int]) -> bytes:
 def unlikely(width: int, height: int, pitch: int, container: str = "tok") -> bytes:
     """A file of the tokens that the model's tables expect least: it is coded flat."""
     model = find_model()
-    least = np.stack([counts.argmin(axis=1) for counts in model.tables.counts], axis=-1)
+    scale = scale_of(Header(model.id, 1, pitch, width, height), model, container)
+    least = np.stack([counts.argmin(axis=1) for counts in model.tables[scale].counts], axis=-1)
     coded = np.tile(join_digits(least, model.radices), (Grid.for_picture(width, height, pitch).tiles, 1))
     return pack(Header(model.id, model.n_tokens, pitch, width, height), model, coded, container=container)
 
@@ -97,6 +100,7 @@ def describe(name: str, data: bytes) -> dict[str, object]:
         "pitch": header.pitch,
         "columns": grid.columns,
         "rows": grid.rows,
+        "scale": contents.scale,
         "flat": header.flat,
         "adaptive": header.adaptive,
         "tokens_per_tile": header.tokens,
@@ -113,10 +117,11 @@ def describe(name: str, data: bytes) -> dict[str, object]:
 def example(name: str, data: bytes) -> str:
     """The paragraph of tok-v1.md that shows a file of the default model, the token of a picture of one pixel."""
     model = find_model()
+    radices, bounds = " and ".join(map(str, model.radices)), ", ".join(map(str, model.scales))
     return (
-        f"With the default model `{model.name}` (hash {model.hash.hex()[:8]}..., radix {model.radices[0]}), "
-        f"`vectors/{name}` is a picture of 1 x 1 pixel and the token {tokcodec.read_tokens(data)[0, 0]}:\n"
-        f"`{data.hex(' ').upper()}`."
+        f"With the default model `{model.name}` (hash {model.hash.hex()[:8]}..., radices {radices}, bounds {bounds})\n"
+        f"`vectors/{name}` is a picture of 1 x 1 pixel, so of scale {len(model.scales)}, and the token "
+        f"{tokcodec.read_tokens(data)[0, 0]}:\n`{data.hex(' ').upper()}`."
     )
 
 
@@ -134,7 +139,10 @@ def main() -> None:
     (FOLDER / "vectors.json").write_text(text + "\n")
     shown = example("dot-1.tok", files["dot-1.tok"])
     text, found = re.subn(
-        r"With the default model .*?\n`[0-9A-F ]*`\.", lambda _: shown, TEXT.read_text(encoding="utf-8")
+        r"With the default model `[^`]*` \(hash .*?`[0-9A-F ]+`\.",
+        lambda _: shown,
+        TEXT.read_text(encoding="utf-8"),
+        flags=re.DOTALL,
     )
     assert found == 1
     TEXT.write_text(text, encoding="utf-8")

@@ -1,11 +1,11 @@
 """Reads the tokens of a `.tok` file: plain Python, written from tok-v1.md alone, as a check that the text is complete.
 
-    tokens, held = read_tokens(data, tables)
-    tokens, held = read_bare(data, tables)
+    tokens, held = read_tokens(data, sets, bounds)
+    tokens, held = read_bare(data, sets)
 
-tables[d][k][v] is the count of value v for digit d of a tile's token k, as in the model's tables. Slow, and checks
-little: it is for those who port the format to another language. The header's check needs the model's hash; pass it as
-`model_hash` to have it compared.
+sets[s][d][k][v] is the count of value v for digit d of a tile's token k at scale s, as in the model's tables; bounds
+are those of its scales. Slow, and checks little: it is for those who port the format to another language. The header's
+check needs the model's hash; pass it as `model_hash` to have it compared.
 """
 
 from __future__ import annotations
@@ -35,6 +35,12 @@ def read_header(data: bytes, model_hash: bytes | None = None) -> tuple[int, int,
     if shape >> 14 & 0x3FFF == 0x3FFF or shape & 0x3FFF == 0x3FFF:
         raise ValueError("a side of 16384 pixels")
     return (shape >> 14 & 0x3FFF) + 1, (shape & 0x3FFF) + 1, PITCHES[shape >> 28], data[3] + 1
+
+
+def scale_of(width: int, height: int, pitch: int, bounds: Sequence[int]) -> int:
+    """Number of the set of tables for tiles of these pixels."""
+    units = (15 * tiles_along(width, pitch) + 1) * (15 * tiles_along(height, pitch) + 1)
+    return sum(256 * width * height < bound * bound * units for bound in bounds)
 
 
 def flat(tables: Tables) -> Tables:
@@ -128,15 +134,18 @@ def read_payload(
     return rows, held
 
 
-def read_tokens(data: bytes, tables: Tables, model_hash: bytes | None = None) -> tuple[list[list[int]], int]:
+def read_tokens(
+    data: bytes, sets: Sequence[Tables], bounds: Sequence[int] = (), model_hash: bytes | None = None
+) -> tuple[list[list[int]], int]:
     """Tokens of every tile, row by row, and their total number."""
     width, height, pitch, n = read_header(data, model_hash)
     tiles = tiles_along(width, pitch) * tiles_along(height, pitch)
+    tables = sets[scale_of(width, height, pitch, bounds)]
     return read_payload(data[HEADER_SIZE:], tiles, n, flat(tables) if data[1] & 1 else tables, bool(data[1] & 2))
 
 
-def read_bare(data: bytes, tables: Tables) -> tuple[list[list[int]], int]:
+def read_bare(data: bytes, sets: Sequence[Tables]) -> tuple[list[list[int]], int]:
     """The same for the bare container; its picture is 2 ** (((data[1] & 63) - 32) / 12) times as wide as high."""
     if len(data) < 2 or data[1] & 0x80:
         raise ValueError("not a bare file")
-    return read_payload(data[2:], 1, data[0] + 1, flat(tables) if data[1] & 0x40 else tables)
+    return read_payload(data[2:], 1, data[0] + 1, flat(sets[0]) if data[1] & 0x40 else sets[0])

@@ -5,12 +5,15 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
+from tokcodec.container.contents import scale_of
 from tokcodec.container.entropy import encode_tokens
 from tokcodec.container.header import Header, pack_header
 from tokcodec.container.tables import FrequencyTables
@@ -18,33 +21,45 @@ from tokcodec.models.modelfile import Model, write_model
 from tokcodec.models.registry import MODELS_VARIABLE
 from tokcodec.pictures.tiling import Grid
 
-TINY_TOKENS, TINY_CODEWORDS = 16, 32
+TINY_TOKENS, TINY_CODEWORDS, TINY_VOCABULARY = 16, 8, 64
+TINY_SCALES = (32,)
+TINY_SHAPE: dict[str, int] = {"half": 12, "luma": 16, "chroma": 8}
+
+
+def tiny_scales(spread: float) -> list[dict[str, npt.NDArray[Any]]]:
+    """Random codewords of the two scales of `tiny`: each coefficient is touched by one token."""
+    rng, half = np.random.default_rng(1), TINY_SHAPE["half"]
+    size = TINY_SHAPE["luma"] ** 2 + 2 * TINY_SHAPE["chroma"] ** 2
+    mean = np.zeros(size)
+    mean[0] = 200.0
+    return [
+        {
+            "mean": mean,
+            "dims": np.arange(TINY_TOKENS * 2 * half).reshape(TINY_TOKENS, 2 * half) % size,
+            "words": spread * rng.standard_normal((TINY_TOKENS, 2, TINY_CODEWORDS, half)),
+        }
+        for _ in range(len(TINY_SCALES) + 1)
+    ]
 
 
 @pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of models that holds one, `tiny`: a cascade of 16 random tokens of 5 bits, 8 of them by default."""
-    import torch
+    """A folder of models that holds one, `tiny`: a cascade of 16 random tokens of 6 bits, 8 of them by default.
 
+    It has a second set of codewords for tiles that cover less than 32 x 32 pixels.
+    """
     from tokcodec.tokenizers.cascade import CascadeConfig, pack_tensors
 
-    config = CascadeConfig(n_tokens=TINY_TOKENS, codewords=TINY_CODEWORDS, dims=24, luma=16, chroma=8)
-    size = 16 * 16 + 2 * 8 * 8
-    tensors = {
-        "mean": torch.zeros(size).index_fill_(0, torch.tensor([0]), 200.0),
-        "dims": torch.arange(TINY_TOKENS * 24).reshape(TINY_TOKENS, 24) % size,
-        "scale": torch.full((TINY_TOKENS,), 8.0),
-        "group": torch.zeros(TINY_TOKENS),
-        "codebooks": torch.randn(1, TINY_CODEWORDS, 24, generator=torch.Generator().manual_seed(1)),
-    }
+    config = CascadeConfig(n_tokens=TINY_TOKENS, codewords=TINY_CODEWORDS, scales=TINY_SCALES, **TINY_SHAPE)
     folder = tmp_path_factory.mktemp("models")
     write_model(
         folder / "tiny",
         name="tiny",
         family="cascade",
-        tables=FrequencyTables.uniform(TINY_TOKENS, (TINY_CODEWORDS,)),
-        tensors={f"decoder.{name}": tensor.numpy() for name, tensor in pack_tensors(config, tensors).items()},
+        tables=[FrequencyTables.uniform(TINY_TOKENS, (TINY_CODEWORDS,) * 2)] * (len(TINY_SCALES) + 1),
+        tensors={f"decoder.{name}": tensor for name, tensor in pack_tensors(config, tiny_scales(8.0)).items()},
         hashed=["decoder."],
+        scales=TINY_SCALES,
         ordered=True,
         default_tokens=8,
         licence="CC0-1.0",
@@ -68,9 +83,9 @@ def make_tok(tiny: Model) -> Callable[..., bytes]:
 
     def make(width: int = 40, height: int = 30, tokens: int = 8, pitch: int = 256, seed: int = 0) -> bytes:
         tiles = Grid.for_picture(width, height, pitch).tiles
-        coded = np.random.default_rng(seed).integers(0, TINY_CODEWORDS, (tiles, tokens))
+        coded = np.random.default_rng(seed).integers(0, TINY_VOCABULARY, (tiles, tokens))
         header = Header(model_id=tiny.id, tokens=tokens, pitch=pitch, width=width, height=height)
-        return pack_header(header, tiny.hash) + encode_tokens(coded, tiny.tables)
+        return pack_header(header, tiny.hash) + encode_tokens(coded, tiny.tables_of(header, scale_of(header, tiny)))
 
     return make
 

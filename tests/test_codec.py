@@ -60,12 +60,13 @@ def test_every_pitch(pitch: int | str) -> None:
     assert tokcodec.decode(data).size == (70, 50)
 
 
-@pytest.mark.parametrize(("tokens", "most"), [(1, 13), (16, 36), (64, 108), (128, 202), (256, 396)])
+@pytest.mark.parametrize(("tokens", "most"), [(1, 13), (16, 36), (64, 108), (128, 203), (256, 396)])
 def test_bytes_of_a_photograph(astronaut: Image.Image, tokens: int, most: int) -> None:
+    """A crowded one, which takes nearly 12 bits a token."""
     data = tokcodec.encode(astronaut, tokens=tokens)
     assert len(data) <= most
     model = find_model()
-    ideal = min(tables.bits(tokcodec.read_tokens(data)).sum() / 8 for tables in (model.tables, model.flat_tables))
+    ideal = min(tables.bits(tokcodec.read_tokens(data)).sum() / 8 for tables in (model.tables[0], model.flat_tables))
     assert ideal <= len(data) - HEADER_SIZE < ideal + 2
 
 

@@ -108,7 +108,7 @@ def check_options(words: list[str], command: str) -> None:
         assert not word.startswith("--") or re.search(rf"{word}\b", known), f"{command}: {word}"
 
 
-@pytest.mark.parametrize("document", [*DOCUMENTS, Path("CONTRIBUTING.md"), Path("models/base-1/README.md")], ids=str)
+@pytest.mark.parametrize("document", [*DOCUMENTS, Path("CONTRIBUTING.md"), Path("models/base-2/README.md")], ids=str)
 def test_links(document: Path) -> None:
     text = (ROOT / document).read_text(encoding="utf-8")
     for target in LINK.findall(text):

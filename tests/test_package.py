@@ -101,7 +101,7 @@ def test_the_wheel_works_alone(unpacked: Path) -> None:
     run(unpacked, "-c", code)
     run(unpacked, "-m", "tokcodec", "encode", "--tokens", "4", "in.png")
     run(unpacked, "-m", "tokcodec", "decode", "in.tok", "-o", "out.png")
-    assert "model base-1" in run(unpacked, "-m", "tokcodec", "info", "in.tok")
+    assert "model base-2" in run(unpacked, "-m", "tokcodec", "info", "in.tok")
     assert (unpacked / "out.png").stat().st_size > 0
 
 

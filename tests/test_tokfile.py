@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import tokcodec
+from tests.conftest import TINY_VOCABULARY
 from tokcodec.container.contents import pack
 from tokcodec.container.counts import LEVELS, tile_counts
 from tokcodec.container.header import HEADER_SIZE, Header, parse_header
@@ -27,7 +28,7 @@ def make_adaptive(tiny: Model) -> MakeAdaptive:
 
     def make(seed: int = 0, n: int = 16, levels: list[int] | None = None) -> tuple[bytes, np.ndarray, np.ndarray]:
         rng = np.random.default_rng(seed)
-        coded = rng.integers(0, 32, (6, 16))
+        coded = rng.integers(0, TINY_VOCABULARY, (6, 16))
         chosen = np.array([0, *rng.integers(0, LEVELS, 4), 7] if levels is None else levels)
         return pack(Header(tiny.id, n, 16, 48, 32), tiny, coded, chosen), coded, chosen
 

@@ -117,9 +117,9 @@ def test_every_prefix_holds_a_beginning_of_the_tokens(name: str) -> None:
 @pytest.mark.parametrize("name", FILES)
 def test_the_independent_reader_agrees(name: str, reader: ModuleType) -> None:
     model = find_model(LISTING["model"])
-    counts = [[row.tolist() for row in digit] for digit in model.tables.counts]
+    sets = [[[row.tolist() for row in digit] for digit in tables.counts] for tables in model.tables]
     if FILES[name]["container"] == "bare":
-        tokens, held = reader.read_bare(contents(name), counts)
+        tokens, held = reader.read_bare(contents(name), sets)
     else:
-        tokens, held = reader.read_tokens(contents(name), counts, model.hash)
+        tokens, held = reader.read_tokens(contents(name), sets, model.scales, model.hash)
     assert (tokens, held) == (FILES[name]["tokens"], FILES[name]["held"])

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from .container.bare import fits
-from .container.contents import pack
+from .container.contents import pack, scale_of
 from .container.header import Header
 from .errors import TokError
 from .models.registry import find_model
@@ -97,7 +97,8 @@ def encode_with(
     check_size(*picture.size, max_pixels=picture.width * picture.height)
     if container == "bare" and not fits(*picture.size):
         (warn or _warn)("the bare container stores aspects of 1:6.3 to 6:1 alone: decode with the size")
-    tokenizer = load_tokenizer(chosen, device)
+    grid = Grid.for_picture(*picture.size, step)
+    tokenizer = load_tokenizer(chosen, device, encoding=grid.tiles)
     if target is not None or adaptive:
         from .ratecontrol.control import RateControl
 
@@ -106,15 +107,16 @@ def encode_with(
             picture, chosen, tokenizer, step=kept, container=container, warn=warn or _warn, progress=progress
         )
         return control.as_equal(count) if target is None else control.encode(target)
-    grid = Grid.for_picture(*picture.size, step)
     if container == "tok":
         note_stretch(grid, warn or _warn)
+    header = Header(chosen.id, count, step, picture.width, picture.height)
+    scale = scale_of(header, chosen, container)
     coded = np.empty((grid.tiles, count), np.int32)
     for batch in batches(grid.tiles):
-        coded[batch.start : batch.stop] = tokenise(tokenizer, cut(picture, grid, batch), count)
+        coded[batch.start : batch.stop] = tokenise(tokenizer, cut(picture, grid, batch), count, scale)
         if progress:
             progress(batch.stop, grid.tiles)
-    return pack(Header(chosen.id, count, step, picture.width, picture.height), chosen, coded, container=container)
+    return pack(header, chosen, coded, container=container)
 
 
 def decode(
@@ -166,9 +168,9 @@ def decode_with(
         raise TokError(
             f"model {chosen.name} needs all {chosen.n_tokens} tokens: they are not ordered, fewer mean nothing"
         )
-    tokenizer = load_tokenizer(chosen, device, dtype)  # torch takes seconds: not for a refused file
+    tokenizer = load_tokenizer(chosen, device, dtype, drawing=grid.tiles)  # not for a refused file
     tokenizer.check_look(look)
-    return draw(tokenizer, grid, coded, counts, look, progress)
+    return draw(tokenizer, grid, coded, counts, look, progress, contents.scale)
 
 
 def note_stretch(grid: Grid, warn: Warn) -> None:

@@ -49,3 +49,7 @@ class OutputError(TokError):
 
 class DeviceError(TokError):
     """The requested device is not there or ran out of memory."""
+
+
+class MissingPackageError(TokError):
+    """What is asked for needs a package that is not installed; the text names it."""

@@ -90,7 +90,7 @@ def read(
         payload = data[HEADER_SIZE:]
     if max_pixels is not None:
         check_size(header.width, header.height, max_pixels)
-    return unpack(payload, header, found)
+    return unpack(payload, header, found, container)
 
 
 def info(data: bytes, *, model: str | Path | None = None) -> TokInfo:

@@ -8,7 +8,8 @@ from typing import Any
 
 import jinja2
 
-from bench.report.tables import tables, title_of
+from bench.report.cells import title_of
+from bench.report.tables import tables
 
 # Tables that a reader wants first stay open; the rest is folded.
 _OPEN = ("tokcodec by tokens", "At most so many bytes")

@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
-from bench.report.tables import PREVIEWS, outgrown
+from bench.report.cells import PREVIEWS, outgrown
+from bench.report.measures import chooser, label
 
 # Okabe and Ito's palette: distinct for colour-blind readers too. tokcodec is drawn heavier than its rivals.
 _COLOURS = {
@@ -23,6 +24,8 @@ _COLOURS = {
     "thumbhash": "#000000",
     "blurhash": "#7F7F7F",
 }
+# Each picture has 0 or 1: there is no middle half to draw a band of.
+SHARES = ("top1", "top5")
 _DASHES = {"fidelity": (0, (5, 2))}
 _STYLE: dict[Any, Any] = {
     "svg.hashsalt": "tokcodec",
@@ -35,7 +38,6 @@ _STYLE: dict[Any, Any] = {
     "legend.frameon": False,
     "figure.constrained_layout.use": True,
 }
-_NAMES = {"psnr": "PSNR, dB"}
 
 
 def _look_of(curve: str) -> tuple[str, Any, float]:
@@ -49,17 +51,16 @@ def _look_of(curve: str) -> tuple[str, Any, float]:
     return _COLOURS.get(base, "#7F7F7F"), dashes, 1.4
 
 
-def _label(metric: str) -> str:
-    base = metric.removesuffix("_half")
-    name = _NAMES.get(base, base.replace("lpips_", "LPIPS-"))
-    name += ", half scale" if metric.endswith("_half") else ""
-    return f"{name} (lower is better)" if base.startswith("lpips") else name
-
-
 def _band(axes: Axes, x: list[Any], spread: list[dict[str, Any]], colour: str) -> None:
     """The middle half of the pictures around a curve."""
     low, high = ([entry[end] for entry in spread] for end in ("low", "high"))
     axes.fill_between(x, low, high, color=colour, alpha=0.12, linewidth=0)
+
+
+def _level(axes: Axes, part: dict[str, Any], metric: str) -> None:
+    """The originals' own grain."""
+    if metric == "grain" and part["original_grain"]:
+        axes.axhline(part["original_grain"]["mean"], color="#7F7F7F", linewidth=1, label="original")
 
 
 def _finish(axes: Axes, metric: str, unit: str) -> None:
@@ -72,15 +73,15 @@ def _finish(axes: Axes, metric: str, unit: str) -> None:
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel({"B": "bytes per picture (at most)", "bpp": "bits per pixel (at most)"}.get(unit, unit))
-    axes.set_ylabel(_label(metric))
+    axes.set_ylabel(label(metric))
 
 
 def rate_quality(part: dict[str, Any], metric: str) -> Figure | None:
     """Budgets (log) against a metric: means over pictures with the middle half of them as a band.
 
-    Every codec is at its best by the metric itself (a half-scale metric: by that of full scale).
+    Every codec is at its best by the metric itself, or the nearest to it by which files are chosen.
     """
-    choice = metric.removesuffix("_half")
+    choice = chooser(metric, part["choosers"])
     everyone = len(part["pictures"])
     entries = [e for e in part["at_budgets"] if e["choice"] == choice and e["n"] == everyone and metric in e]
     curves: dict[str, list[dict[str, Any]]] = {}
@@ -105,8 +106,10 @@ def rate_quality(part: dict[str, Any], metric: str) -> Figure | None:
             continue
         x = [e["budget"] for e in points]
         axes.plot(x, [e[metric]["mean"] for e in points], color=colour, linestyle=dashes, linewidth=width, label=curve)
-        if curve.startswith("tokcodec") or curve == "webp-down":  # the rest without: many bands hide each other
+        # The rest without: many bands hide each other.
+        if metric not in SHARES and (curve.startswith("tokcodec") or curve == "webp-down"):
             _band(axes, x, [e[metric] for e in points], colour)
+    _level(axes, part, metric)
     _finish(axes, metric, part["unit"])
     axes.legend(fontsize=8, ncols=2)
     return figure
@@ -133,7 +136,9 @@ def tokens_quality(part: dict[str, Any], metric: str) -> Figure | None:
             markersize=4,
             label=curve,
         )
-        _band(axes, x, [e[metric] for e in points], colour)
+        if metric not in SHARES:
+            _band(axes, x, [e[metric] for e in points], colour)
+    _level(axes, part, metric)
     _finish(axes, metric, "tokens per tile")
     axes.legend(fontsize=8)
     return figure
@@ -165,13 +170,14 @@ def draw(summary: dict[str, Any], folder: Path) -> list[dict[str, str]]:
         for part in summary["parts"]:
             lpips = [part["lpips"], f"{part['lpips']}_half"] if part["lpips"] else []
             where = "whole pictures" if part["subset"] == "whole" else f"{part['subset'].removeprefix('crop')} px crops"
+            metrics = ["psnr", *lpips, *(name for name in part["measures"] if name != "top5")]
             wanted = [
-                (f"rate-{metric}", f"Bytes against {_label(metric)}, {where}", rate_quality(part, metric))
-                for metric in ["psnr", *lpips]
+                (f"rate-{metric}", f"Bytes against {label(metric)}, {where}", rate_quality(part, metric))
+                for metric in metrics
             ]
             wanted += [
-                (f"tokens-{metric}", f"Tokens against {_label(metric)}, {where}", tokens_quality(part, metric))
-                for metric in ["psnr", *lpips]
+                (f"tokens-{metric}", f"Tokens against {label(metric)}, {where}", tokens_quality(part, metric))
+                for metric in metrics
             ]
             wanted.append(("bits", f"Bits per token by position, {where}", bits_by_position(part)))
             for name, title, figure in wanted:

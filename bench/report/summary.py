@@ -1,7 +1,7 @@
 """From rows to what is published: means with their spread at equal bytes, Bjontegaard deltas, differences, failures.
 
-A curve is a codec, and for tokcodec a look ("tokcodec perceptual"). At a budget every picture counts with its best row
-of at most that many bytes, chosen by PSNR or by LPIPS; a mean is given only where every picture has such a row.
+At a budget every picture counts with its best row of at most that many bytes, chosen by PSNR, by LPIPS or by the
+distance of features; a mean is given only where every picture has such a row.
 """
 
 from __future__ import annotations
@@ -9,16 +9,14 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
-from functools import cached_property
+from dataclasses import asdict
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from bench.codecs.interface import BPP_BUDGETS, TILE_BUDGETS
-from bench.metrics import EXTRAS
 from bench.report import stats
+from bench.report.part import Part, curve_name, quality
 from bench.results import Row
 
 # The rivals against which differences are claimed: the honest ones at these sizes.
@@ -27,103 +25,21 @@ EQUAL_ANCHORS = ("webp-down", "webp-nearest")
 SPREAD = (25, 75)  # percentiles over pictures, beside every mean
 
 
-def curve_name(row: Row) -> str:
-    """Name of the curve a row belongs to."""
-    look = (row.get("setting") or {}).get("look")
-    return f"{row['codec']} {look}" if look else str(row["codec"])
-
-
-def higher_is_better(metric: str) -> bool:
-    """False for distances (LPIPS, DISTS)."""
-    return not metric.startswith(("lpips", "dists"))
-
-
-def quality(row: Row, metric: str) -> float | None:
-    """The metric with its sign turned so that higher is better; None where it was not measured."""
-    value = (row.get("metrics") or {}).get(metric)
-    return None if value is None else float(value) if higher_is_better(metric) else -float(value)
-
-
-@dataclass(frozen=True)
-class Budget:
-    """A number of bytes: `value` in `unit` ("B" per crop, "bpp" for whole pictures)."""
-
-    value: float
-    unit: str
-
-    def fits(self, row: Row) -> bool:
-        """Whether the row's file is within the budget (a bpp budget is rounded to bytes, as the codecs are told)."""
-        limit = self.value if self.unit == "B" else max(1, round(self.value * row["width"] * row["height"] / 8))
-        return bool(row["bytes"] <= limit)
-
-
-class Part:
-    """The rows of one part of the results: "whole", or crops of one size."""
-
-    def __init__(self, subset: str, rows: Iterable[Row]) -> None:
-        self.subset = subset
-        own = [row for row in rows if row["subset"] == subset]
-        self.rows = [row for row in own if row.get("metrics") is not None and row.get("bytes") is not None]
-        self.failures = [row for row in own if row.get("error")]
-        self.pictures = sorted({row["picture"] for row in self.rows})
-        self.unit = "bpp" if subset == "whole" else "B"
-        names = {name for row in self.rows for name in row["metrics"]}
-        self.extras = sorted(names & EXTRAS.keys())
-        self.lpips = next((n for n in sorted(names) if n.startswith("lpips") and not n.endswith("_half")), None)
-
-    @cached_property
-    def curves(self) -> dict[str, dict[str, list[Row]]]:
-        """Rows by curve and picture."""
-        found: dict[str, dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
-        for row in self.rows:
-            found[curve_name(row)][row["picture"]].append(row)
-        return {name: dict(found[name]) for name in sorted(found)}
-
-    @property
-    def budgets(self) -> list[Budget]:
-        """The budgets of the comparison."""
-        if self.unit == "bpp":
-            return [Budget(value, "bpp") for value in BPP_BUDGETS]
-        area = (int(self.subset.removeprefix("crop")) / 256) ** 2
-        return [Budget(max(1, round(value * area)), "B") for value in TILE_BUDGETS]
-
-    def best(self, curve: str, budget: Budget, metric: str) -> dict[str, Row]:
-        """By picture: the row of the curve within the budget with the best `metric`."""
-        found = {}
-        for picture, rows in self.curves.get(curve, {}).items():
-            fitting = [(q, row) for row in rows if budget.fits(row) and (q := quality(row, metric)) is not None]
-            if fitting:
-                found[picture] = max(fitting, key=lambda pair: pair[0])[1]
-        return found
-
-    def points(self, curve: str, picture: str, metric: str) -> list[tuple[float, float]]:
-        """(bytes, quality) of the curve's rows on one picture."""
-        rows = self.curves.get(curve, {}).get(picture, [])
-        return [(row["bytes"], q) for row in rows if (q := quality(row, metric)) is not None]
-
-    @property
-    def choosers(self) -> list[str]:
-        """Metrics by which rows are chosen at a budget."""
-        return ["psnr", *([self.lpips] if self.lpips else [])]
-
-    @property
-    def ours(self) -> list[str]:
-        """Curves of tokcodec."""
-        return [name for name in self.curves if name.startswith("tokcodec") and "-packed" not in name]
+def _has_grain(row: Row) -> bool:
+    """Whether something of the row's original is smooth; of rows older than this metric it is not known."""
+    return row.get("original", {"grain": 0}).get("grain") is not None
 
 
 def _describe(rows: Iterable[Row]) -> dict[str, Any]:
-    """Mean, deviation and quartiles over pictures of bytes and of every metric."""
+    """Mean, deviation and quartiles over pictures of bytes and of every metric that all have (grain: all that can)."""
     rows = list(rows)
-    columns: dict[str, list[float]] = defaultdict(list)
-    for row in rows:
-        columns["bytes"].append(row["bytes"])
-        for name, value in row["metrics"].items():
-            if value is not None:
-                columns[name].append(value)
+    names = dict.fromkeys(name for row in rows for name in row["metrics"])
+    columns = {"bytes": [row["bytes"] for row in rows]} | {
+        name: [row["metrics"].get(name) for row in rows if name != "grain" or _has_grain(row)] for name in names
+    }
     described: dict[str, Any] = {"n": len(rows)}
     for name, values in columns.items():
-        if len(values) == len(rows):
+        if values and None not in values:
             low, high = np.percentile(values, SPREAD)
             deviation = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
             described[name] = {
@@ -134,6 +50,12 @@ def _describe(rows: Iterable[Row]) -> dict[str, Any]:
                 "max": float(np.max(values)),
             }
     return described
+
+
+def original_grain(part: Part) -> dict[str, Any] | None:
+    """The originals' own grain: mean over the `n` pictures that have it; None where none was measured."""
+    known = {row["picture"]: row["original"]["grain"] for row in part.rows if "original" in row and _has_grain(row)}
+    return {"mean": float(np.mean(list(known.values()))), "n": len(known)} if known else None
 
 
 def at_budgets(part: Part) -> list[dict[str, Any]]:
@@ -310,6 +232,10 @@ def summarise(rows: Iterable[Row]) -> dict[str, Any]:
                 "pictures": part.pictures,
                 "lpips": part.lpips,
                 "extras": part.extras,
+                "measures": part.measures,
+                "choosers": part.choosers,
+                "few": [budget.value for budget in part.few],
+                "original_grain": original_grain(part),
                 "at_budgets": at_budgets(part),
                 "by_tokens": by_tokens(part),
                 "bjontegaard": bjontegaard_deltas(part),

@@ -2,54 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any
 
-from bench.report.summary import ANCHORS, higher_is_better
+from bench.report.cells import (
+    NO_WEIGHTS,
+    Table,
+    cell,
+    in_unit,
+    measures_cells,
+    measures_header,
+    measures_note,
+    number,
+    outgrown,
+    title_of,
+)
+from bench.report.measures import digits, higher_is_better
+from bench.report.recognition import recognised_table, together_table
+from bench.report.summary import ANCHORS
 
-NO_WEIGHTS = "no weights"
 NO_OVERLAP = "no overlap"
-PREVIEWS = ("thumbhash", "blurhash")
-
-
-@dataclass(frozen=True)
-class Table:
-    """A titled table of strings with a note below it."""
-
-    title: str
-    header: list[str]
-    rows: list[list[str]]
-    note: str = ""
-
-    def markdown(self) -> str:
-        """The table as GitHub Markdown."""
-        lines = [f"### {self.title}", "", "| " + " | ".join(self.header) + " |", "|" + " --- |" * len(self.header)]
-        lines += ["| " + " | ".join(row) + " |" for row in self.rows]
-        return "\n".join([*lines, "", self.note, ""] if self.note else [*lines, ""])
-
-
-def title_of(part: dict[str, Any]) -> str:
-    """The part of the results in words."""
-    n = len(part["pictures"])
-    what = "whole pictures" if part["subset"] == "whole" else f"centre crops {part['subset'].removeprefix('crop')}"
-    return f"{n} {what}"
-
-
-def _number(value: float | None, digits: int) -> str:
-    return "-" if value is None else f"{value:.{digits}f}"
-
-
-def _cell(entry: dict[str, Any] | None, metric: str | None, digits: int) -> str:
-    if metric is None:
-        return NO_WEIGHTS
-    if entry is None or metric not in entry:
-        return "-"
-    return _number(entry[metric]["mean"], digits)
-
-
-def _budget(value: float, unit: str) -> str:
-    return f"{value:g} {unit}"
 
 
 def tokens_table(part: dict[str, Any]) -> Table | None:
@@ -66,15 +38,16 @@ def tokens_table(part: dict[str, Any]) -> Table | None:
                 entry["curve"],
                 str(entry["pitch"]),
                 str(entry["tokens"]),
-                _number(entry["bytes"]["mean"], 1),
-                _number(entry["bytes"]["max"], 0),
+                number(entry["bytes"]["mean"], 1),
+                number(entry["bytes"]["max"], 0),
                 f"{psnr['mean']:.2f} ± {psnr['sd']:.2f}",
-                _cell(entry, "psnr_half", 2),
-                _cell(entry, "ssim", 3),
-                _cell(entry, "ms_ssim", 3),
-                _cell(entry, lpips, 3),
-                _cell(entry, lpips and f"{lpips}_half", 3),
-                *(_cell(entry, extra, 3) for extra in extras),
+                cell(entry, "psnr_half", 2),
+                cell(entry, "ssim", 3),
+                cell(entry, "ms_ssim", 3),
+                cell(entry, lpips, 3),
+                cell(entry, lpips and f"{lpips}_half", 3),
+                *measures_cells(part, entry),
+                *(cell(entry, extra, 3) for extra in extras),
             ]
         )
     if not rows:
@@ -94,18 +67,22 @@ def tokens_table(part: dict[str, Any]) -> Table | None:
             "MS-SSIM",
             name,
             f"{name} half",
+            *measures_header(part),
             *extras,
         ],
         rows,
-        "Means over pictures; real files with all headers. Half: both pictures averaged 2x2 first.",
+        "Means over pictures; real files with all headers. Half: both pictures averaged 2x2 first."
+        + measures_note(part),
     )
 
 
-def outgrown(entry: dict[str, Any], entries: Iterable[dict[str, Any]]) -> bool:
-    """Whether the codec has no larger files: said up to twice the budget that first holds them, not at every one."""
-    same = ("curve", "choice", "n", "bytes")
-    first = min(e["budget"] for e in entries if all(e[key] == entry[key] for key in same))
-    return bool(entry["budget"] > 2 * first)
+def _qualities(entry: dict[str, Any], choice: str, lpips: str | None) -> str:
+    """The metric by which files were chosen, with what is shown beside it."""
+    if choice == "psnr":
+        return f"{cell(entry, 'psnr', 2)} ±{entry['psnr']['sd']:.1f} ({cell(entry, lpips, 3)})"
+    if choice.startswith("features"):
+        return f"{cell(entry, 'top1', 2)} / {cell(entry, 'top5', 2)} ({cell(entry, choice, 3)})"
+    return f"{cell(entry, choice, 3)} ({cell(entry, f'{choice}_half', 3)})"
 
 
 def budgets_table(part: dict[str, Any], choice: str) -> Table | None:
@@ -128,17 +105,17 @@ def budgets_table(part: dict[str, Any], choice: str) -> Table | None:
                 cells.append("")
             elif entry is None or entry["n"] < everyone:
                 cells.append("-" if entry is None else f"({entry['n']} of {everyone})")
-            elif choice == "psnr":
-                cells.append(f"{_cell(entry, 'psnr', 2)} ±{entry['psnr']['sd']:.1f} ({_cell(entry, lpips, 3)})")
             else:
-                cells.append(f"{_cell(entry, choice, 3)} ({_cell(entry, f'{choice}_half', 3)})")
+                cells.append(_qualities(entry, choice, lpips))
         rows.append([curve, *cells])
     shown = f"{choice} (the same at half scale)"
     if choice == "psnr":
         shown = f"PSNR dB ± sd ({lpips or f'LPIPS: {NO_WEIGHTS}'})"
+    elif choice.startswith("features"):
+        shown = f"top-1 / top-5 ({choice})"
     return Table(
         f"At most so many bytes, best {choice}, {title_of(part)}: {shown}",
-        ["codec", *(_budget(budget, part["unit"]) for budget in budgets)],
+        ["codec", *(in_unit(budget, part["unit"]) for budget in budgets)],
         rows,
         'Means over pictures; "(k of n)": only k pictures have a file that small. "-down": coded small at '
         'the best of 12 scales, upscaled bicubic; "-nearest": the same, upscaled by nearest neighbour.',
@@ -149,7 +126,7 @@ def bjontegaard_table(part: dict[str, Any]) -> Table | None:
     """Bjontegaard deltas with intervals, or "no overlap"."""
     rows = []
     for entry in part["bjontegaard"]:
-        metric, digits = entry["metric"], 2 if entry["metric"] == "psnr" else 3
+        metric = entry["metric"]
         sign = 1 if higher_is_better(metric) else -1
         rows.append(
             [
@@ -157,7 +134,7 @@ def bjontegaard_table(part: dict[str, Any]) -> Table | None:
                 entry["rate"]["anchor"],
                 metric,
                 _interval(entry["rate"], 1, "%"),
-                _interval(entry["quality"], digits, " dB" if metric == "psnr" else "", sign),
+                _interval(entry["quality"], digits(metric), " dB" if metric == "psnr" else "", sign),
             ]
         )
     if not rows:
@@ -168,17 +145,17 @@ def bjontegaard_table(part: dict[str, Any]) -> Table | None:
         rows,
         "Akima, per picture, then the mean with its bootstrap 95 % interval; (k of n): pictures whose curves "
         "overlap. BD-rate below 0: fewer bytes for the same quality. BD-quality in units of the metric: PSNR "
-        "above 0 and LPIPS below 0 are better.",
+        "above 0 and distances below 0 are better.",
     )
 
 
-def _interval(result: dict[str, Any], digits: int, unit: str, sign: int = 1) -> str:
+def _interval(result: dict[str, Any], decimals: int, unit: str, sign: int = 1) -> str:
     estimate = result["estimate"]
     if estimate is None:
         return NO_OVERLAP
     low, high = sorted((sign * estimate["low"], sign * estimate["high"]))
     count = "" if estimate["n"] == result["of"] else f" ({estimate['n']} of {result['of']})"
-    return f"{sign * estimate['mean']:+.{digits}f}{unit} [{low:+.{digits}f}, {high:+.{digits}f}]{count}"
+    return f"{sign * estimate['mean']:+.{decimals}f}{unit} [{low:+.{decimals}f}, {high:+.{decimals}f}]{count}"
 
 
 def differences_table(part: dict[str, Any], metric: str) -> Table | None:
@@ -187,21 +164,21 @@ def differences_table(part: dict[str, Any], metric: str) -> Table | None:
     budgets = sorted({e["budget"] for e in entries})
     if not budgets:
         return None
-    digits = 2 if metric == "psnr" else 3
     by_key = {(e["test"], e["anchor"], e["budget"]): e for e in entries}
     rows = []
     for test, anchor in sorted({(e["test"], e["anchor"]) for e in entries}, key=lambda p: (p[0], ANCHORS.index(p[1]))):
         cells = []
         for budget in budgets:
             e = by_key.get((test, anchor, budget))
-            values = () if e is None else [f"{e[name]:+.{digits}f}" for name in ("mean", "low", "high")]
+            values = () if e is None else [f"{e[name]:+.{digits(metric)}f}" for name in ("mean", "low", "high")]
             cells.append("{} [{}, {}]".format(*values) if values else "-")
         rows.append([f"{test} less {anchor}", *cells])
     return Table(
         f"Difference in {metric} at equal bytes, {title_of(part)}",
-        ["", *(_budget(budget, part["unit"]) for budget in budgets)],
+        ["", *(in_unit(budget, part["unit"]) for budget in budgets)],
         rows,
-        f"Paired by picture, bootstrap 95 % interval; tokcodec is better {'above' if metric == 'psnr' else 'below'} 0.",
+        "Paired by picture, bootstrap 95 % interval; tokcodec is better "
+        f"{'above' if higher_is_better(metric) else 'below'} 0.",
     )
 
 
@@ -217,10 +194,10 @@ def equal_table(part: dict[str, Any]) -> Table | None:
             [
                 e["curve"],
                 str(e["tokens"]),
-                _number(e["own"], 0),
+                number(e["own"], 0),
                 e["anchor"],
                 needed,
-                _number(e["median"] / e["own"] if e["median"] and e["own"] else None, 1),
+                number(e["median"] / e["own"] if e["median"] and e["own"] else None, 1),
                 str(e["less"]),
                 str(e["never"]),
             ]
@@ -251,9 +228,9 @@ def speed_table(part: dict[str, Any]) -> Table:
             e["curve"],
             str(e["rows"]),
             str(e["failures"]),
-            _number(e["encode_s"] and e["encode_s"] * 1000, 1),
-            _number(e["decode_s"] and e["decode_s"] * 1000, 1),
-            _number(e["peak_mb"], 0),
+            number(e["encode_s"] and e["encode_s"] * 1000, 1),
+            number(e["decode_s"] and e["decode_s"] * 1000, 1),
+            number(e["peak_mb"], 0),
         ]
         for e in part["speed"]
     ]
@@ -275,11 +252,12 @@ def failures_table(part: dict[str, Any]) -> Table | None:
 def tables(summary: dict[str, Any]) -> Iterator[Table]:
     """All tables of a summary, the most telling first."""
     for part in summary["parts"]:
-        choices = ["psnr", *([part["lpips"]] if part["lpips"] else [])]
         made = [
             tokens_table(part),
-            *(budgets_table(part, choice) for choice in choices),
-            *(differences_table(part, choice) for choice in choices),
+            together_table(part),
+            *(budgets_table(part, choice) for choice in part["choosers"]),
+            recognised_table(part),
+            *(differences_table(part, choice) for choice in part["choosers"]),
             equal_table(part),
             bjontegaard_table(part),
             speed_table(part),

@@ -11,8 +11,8 @@ from PIL import Image
 
 from bench.codecs.interface import Codec
 from bench.pictures import Picture, read
-from bench.report.summary import Part, curve_name, quality
-from bench.report.tables import PREVIEWS
+from bench.report.cells import PREVIEWS
+from bench.report.part import Part, curve_name, quality
 from bench.results import Row
 from tokcodec.pictures.tiling import TILE
 
@@ -40,6 +40,13 @@ class _Images:
         return self._known[uri]
 
 
+def _recognised(metrics: dict[str, float]) -> str | None:
+    """The classifier's answer in words; None where it was not asked."""
+    if "top1" not in metrics:
+        return None
+    return "recognised" if metrics["top1"] else "in the top 5" if metrics["top5"] else "not recognised"
+
+
 class _Shelf:
     """Entries of one picture, rendered again from the settings of its rows, each setting once."""
 
@@ -61,6 +68,7 @@ class _Shelf:
                 "psnr": round(metrics["psnr"], 2),
                 "image": self.images.add(decoded),
                 "lpips": None if self.lpips is None else round(metrics[self.lpips], 3),
+                "recognised": _recognised(metrics),
             }
         return self._made[key]
 

@@ -16,6 +16,7 @@ from PIL import Image
 from bench import pictures, results, run
 from bench.__main__ import main
 from bench.codecs.tok import TokCodec
+from bench.run import find_recognition
 
 QUICK = ("--crop", "64", "--jobs", "1", "--page-pictures", "0", "--codec", "jpeg", "--codec", "thumbhash")
 
@@ -30,10 +31,11 @@ def timeless(file: Path) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(autouse=True)
-def no_weights(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Without LPIPS, whatever lies on this machine: these tests are about the machinery."""
+def no_networks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Without LPIPS and recognition, whatever lies on this machine: these tests are about the machinery."""
     monkeypatch.delenv("TOKCODEC_LPIPS", raising=False)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setattr(run, "find_recognition", lambda: "pip install a-network")
 
 
 @pytest.mark.slow
@@ -66,6 +68,8 @@ def test_a_line_holds_what_is_promised(photographs: Path, tmp_path: Path) -> Non
     result = bench(photographs, *QUICK, "--out", tmp_path)
     assert "LPIPS: no weights" in result.stderr
     assert "no weights" in result.stdout
+    assert result.stderr.count("recognition: not measured (pip install a-network)") == 1
+    assert "top-1" not in result.stdout and "lite0" not in result.stdout
     rows = results.load(tmp_path / "results.jsonl")
     assert {row["picture"] for row in rows} == {"astronaut", "coffee"}
     for row in rows:
@@ -74,10 +78,36 @@ def test_a_line_holds_what_is_promised(photographs: Path, tmp_path: Path) -> Non
         assert len(row["sha256"]) == 64
         assert {"codec", "setting", "encode_s", "decode_s", "metrics"} <= row.keys()
         assert {"psnr", "ssim", "psnr_half"} <= row["metrics"].keys()
+        assert ("grain" in row["metrics"]) == ("grain" in row["original"]) == (row["original"]["flat"] > 0)
     assert {row["codec"] for row in rows} == {"jpeg", "thumbhash"}  # no JPEG fits a 64x64 budget
     assert json.loads((tmp_path / "summary.json").read_text())["parts"][0]["subset"] == "crop64"
     names = {path.name for path in (tmp_path / "plots").iterdir()}
     assert {"crop64-rate-psnr.svg", "crop64-rate-psnr.png"} <= names
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_recognition_is_in_rows_tables_and_plots(
+    photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jobs: int
+) -> None:
+    reason = find_recognition()
+    if reason is not None:
+        pytest.skip(reason)
+    monkeypatch.setattr(run, "find_recognition", find_recognition)
+    result = bench(photographs, *QUICK, "--jobs", str(jobs), "--out", tmp_path)
+    assert "recognition: not measured" not in result.stderr
+    for row in results.load(tmp_path / "results.jsonl"):
+        assert row["metrics"]["top1"] <= row["metrics"]["top5"]
+        assert 0 <= row["metrics"]["features_lite0"] < 1
+    for said in ("best features_lite0", "top-1 / top-5", "Recognised from how many bytes on"):
+        assert said in (tmp_path / "summary.md").read_text()
+        assert said in (tmp_path / "index.html").read_text()
+    names = {path.name for path in (tmp_path / "plots").iterdir()}
+    assert {"crop64-rate-top1.svg", "crop64-rate-features_lite0.svg"} <= names
+
+
+def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tokcodec.training.features.find_spec", lambda module: None)
+    assert "efficientnet-lite-pytorch" in str(find_recognition())
 
 
 def test_whole_and_crops_in_one_run(photographs: Path, tmp_path: Path) -> None:

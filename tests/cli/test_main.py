@@ -282,7 +282,7 @@ def test_info(call: Call, tmp_path: Path, make_tok: MakeTok, tiny: Model) -> Non
 
 def test_info_of_a_cut_file(call: Call, make_tok: MakeTok) -> None:
     result = call("info", "-", stdin=make_tok(pitch=0)[:-3])
-    assert "1 tile (the whole picture), 4 of 8 tokens" in result.stdout
+    assert "1 tile (the whole picture), 5 of 8 tokens" in result.stdout
 
 
 def test_info_without_the_model(call: Call, make_tok: MakeTok, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

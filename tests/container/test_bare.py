@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import tokcodec
+from tests.conftest import TINY_VOCABULARY
 from tokcodec.codec import TokWarning
 from tokcodec.container.bare import BARE_SIZE, fits, from_base64, pack_bare, parse_bare, stored_size, to_base64
 from tokcodec.container.contents import pack
@@ -65,11 +66,11 @@ def test_header_round_trip(width: int, height: int, tokens: int, flat: bool, pay
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.integers(0, 31), min_size=1, max_size=16))
+@given(st.lists(st.integers(0, TINY_VOCABULARY - 1), min_size=1, max_size=16))
 def test_every_count_of_any_tokens_comes_back(tiny: Model, row: list[int]) -> None:
     coded, tokens = np.array([row]), len(row)
     file = pack(Header(tiny.id, tokens, FIT, 40, 30), tiny, coded, container="bare")
-    assert len(file) <= BARE_SIZE + -(-5 * tokens // 8) + 1
+    assert len(file) <= BARE_SIZE + -(-6 * tokens // 8) + 1
     found = read(file, "tiny", container="bare")
     assert (found.coded == coded).all() and found.held == found.declared == tokens
     for length in range(BARE_SIZE, len(file)):  # no token that is not there, in any prefix
@@ -88,6 +89,19 @@ def test_it_is_the_plain_file_with_another_header(tiny: Model, picture_array: np
     assert np.array_equal(np.asarray(sized), np.asarray(tokcodec.decode(plain)))
     free = tokcodec.decode(bare, container="bare", model="tiny", tokens=3)
     assert free.size == (296, 222)
+
+
+def test_its_tiles_are_of_the_first_scale_however_small_the_picture(tiny: Model) -> None:
+    """It does not state the size: what is told when decoding must not change the tokens' meaning."""
+    picture = np.random.default_rng(1).integers(0, 256, (10, 12, 3)).astype(np.uint8)
+    bare = tokcodec.encode(picture, container="bare", model="tiny")
+    for size in ((12, 10), None):
+        assert read(bare, "tiny", container="bare", size=size).scale == 0
+    large = tokcodec.decode(bare, container="bare", size=(120, 100), model="tiny")
+    small = tokcodec.decode(bare, container="bare", size=(12, 10), model="tiny")
+    assert np.abs(np.asarray(large.resize((12, 10), Image.Resampling.BOX), int) - np.asarray(small, int)).max() < 40
+    plain = tokcodec.encode(picture, pitch="fit", model="tiny")
+    assert read(plain).scale == 1 and plain[10:] != bare[BARE_SIZE:]
 
 
 @pytest.fixture

@@ -5,19 +5,25 @@ from __future__ import annotations
 import time
 import tracemalloc
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tokcodec.container.contents import pack
+from tests.conftest import TINY_VOCABULARY
+from tokcodec.container.bare import BARE_SIZE
+from tokcodec.container.contents import pack, scale_of
 from tokcodec.container.counts import LEVELS, tile_counts, token_order
 from tokcodec.container.entropy import encode_tokens
 from tokcodec.container.header import HEADER_SIZE, Header, pack_header, parse_header
+from tokcodec.container.tables import FrequencyTables
 from tokcodec.errors import TokError
-from tokcodec.models.modelfile import Model
+from tokcodec.models.modelfile import Model, write_model
 from tokcodec.models.registry import find_model
+from tokcodec.pictures.limits import FIT
+from tokcodec.pictures.tiling import Grid
 from tokcodec.tokfile import read
 
 quick = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -29,7 +35,7 @@ def allocation(
     """Header of a picture of 2 * columns tiles, random tokens and levels of the model `tiny`."""
     rng = np.random.default_rng(seed)
     header = Header(find_model("tiny").id, n, 16, 16 * columns, 32)
-    return header, rng.integers(0, 32, (2 * columns, 16)), rng.integers(least, most + 1, 2 * columns)
+    return header, rng.integers(0, TINY_VOCABULARY, (2 * columns, 16)), rng.integers(least, most + 1, 2 * columns)
 
 
 allocations = st.builds(allocation, st.integers(0, 10**6), st.integers(1, 16), st.integers(1, 8))
@@ -103,6 +109,63 @@ def test_the_shorter_of_tables_and_flat(tiny: Model) -> None:
     assert pack(header, tiny, coded, levels) == pack(replace(header, flat=True, adaptive=True), tiny, coded, levels)
 
 
+SKEWED = (0, 21, 42)
+
+
+@pytest.fixture
+def scaled(tmp_path: Path) -> Model:
+    """A model of three scales, each of whose tables expects another token."""
+    return write_model(
+        tmp_path / "scaled",
+        name="scaled",
+        family="cascade",
+        tables=[FrequencyTables.fit(np.full((50, 16), token), (8, 8)) for token in SKEWED],
+        tensors={"decoder.x": np.zeros(1)},
+        hashed=["decoder."],
+        scales=[128, 64],
+        ordered=True,
+        default_tokens=8,
+        licence="none",
+        description="test",
+    )
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "pitch", "scale"),
+    [
+        (600, 400, 256, 0), (128, 128, FIT, 0), (128, 127, FIT, 1), (255, 64, FIT, 1), (600, 400, 96, 1),
+        (64, 64, FIT, 1), (63, 64, FIT, 2), (1, 1, FIT, 2), (600, 400, 16, 2),
+    ],
+)  # fmt: skip
+def test_a_files_tables_are_those_of_its_tiles_scale(
+    scaled: Model, width: int, height: int, pitch: int, scale: int
+) -> None:
+    header = Header(scaled.id, 16, pitch, width, height)
+    tiles = Grid.for_picture(width, height, pitch).tiles
+    coded = np.full((tiles, 16), SKEWED[scale])
+    levels = np.arange(tiles) % LEVELS
+    assert scale_of(header, scaled) == scale
+    for chosen in (None, levels) if tiles > 1 else (None,):
+        file = pack(header, scaled, coded, chosen)
+        masked = coded if chosen is None else np.where(np.arange(16) < tile_counts(16, levels)[:, None], coded, -1)
+        assert not parse_header(file).flat
+        assert file[HEADER_SIZE:] == encode_tokens(masked, scaled.tables[scale], chosen)
+        found = read(file, scaled)
+        assert found.scale == scale and (found.coded == masked[:, : found.coded.shape[1]]).all()
+    # The tokens that another scale expects are cheaper flat.
+    assert parse_header(pack(header, scaled, np.full((tiles, 16), SKEWED[scale - 1]))).flat
+
+
+def test_bare_files_are_of_the_first_scale(scaled: Model) -> None:
+    header = Header(scaled.id, 16, FIT, 20, 10)
+    assert (scale_of(header, scaled), scale_of(header, scaled, "bare")) == (2, 0)
+    coded = np.full((1, 16), SKEWED[0])
+    file = pack(header, scaled, coded, container="bare")
+    assert file[BARE_SIZE:] == encode_tokens(coded, scaled.tables[0])
+    found = read(file, scaled, container="bare", size=(20, 10))
+    assert found.scale == 0 and (found.coded == coded).all()
+
+
 def test_flat_and_adaptive_together(tiny: Model) -> None:
     header, coded, levels = allocation(2, 16, 4)
     header = replace(header, flat=True, adaptive=True)
@@ -131,7 +194,8 @@ def test_flipped_payload_bits_give_some_tokens(tiny: Model) -> None:
         damaged = bytearray(file)
         damaged[bit // 8] ^= 0x80 >> bit % 8
         found = read(bytes(damaged))
-        assert found.coded.max(initial=-1) < 32 and (found.declared is None or found.held <= found.declared)
+        assert found.coded.max(initial=-1) < TINY_VOCABULARY
+        assert found.declared is None or found.held <= found.declared
 
 
 @pytest.mark.parametrize("payload", [0, 12, 400_000])
@@ -156,7 +220,7 @@ def test_a_hostile_header_costs_little(tiny: Model, payload: int) -> None:
         ({"levels": np.array([0, 1, 2])}, "3 levels for 2 tiles"),
         ({"coded": np.zeros((2, 7), int)}, "at least 8 tokens"),
         ({"coded": np.zeros((3, 8), int), "levels": None}, "2 tiles, at least 8 tokens"),
-        ({"coded": np.full((2, 8), 32)}, r"must be 0\.\.31"),
+        ({"coded": np.full((2, 8), TINY_VOCABULARY)}, r"must be 0\.\.63"),
         ({"container": "zip"}, "tok or bare"),
     ],
 )

@@ -205,13 +205,13 @@ def test_golden_bytes(tables: FrequencyTables, tokens: list[list[int]], payload:
 def test_the_specifications_example() -> None:
     data = bytes.fromhex("F5105C03904FC0C727D302A3E87E8B9B01")
     assert data.hex(" ").upper() in (ROOT / "formats" / "tok-v1.md").read_text(encoding="utf-8")
-    tables = [[[8192] * 8] * 4] * 4
+    sets = [[[[8192] * 8] * 4] * 4]
     model_hash = bytes(range(0x5C, 0x7C))
-    assert reader.read_tokens(data, tables, model_hash) == ([[42, 1000, 2024, 4095]], 4)
-    held = [reader.read_tokens(data[: 10 + length], tables, model_hash)[1] for length in range(8)]
+    assert reader.read_tokens(data, sets, (), model_hash) == ([[42, 1000, 2024, 4095]], 4)
+    held = [reader.read_tokens(data[: 10 + length], sets, (), model_hash)[1] for length in range(8)]
     assert held == [0, 0, 1, 1, 2, 2, 3, 4]
     with pytest.raises(ValueError, match="damaged"):
-        reader.read_tokens(data[:9] + b"\x00" + data[10:], tables, model_hash)
+        reader.read_tokens(data[:9] + b"\x00" + data[10:], sets, (), model_hash)
 
 
 def test_overhead_on_skewed_tables() -> None:

@@ -25,7 +25,7 @@ def test_the_specifications_adaptive_example() -> None:
     assert decode_levels(data[10:], 2).tolist() == [0, 4]  # type: ignore[union-attr]
     decoded, held = decode_tokens(data[10:], 2, 4, tables, levels)
     assert held == 5 and (decoded == tokens).all()
-    assert reader.read_tokens(data, [[[8192] * 8] * 4] * 4) == ([[42, 1000, 2024, 4095], [7]], 5)
+    assert reader.read_tokens(data, [[[[8192] * 8] * 4] * 4]) == ([[42, 1000, 2024, 4095], [7]], 5)
 
 
 @st.composite

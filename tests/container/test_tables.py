@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.container.test_entropy import likely_tokens, radix_lists, random_tables
-from tokcodec.container.tables import TOTAL, FrequencyTables, join_digits, split_digits
+from tokcodec.container.tables import TOTAL, FrequencyTables, join_digits, load_tables, save_tables, split_digits
 from tokcodec.errors import ModelFileError
 
 
@@ -58,10 +58,25 @@ def test_to_bytes_golden() -> None:
 
 
 def test_save_and_load(tmp_path: Path) -> None:
-    tables = random_tables(np.random.default_rng(0), 5, (8, 5, 3), 0.0)
-    tables.save(tmp_path / "tables.safetensors")
-    loaded = FrequencyTables.load(tmp_path / "tables.safetensors")
-    assert loaded.to_bytes() == tables.to_bytes() and loaded.radices == (8, 5, 3)
+    """The tables of all scales, in their order."""
+    rng = np.random.default_rng(0)
+    for scales in (1, 3):
+        tables = [random_tables(rng, 5, (8, 5, 3), 0.0) for _ in range(scales)]
+        save_tables(tables, tmp_path / "tables.safetensors")
+        loaded = load_tables(tmp_path / "tables.safetensors")
+        assert [one.to_bytes() for one in loaded] == [one.to_bytes() for one in tables]
+        assert all(one.radices == (8, 5, 3) for one in loaded)
+
+
+def test_the_file_holds_an_array_for_each_digit(tmp_path: Path) -> None:
+    from safetensors.numpy import load_file
+
+    save_tables([FrequencyTables.uniform(5, (8, 4))] * 2, tmp_path / "tables.safetensors")
+    stored = load_file(tmp_path / "tables.safetensors")
+    assert {name: (array.shape, array.dtype.name) for name, array in stored.items()} == {
+        "counts.0": ((2, 5, 8), "uint16"),
+        "counts.1": ((2, 5, 4), "uint16"),
+    }
 
 
 def test_counts_cannot_be_changed_afterwards() -> None:
@@ -81,19 +96,29 @@ def write_tensors(path: Path, **tensors: npt.NDArray[np.generic]) -> Path:
 def test_damaged_table_files_are_model_file_errors(tmp_path: Path) -> None:
     path = tmp_path / "t.safetensors"
     with pytest.raises(ModelFileError, match=r"t\.safetensors: not usable as frequency tables"):
-        FrequencyTables.load(path)
+        load_tables(path)
     path.write_bytes(b"\x80\x04pickle")
     with pytest.raises(ModelFileError, match="not usable"):
-        FrequencyTables.load(path)
+        load_tables(path)
     write_tensors(path, other=np.zeros(3))
     with pytest.raises(ModelFileError, match=r"missing 'counts.0'"):
-        FrequencyTables.load(path)
-    write_tensors(path, counts_0=np.array([[1, 2]], dtype=np.uint16))
+        load_tables(path)
+    write_tensors(path, counts_0=np.array([[[1, 2]]], dtype=np.uint16))
     with pytest.raises(ModelFileError, match="sum to 65536"):
-        FrequencyTables.load(path)
-    write_tensors(path, counts_0=np.array(3, dtype=np.uint16))
+        load_tables(path)
+    for shape in ((), (2,), (1, 2)):
+        write_tensors(path, counts_0=np.full(shape, 1 << 15, np.uint16))
+        with pytest.raises(ModelFileError, match="must have three dimensions"):
+            load_tables(path)
+    write_tensors(path, counts_0=np.full((0, 1, 2), 1 << 15, np.uint16))
+    with pytest.raises(ModelFileError, match="no counts"):
+        load_tables(path)
+    write_tensors(path, counts_0=np.full((1, 1, 2), 1 << 15), counts_1=np.full((2, 1, 2), 1 << 15))
     with pytest.raises(ModelFileError, match="not usable"):
-        FrequencyTables.load(path)
+        load_tables(path)
+    path.write_bytes(b"")
+    with pytest.raises(ModelFileError, match="not usable"):
+        load_tables(path)
 
 
 @pytest.mark.parametrize(

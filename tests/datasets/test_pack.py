@@ -19,6 +19,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 import tokcodec
+from tests.conftest import TINY_VOCABULARY
 from tokcodec.container.contents import pack
 from tokcodec.container.counts import tile_counts
 from tokcodec.container.header import HEADER_SIZE, Header
@@ -36,7 +37,7 @@ FILL = 65535
 @pytest.fixture
 def files(tiny: Model, make_tok: MakeTok) -> dict[str, bytes]:
     """Plain files of several shapes and an adaptive one of four tiles."""
-    coded = np.random.default_rng(5).integers(0, 32, (4, 16))
+    coded = np.random.default_rng(5).integers(0, TINY_VOCABULARY, (4, 16))
     return {
         "a.tok": make_tok(),
         "deep/b.tok": make_tok(width=600, height=300, tokens=3, seed=1),
@@ -99,7 +100,7 @@ def test_a_cut_file_comes_back_as_far_as_every_tile_goes(
     tiny = read_model(tiny_folder / "tiny")
     rng = np.random.default_rng(seed)
     levels = rng.integers(0, 8, 2) if adaptive else None
-    data = pack(Header(tiny.id, 16, 256, 512, 256), tiny, rng.integers(0, 32, (2, 16)), levels)
+    data = pack(Header(tiny.id, 16, 256, 512, 256), tiny, rng.integers(0, TINY_VOCABULARY, (2, 16)), levels)
     data = data[: max(HEADER_SIZE, len(data) - cut)]
     contents, packer = read(data, tiny), Packer()
     if not contents.held:
@@ -213,7 +214,7 @@ def test_arrays_that_contradict(files: dict[str, bytes], change: dict[str, Any])
 @pytest.mark.parametrize(
     "change",
     [
-        {"tokens": np.full((8, 16), 32, np.uint16)},
+        {"tokens": np.full((8, 16), TINY_VOCABULARY, np.uint16)},
         {"widths": np.full(4, 2000, np.uint16)},
         {"widths": np.zeros(4, np.uint16)},
         {"pitches": np.full(4, 7, np.uint16)},

@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy.typing as npt
 import pytest
 
 from tokcodec.container.header import Header, pack_header
-from tokcodec.container.tables import FrequencyTables
+from tokcodec.container.tables import FrequencyTables, save_tables
 from tokcodec.errors import (
     HeaderCheckError,
     ModelFileError,
@@ -39,7 +40,7 @@ def make(folder: Path, *, name: str | None = None, salt: int = 0, n_tokens: int 
     arguments: dict[str, Any] = {
         "name": name or folder.name,
         "family": "cascade",
-        "tables": FrequencyTables.uniform(n_tokens, (8, 8)),
+        "tables": [FrequencyTables.uniform(n_tokens, (8, 8))],
         "tensors": TENSORS | {"codes": np.array([salt % 128, 0, 1], dtype=np.int8)},
         "hashed": ["decoder.", "codes"],
         "ordered": True,
@@ -84,7 +85,7 @@ def test_written_models_read_back(place: Path) -> None:
     assert (model.name, model.family, model.n_tokens, model.radices) == ("small", "cascade", 8, (8, 8))
     assert (model.ordered, model.default_tokens, model.licence) == (True, 4, "CC0-1.0")
     assert model.id == model.hash[0] and len(model.hash) == 32
-    assert model.tables.radices == (8, 8) and model.tables is model.tables
+    assert [table.radices for table in model.tables] == [(8, 8)] and model.tables is model.tables
     model.verify()
     assert len({model, find_model("small")}) == 1
     assert find_model("small") == model == find_model(model.path) == find_model(str(model.path))
@@ -105,7 +106,28 @@ def test_hash_golden() -> None:
         "b": np.array([[-1], [1]], dtype=np.int8),
         "a": np.array(1, dtype=np.float32),
     }
-    assert model_hash(tables, tensors) == hashlib.sha256(stream).digest()
+    assert model_hash([tables], tensors) == hashlib.sha256(stream).digest()
+
+
+def test_the_hash_covers_the_tables_of_every_scale_in_order(place: Path) -> None:
+    flat, fitted = FrequencyTables.uniform(8, (8, 8)), FrequencyTables.fit(np.array([[0] * 8]), (8, 8))
+    hashes = [make(place / "a").hash]
+    for name, tables in (("b", [flat, fitted]), ("c", [fitted, flat])):
+        model = make(place / name, tables=tables, scales=[64])
+        assert [table.to_bytes() for table in model.tables] == [table.to_bytes() for table in tables]
+        hashes.append(model.hash)
+    assert len(set(hashes)) == 3
+
+
+def test_a_file_has_the_tables_of_its_scale_or_flat_ones(place: Path) -> None:
+    fitted = [FrequencyTables.fit(np.full((1, 8), token), (8, 8)) for token in (0, 1, 2)]
+    model = make(place / "scaled", tables=fitted, scales=[128, 64])
+    assert model.scales == (128, 64)
+    for scale in range(3):
+        header = Header(model.id, 4, 256, 320, 200)
+        assert model.tables_of(header, scale) is model.tables[scale]
+        flat = model.tables_of(replace(header, flat=True), scale)
+        assert flat.to_bytes() == FrequencyTables.uniform(8, (8, 8)).to_bytes()
 
 
 def test_hash_depends_on_what_decodes_and_on_nothing_else(place: Path) -> None:
@@ -113,8 +135,8 @@ def test_hash_depends_on_what_decodes_and_on_nothing_else(place: Path) -> None:
     other_encoder = TENSORS | {"encoder.weight": np.zeros(3), "codes": np.array([0, 0, 1], dtype=np.int8)}
     assert make(place / "b", tensors=other_encoder, family="x", default_tokens=1).hash == model.hash
     assert make(place / "c", salt=1).hash != model.hash
-    assert make(place / "d", tables=FrequencyTables.uniform(8, (64,))).hash != model.hash
-    assert make(place / "e", tables=FrequencyTables.fit(np.array([[0] * 8]), (8, 8))).hash != model.hash
+    assert make(place / "d", tables=[FrequencyTables.uniform(8, (64,))]).hash != model.hash
+    assert make(place / "e", tables=[FrequencyTables.fit(np.array([[0] * 8]), (8, 8))]).hash != model.hash
     wide = {key: tensor.astype(np.float64) for key, tensor in TENSORS.items()}
     assert make(place / "f", tensors=wide).hash != model.hash
 
@@ -194,6 +216,14 @@ def test_damaged_folders_are_skipped_and_named(place: Path) -> None:
         (lambda m: m.update(radices=[8, 1]), "'radices' must be numbers from 2"),
         (lambda m: m.update(radices=["8"]), "'radices'"),
         (lambda m: m.update(radices=[]), "'radices'"),
+        (lambda m: m.pop("scales"), "'scales' is missing or not of type list"),
+        (lambda m: m.update(scales=64), "'scales' is missing or not of type list"),
+        (lambda m: m.update(scales=[64.0]), "'scales' must be numbers of pixels"),
+        (lambda m: m.update(scales=[True]), "'scales' must be numbers of pixels"),
+        (lambda m: m.update(scales=[0]), "'scales' must be numbers of pixels"),
+        (lambda m: m.update(scales=[16385]), "1..16384, falling"),
+        (lambda m: m.update(scales=[48, 96]), "falling"),
+        (lambda m: m.update(scales=[96, 96]), "falling"),
         (lambda m: m.update(hash="00"), "'hash' must be 32 bytes"),
         (lambda m: m.update(hash="Z" * 64), "'hash' must be 32 bytes"),
         (lambda m: m.update(hashed=[]), "'hashed'"),
@@ -234,7 +264,7 @@ def test_a_changed_or_missing_file_is_named(place: Path, file: str) -> None:
 
 def test_damaged_tables_are_not_used_even_without_verify(place: Path) -> None:
     model = make(place / "small")
-    FrequencyTables.fit(np.array([[0] * 8]), (8, 8)).save(model.path / "tables.safetensors")
+    save_tables([FrequencyTables.fit(np.array([[0] * 8]), (8, 8))], model.path / "tables.safetensors")
     with pytest.raises(ModelFileError, match="damaged or changed"):
         _ = model.tables
     checksum = hashlib.sha256((model.path / "tables.safetensors").read_bytes()).hexdigest()
@@ -242,9 +272,10 @@ def test_damaged_tables_are_not_used_even_without_verify(place: Path) -> None:
     changed = read_model(model.path)
     with pytest.raises(ModelFileError, match="the hash does not belong to these tables and weights"):
         changed.verify()
-    edit(model, lambda m: m.update(radices=[64]))
-    with pytest.raises(ModelFileError, match="do not have the shape"):
-        _ = read_model(model.path).tables
+    for change in ({"radices": [64]}, {"radices": [8, 8], "n_tokens": 9}, {"n_tokens": 8, "scales": [64]}):
+        edit(model, lambda m, change=change: m.update(change))
+        with pytest.raises(ModelFileError, match="do not have the shape"):
+            _ = read_model(model.path).tables
 
 
 def replace_weights(model: Model, data: bytes) -> Model:
@@ -296,7 +327,7 @@ def test_a_failed_write_leaves_the_old_model(place: Path, monkeypatch: pytest.Mo
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(FrequencyTables, "save", full)
+    monkeypatch.setattr("tokcodec.container.tables.save_tables", full)
     with pytest.raises(OutputError, match="cannot be written"):
         make(place / "small", salt=1, overwrite=True)
     monkeypatch.undo()
@@ -320,7 +351,7 @@ def same_id(place: Path, model: Model, name: str) -> Model:
     """Another model whose hash begins with the same byte."""
     for salt in range(1, 20_000):
         tensors = {"decoder.x": np.array([salt])}
-        if model_hash(FrequencyTables.uniform(8, (8, 8)), tensors)[0] == model.id:
+        if model_hash([FrequencyTables.uniform(8, (8, 8))], tensors)[0] == model.id:
             return make(place / name, tensors=tensors, hashed=["decoder."])
     raise AssertionError("no such salt")
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import sys
+from fractions import Fraction
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
-from tokcodec.pictures.limits import FIT
+from tokcodec.pictures.limits import FIT, MAX_SIDE
 from tokcodec.pictures.tiling import Grid, cut
 
 PITCHES = (FIT, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048)
@@ -49,6 +53,43 @@ def test_rectangles_by_hand() -> None:
     assert grid.tile_extent == (256, 256)
     grid = Grid.for_picture(768, 512, 256)
     assert grid.rect(5) == (30 * 768 / 46, 15 * 512 / 31, 768, 512)
+
+
+# ---- scales
+
+
+def test_scales_by_hand() -> None:
+    """At the bound itself a tile still is of the larger scale; tiles that are not square count by their area."""
+    bounds = (192, 96, 48)
+    for side, scale in ((256, 0), (192, 0), (191, 1), (96, 1), (95, 2), (48, 2), (47, 3), (1, 3)):
+        assert Grid.for_picture(side, side, FIT).scale(bounds) == scale
+    assert Grid.for_picture(384, 96, FIT).scale(bounds) == 0
+    assert Grid.for_picture(384, 95, FIT).scale(bounds) == 1
+    # 31 sixteenths of 192, two tiles along each side: each covers exactly 192 x 192.
+    assert Grid.for_picture(372, 372, 192).scale(bounds) == 0
+    assert Grid.for_picture(371, 372, 192).scale(bounds) == 1
+    assert Grid.for_picture(16383, 16383, 16).scale(bounds) == 3
+    assert Grid.for_picture(1, 1, FIT).scale(()) == 0
+
+
+@given(
+    st.integers(1, MAX_SIDE),
+    st.integers(1, MAX_SIDE),
+    st.sampled_from(PITCHES),
+    st.lists(st.integers(1, 1 << 14), max_size=5),
+)
+def test_a_scale_is_the_number_of_bounds_above_the_tiles_area(
+    width: int, height: int, pitch: int, bounds: list[int]
+) -> None:
+    """In exact fractions; and a bound that is the area's root rounded down is not above it, the next one is."""
+    grid = Grid.for_picture(width, height, pitch)
+    area = Fraction(16 * width, 15 * grid.columns + 1) * Fraction(16 * height, 15 * grid.rows + 1)
+    assert grid.scale(bounds) == sum(area < bound * bound for bound in bounds)
+    root = math.isqrt(math.floor(area))
+    assert [grid.scale([bound]) for bound in (root, root + 1)] == [0, 1]
+
+
+# ---- arguments
 
 
 @pytest.mark.parametrize(("width", "height", "pitch"), [(0, 1, 256), (1, 0, 256), (-3, 5, 256), (5, 5, -1)])

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -100,12 +99,15 @@ def test_a_psnr_is_reached_and_hardly_exceeded(photograph: Image.Image, more: fl
 
 
 def test_a_psnr_with_few_tokens_is_reached_as_closely_as_they_allow(photograph: Image.Image) -> None:
+    """Where a token more is worth more than the tolerance."""
     reached = [
         quality.psnr(photograph, tokcodec.decode(tokcodec.encode(photograph, tokens=n, pitch="fit"), look="fidelity"))
-        for n in (3, 4)
+        for n in range(1, 7)
     ]
-    data = tokcodec.encode(photograph, target_psnr=reached[0] + 0.9 * (reached[1] - reached[0]), pitch="fit")
-    assert tokcodec.info(data).tokens == 4
+    gains = np.diff(reached)
+    most = int(gains.argmax())
+    data = tokcodec.encode(photograph, target_psnr=reached[most] + 0.9 * gains[most], pitch="fit")
+    assert gains[most] > 0.1 and tokcodec.info(data).tokens == most + 2
 
 
 def test_the_smallest_file_reaches_a_low_target(photograph: Image.Image) -> None:
@@ -181,7 +183,7 @@ def test_lpips_is_reached_where_weights_are_at_hand(photograph: Image.Image) -> 
     if not os.environ.get(WEIGHTS_ENV):
         pytest.skip(f"${WEIGHTS_ENV} names no LPIPS weights")
     data = tokcodec.encode(photograph, target_lpips=0.35)
-    found = quality.Distance(photograph, torch.device("cpu"))(tokcodec.decode(data))
+    found = quality.Distance(photograph, "cpu")(tokcodec.decode(data))
     assert 0.34 <= found <= 0.35
 
 

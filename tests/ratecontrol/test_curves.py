@@ -2,35 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
-from tests.conftest import TINY_CODEWORDS, TINY_TOKENS
+from tests.conftest import TINY_CODEWORDS, TINY_SCALES, TINY_SHAPE, TINY_TOKENS, tiny_scales
+from tokcodec.container.tables import FrequencyTables
 from tokcodec.models.modelfile import Model
-from tokcodec.pictures.tiling import Grid
+from tokcodec.pictures.tiling import Grid, cut
 from tokcodec.ratecontrol.curves import find_curves, measure, shares
 from tokcodec.ratecontrol.quality import mean_squared_error
 from tokcodec.tokenizers.base import Tokenizer
-from tokcodec.tokenizers.cascade import CascadeConfig, CascadeTokenizer
-from tokcodec.tokenizers.tiles import draw
+from tokcodec.tokenizers.cascade import CascadeConfig, CascadeTokenizer, pack_tensors
+from tokcodec.tokenizers.tiles import draw, pixels
 
 
 @pytest.fixture
 def tokenizer(tiny: Model) -> Tokenizer:
     """Of the shape of `tiny`, with words so small that no decoded value is clamped."""
-    size = 16 * 16 + 2 * 8 * 8
-    words = torch.randn(1, TINY_CODEWORDS, 24, generator=torch.Generator().manual_seed(1))
-    words[0, 0] = 0  # so that no token makes it worse
-    tensors = {
-        "mean": torch.zeros(size).index_fill_(0, torch.tensor([0]), 200.0),
-        "dims": torch.arange(TINY_TOKENS * 24).reshape(TINY_TOKENS, 24) % size,
-        "scale": torch.full((TINY_TOKENS,), 0.7),
-        "group": torch.zeros(TINY_TOKENS),
-        "codebooks": words,
-    }
-    return CascadeTokenizer(CascadeConfig(TINY_TOKENS, TINY_CODEWORDS, 24, 16, 8), tensors)
+    scales = tiny_scales(0.7)
+    for scale in scales:
+        scale["words"][:, :, 0] = 0  # so that no token makes it worse
+        scale["mean"][0] = 222  # their mean, about
+    config = CascadeConfig(TINY_TOKENS, TINY_CODEWORDS, **TINY_SHAPE, scales=TINY_SCALES)
+    return CascadeTokenizer(pack_tensors(config, scales))
 
 
 @pytest.fixture
@@ -43,46 +40,49 @@ def photograph() -> Image.Image:
 
 
 def test_predicted_errors_are_those_of_decoding(tokenizer: Tokenizer) -> None:
-    tiles = torch.rand(3, 3, 256, 256, generator=torch.Generator().manual_seed(1)) * 0.2 + 0.3
-    found = tokenizer.encode_curves(tiles)
-    assert found is not None
-    tokens, errors = found
-    assert torch.equal(tokens, tokenizer.encode(tiles))
-    assert errors.shape == (3, tokenizer.n_tokens + 1) and errors.dtype == torch.float32
-    for count in (1, 2, 7, tokenizer.n_tokens):
-        decoded = tokenizer.decode(tokens[:, :count], "fidelity")
-        real = (decoded - tiles).square().sum((1, 2, 3))
-        assert torch.allclose(errors[:, count], real, rtol=1e-3)
+    tiles = (np.random.default_rng(1).random((3, 3, 256, 256)) * 0.2 + 0.3).astype(np.float32)
+    for scale in (0, 1):
+        found = tokenizer.encode_curves(tiles, scale=scale)
+        assert found is not None
+        tokens, errors = found
+        assert np.array_equal(tokens, tokenizer.encode(tiles, scale=scale))
+        assert errors.shape == (3, tokenizer.n_tokens + 1)
+        for count in (1, 2, 7, tokenizer.n_tokens):
+            decoded = tokenizer.decode(tokens[:, :count], "fidelity", scale)
+            assert np.allclose(errors[:, count], np.square(decoded - tiles).sum((1, 2, 3)), rtol=1e-3)
 
 
 def test_measured_errors_agree_at_the_lengths_decoded(tokenizer: Tokenizer) -> None:
-    tiles = torch.rand(2, 3, 256, 256, generator=torch.Generator().manual_seed(2)) * 0.2 + 0.3
-    found = tokenizer.encode_curves(tiles)
-    assert found is not None
-    measured = measure(tokenizer, found[0], tiles)
-    assert measured.shape == found[1].shape
-    assert bool((measured[:, 1:].diff(dim=1) <= 0).all())
-    for count in (1, 2, 4, 8, 16):
-        assert torch.allclose(measured[:, count], found[1][:, count], rtol=2e-3)
+    tiles = (np.random.default_rng(2).random((2, 3, 256, 256)) * 0.2 + 0.3).astype(np.float32)
+    for scale in (0, 1):
+        found = tokenizer.encode_curves(tiles, scale=scale)
+        assert found is not None
+        measured = measure(tokenizer, found[0], tiles, scale)
+        assert measured.shape == found[1].shape and measured.dtype == np.float32
+        assert (np.diff(measured[:, 1:], axis=1) <= 0).all()
+        for count in (1, 2, 4, 8, 16):
+            assert np.allclose(measured[:, count], found[1][:, count], rtol=2e-3)
 
 
 def test_a_tokenizer_that_cannot_predict_is_measured(
     tiny: Model, tokenizer: Tokenizer, photograph: Image.Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     predicted = find_curves(photograph, 128, tiny, tokenizer)
+    assert predicted.errors.dtype == np.float32
     monkeypatch.setattr(type(tokenizer), "encode_curves", Tokenizer.encode_curves)
     measured = find_curves(photograph, 128, tiny, tokenizer)
     assert np.array_equal(predicted.tokens, measured.tokens)
     assert measured.errors[:, 16].sum() == pytest.approx(predicted.errors[:, 16].sum(), rel=0.01)
 
 
-@pytest.mark.parametrize("step", [0, 96])
+@pytest.mark.parametrize("step", [0, 96, 24])
 def test_the_sum_predicts_the_error_of_the_picture(
     tiny: Model, tokenizer: Tokenizer, photograph: Image.Image, step: int
 ) -> None:
     curves = find_curves(photograph, step, tiny, tokenizer)
     for count in (1, 16):
-        decoded = draw(tokenizer, curves.grid, curves.tokens, np.full(curves.tiles, count, dtype=np.int64), "fidelity")
+        counts = np.full(curves.tiles, count, dtype=np.int64)
+        decoded = draw(tokenizer, curves.grid, curves.tokens, counts, "fidelity", scale=curves.scale)
         real = mean_squared_error(photograph, decoded)
         assert curves.errors[:, count].sum() + curves.floor == pytest.approx(real, rel=0.15)
 
@@ -95,7 +95,30 @@ def test_wide_tiles_lose_what_no_token_mends(tiny: Model, tokenizer: Tokenizer) 
 
 def test_bits_grow_with_the_tokens(tiny: Model, tokenizer: Tokenizer, photograph: Image.Image) -> None:
     curves = find_curves(photograph, 128, tiny, tokenizer)
-    assert np.array_equal(curves.bits, np.tile(5.0 * np.arange(17), (curves.tiles, 1)).astype(np.float32))
+    assert np.array_equal(curves.bits, np.tile(6.0 * np.arange(17), (curves.tiles, 1)).astype(np.float32))
+
+
+@pytest.mark.parametrize("container", ["tok", "bare"])
+def test_small_tiles_have_the_codewords_of_their_scale(tiny: Model, tokenizer: Tokenizer, container: str) -> None:
+    """In a file that says how large they are."""
+    picture = Image.fromarray(np.random.default_rng(5).integers(90, 160, (20, 24, 3), dtype=np.uint8))
+    curves = find_curves(picture, 0, tiny, tokenizer, container=container)
+    assert curves.scale == (1 if container == "tok" else 0)
+    tile = pixels(cut(picture, curves.grid))
+    assert np.array_equal(curves.tokens, tokenizer.encode(tile, scale=curves.scale))
+    assert not np.array_equal(curves.tokens, tokenizer.encode(tile, scale=1 - curves.scale))
+
+
+def test_bits_are_those_of_the_scales_tables(tiny: Model, tokenizer: Tokenizer) -> None:
+    """Where the tables fit the tokens, else those of equal counts."""
+    picture = Image.fromarray(np.random.default_rng(5).integers(90, 160, (20, 24, 3), dtype=np.uint8))
+    tokens = find_curves(picture, 0, tiny, tokenizer).tokens
+    fitted = [FrequencyTables.fit(np.repeat(row, 9, 0), tiny.radices) for row in (63 - tokens, tokens)]
+    expected = np.cumsum(fitted[1].bits(tokens), axis=1)
+    for tables, bits in ((fitted, expected), (fitted[::-1], 6.0 * np.arange(1, 17)[None])):
+        model = replace(tiny)
+        model.__dict__["tables"] = tuple(tables)
+        assert np.allclose(find_curves(picture, 0, model, tokenizer).bits[:, 1:], bits)
 
 
 @pytest.mark.parametrize("size", [(256, 256), (768, 512), (100, 900)])

@@ -16,7 +16,7 @@ from tests.ratecontrol.test_lpips import random_weights
 from tokcodec.ratecontrol import quality
 from tokcodec.ratecontrol.lpips import LPIPS, WEIGHTS_ENV, WeightsMissingError
 
-CPU = torch.device("cpu")
+CPU = "cpu"
 
 
 def noise(width: int, height: int, seed: int = 0) -> Image.Image:

@@ -9,6 +9,7 @@ to 20 in `test_bad_surroundings`. Kills and signals are in `test_kills`, full di
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -81,7 +82,7 @@ def test_05_every_flipped_bit_of_the_payload(call: Call, make_tok: MakeTok, tiny
         damaged = bytearray(data)
         damaged[bit // 8] ^= 1 << bit % 8
         tokens = tokcodec.read_tokens(bytes(damaged))
-        assert tokens.min() >= -1 and tokens.max() < tiny.radices[0]
+        assert tokens.min() >= -1 and tokens.max() < math.prod(tiny.radices)
         result = call("decode", "-", stdin=bytes(damaged))
         assert result.exit_code == 0 and result.stdout_bytes.startswith(b"\x89PNG")
 

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import skimage.data
 import torch
 from PIL import Image
 
@@ -78,7 +79,14 @@ def precision(request: pytest.FixtureRequest) -> Iterator[str]:
     torch.set_float32_matmul_precision(before)
 
 
-def test_any_number_of_threads_and_either_precision(threads: int, precision: str) -> None:
+def test_by_numpy() -> None:
+    check_vectors()
+
+
+def test_any_number_of_threads_and_either_precision(
+    threads: int, precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tokcodec.tokenizers.MANY_DRAWN", 0)  # torch, as if it paid off for every job
     assert torch.get_num_threads() == threads
     check_vectors(dtype="bfloat16" if precision == "medium" else "float32")
 
@@ -93,6 +101,25 @@ def test_a_process_that_was_told_to_use_bfloat16_and_eight_threads() -> None:
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_on_cuda(precision: str, dtype: str) -> None:
     check_vectors("cuda", dtype)
+
+
+MARGIN = 1e-9
+"""Two codewords whose scores differ by less, relatively, may be exchanged by another order of summation."""
+
+
+@pytest.mark.parametrize("scale", range(4))
+def test_both_back_ends_find_the_same_tokens(scale: int) -> None:
+    """In float64 no two codewords of these tiles are closer than MARGIN, and so the tokens are equal."""
+    pixels = np.stack([skimage.data.astronaut()[y : y + 256, :256] for y in (0, 100, 256)])
+    tiles = pixels.transpose(0, 3, 1, 2) / 255
+    by_numpy, by_torch = (tokcodec.load_tokenizer(None, "cpu", drawing=many) for many in (0, 1 << 20))
+    assert (type(by_numpy._array(np.zeros(1))), type(by_torch._array(np.zeros(1)))) == (np.ndarray, torch.Tensor)  # type: ignore[attr-defined]
+    found, other = by_numpy.encode(tiles, scale=scale), by_torch.encode(tiles, scale=scale)
+    assert np.array_equal(found, other)
+    # A change by MARGIN of all pixels changes no token either: none was decided by less.
+    assert np.array_equal(found, by_numpy.encode(tiles * (1 - MARGIN), scale=scale))
+    drawn = [tokenizer.decode(found[:, :64], "fidelity", scale) for tokenizer in (by_numpy, by_torch)]
+    assert np.abs(drawn[0] - drawn[1]).max() < 1e-4
 
 
 def test_tokens_within_autocast() -> None:

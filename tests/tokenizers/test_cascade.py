@@ -1,212 +1,294 @@
-"""The cascade: decoding is a sum of codewords, encoding finds the best first ones, then the nearest each time."""
+"""The cascade: tiles to tokens and back at every scale, with NumPy and with torch, and its files."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from itertools import pairwise, product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 
 from tokcodec.container.tables import FrequencyTables
 from tokcodec.errors import ModelFileError
 from tokcodec.models.modelfile import Model, write_model
-from tokcodec.tokenizers.cascade import (
-    BEAM_TOKENS,
-    CascadeConfig,
-    CascadeTokenizer,
-    Codebooks,
-    codeword_bits,
-    load,
-    pack_tensors,
-)
-from tokcodec.tokenizers.transform import COLOURS, TileTransform, dct_matrix
+from tokcodec.tokenizers.arrays import Array
+from tokcodec.tokenizers.cascade import CascadeConfig, CascadeTokenizer, codeword_bits, load, pack_tensors
 
-CONFIG = CascadeConfig(n_tokens=12, codewords=16, dims=6, luma=8, chroma=4)
-LONGER = replace(CONFIG, n_tokens=BEAM_TOKENS + 8)
+CONFIG = CascadeConfig(n_tokens=20, codewords=8, half=3, luma=8, chroma=4, scales=(64,))
+SIZE = 8 * 8 + 2 * 4 * 4
+CPU = torch.device("cpu")
+DEVICES = [None, CPU]
+KINDS: list[Callable[[Any], Array]] = [np.asarray, torch.from_numpy]
 
 
-def tensors(config: CascadeConfig = CONFIG) -> dict[str, torch.Tensor]:
-    """A cascade over random coefficients with random codewords."""
-    generator = torch.Generator().manual_seed(0)
+def random_scales(config: CascadeConfig = CONFIG) -> list[dict[str, npt.NDArray[Any]]]:
+    """Random codewords over random coefficients for every scale; the means are shades of grey."""
+    rng = np.random.default_rng(0)
     size = config.luma**2 + 2 * config.chroma**2
-    mean = torch.zeros(size)
-    mean[0] = 128 * 3**0.5  # mid-grey
-    return {
-        "mean": mean,
-        "dims": torch.stack([torch.randperm(size, generator=generator)[: config.dims] for _ in range(config.n_tokens)]),
-        "scale": torch.linspace(20, 2, config.n_tokens),
-        "group": torch.tensor(config.groups()),
-        "codebooks": torch.randn(config.groups()[-1] + 1, config.codewords, config.dims, generator=generator),
-    }
+    scales = []
+    for number in range(len(config.scales) + 1):
+        mean = np.zeros(size)
+        mean[0] = (128 - 16 * number) * 3**0.5
+        shape = (config.n_tokens, 2, config.codewords, config.half)
+        scales.append(
+            {
+                "mean": mean,
+                "dims": np.stack([rng.permutation(size)[: 2 * config.half] for _ in range(config.n_tokens)]),
+                "words": rng.standard_normal(shape) * np.linspace(20, 2, config.n_tokens)[:, None, None, None],
+            }
+        )
+    return scales
+
+
+def tensors(config: CascadeConfig = CONFIG) -> dict[str, npt.NDArray[Any]]:
+    """As they are shipped."""
+    return pack_tensors(config, random_scales(config))
+
+
+def fitted_tables(config: CascadeConfig = CONFIG) -> tuple[FrequencyTables, ...]:
+    """Skewed ones, others for each scale."""
+    rng, radices = np.random.default_rng(1), (config.codewords,) * 2
+    return tuple(
+        FrequencyTables.fit(
+            (rng.random((400, config.n_tokens)) ** (2 + scale) * config.codewords**2).astype(int), radices
+        )
+        for scale in range(len(config.scales) + 1)
+    )
+
+
+def tiles(number: int = 2, seed: int = 1) -> npt.NDArray[np.float32]:
+    """Tiles of slow and fast changes."""
+    rng = np.random.default_rng(seed)
+    slow = rng.random((number, 3, 8, 8)).repeat(32, 2).repeat(32, 3)
+    return (0.8 * slow + 0.2 * rng.random((number, 3, 256, 256))).astype(np.float32)
+
+
+def some_tokens(number: int = 2, count: int = 5, seed: int = 3) -> npt.NDArray[np.int64]:
+    return np.random.default_rng(seed).integers(0, CONFIG.codewords**2, (number, count))
 
 
 @pytest.fixture
 def tokenizer() -> CascadeTokenizer:
-    return CascadeTokenizer(CONFIG, tensors())
+    return CascadeTokenizer(tensors())
 
 
-def test_dct_rows_are_orthonormal() -> None:
-    basis = dct_matrix(256)
-    assert torch.allclose(basis @ basis.T, torch.eye(256), atol=1e-5)
-    assert torch.allclose(COLOURS @ COLOURS.T, torch.eye(3), atol=1e-6)
+# ---- tokens and pixels
 
 
-def test_transform_keeps_low_frequencies_exactly_and_energy() -> None:
-    transform = TileTransform(8, 4)
-    vectors = torch.randn(3, transform.size)
-    pixels = transform.inverse(vectors)
-    assert torch.allclose(transform.forward(pixels), vectors, atol=1e-4)
-    assert torch.allclose((pixels**2).sum((1, 2, 3)), (vectors**2).sum(1), rtol=1e-4)
+@pytest.mark.parametrize("scale", [0, 1])
+def test_decoding_is_the_mean_and_a_sum_of_codewords(tokenizer: CascadeTokenizer, scale: int) -> None:
+    packed, tokens = tensors(), some_tokens(1, 4)
+    words = packed["words"][scale] * packed["step"][scale][..., None, None].astype(np.float64)
+    expected = packed["mean"][scale].astype(np.float64)
+    for position, token in enumerate(tokens[0]):
+        for half, digit in enumerate(divmod(token, CONFIG.codewords)):
+            expected[packed["dims"][scale, position].reshape(2, -1)[half]] += words[position, half, digit]
+    assert np.allclose(tokenizer.vectors(tokens, scale)[0], expected, atol=1e-4)
+    pixels = tokenizer.decode(tokens, scale=scale)
+    assert pixels.shape == (1, 3, 256, 256) and pixels.dtype == np.float32
+    assert np.allclose(pixels, tokenizer.transform.inverse(expected[None]).clip(0, 1), atol=1e-5)
+    assert pixels.min() >= 0 and pixels.max() <= 1
 
 
-def test_groups_share_codebooks_in_order() -> None:
-    groups = CascadeConfig().groups()
-    assert groups[:10] == [0, 1, 2, 3, 4, 5, 6, 7, 8, 8]
-    assert groups[-1] == 43 and len(groups) == 256
-    assert all(0 <= b - a <= 1 for a, b in pairwise(groups))
+def test_each_scale_has_codewords_and_tables_of_its_own() -> None:
+    minding = CascadeTokenizer(tensors(), tables=fitted_tables())
+    for scale in (0, 1):
+        alone = {name: tensor if name == "planes" else tensor[scale : scale + 1] for name, tensor in tensors().items()}
+        only = CascadeTokenizer(alone, tables=fitted_tables()[scale : scale + 1])
+        for found, expected in zip(
+            minding.encode_curves(tiles(), scale=scale), only.encode_curves(tiles()), strict=True
+        ):
+            assert np.array_equal(found, expected)
+    assert not np.array_equal(minding.encode(tiles(), scale=0), minding.encode(tiles(), scale=1))
+    other = CascadeTokenizer(tensors(), tables=fitted_tables()[::-1])
+    assert not np.array_equal(minding.encode(tiles(9), scale=1), other.encode(tiles(9), scale=1))
 
 
-def test_decoding_is_the_mean_and_a_sum_of_codewords(tokenizer: CascadeTokenizer) -> None:
-    t = tensors()
-    tokens = torch.tensor([[3, 15, 0, 7]])
-    expected = t["mean"].clone()
-    for position, token in enumerate(tokens[0].tolist()):
-        expected[t["dims"][position]] += t["codebooks"][t["group"][position], token] * t["scale"][position]
-    assert torch.allclose(tokenizer.vectors(tokens)[0], expected, atol=1e-4)
-    pixels = tokenizer.decode(tokens)
-    assert pixels.shape == (1, 3, 256, 256) and pixels.dtype == torch.float32
-    assert torch.allclose(pixels, tokenizer.transform.inverse(expected[None]).clamp(0, 1), atol=1e-5)
+@pytest.mark.parametrize("device", DEVICES, ids=str)
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_comes_out_is_of_the_kind_that_went_in(device: torch.device | None, kind: Callable[[Any], Array]) -> None:
+    tokenizer = CascadeTokenizer(tensors(), device=device)
+    assert tokenizer.device == "cpu"
+    x = kind(tiles())
+    tokens, errors = tokenizer.encode_curves(x, 7, 1)
+    pixels = tokenizer.decode(tokens, scale=1)
+    for found, dtype in ((tokens, "int64"), (pixels, "float32")):
+        assert type(found) is type(x) and str(found.dtype).removeprefix("torch.") == dtype
+    assert type(errors) is type(x) and "float" in str(errors.dtype)
+    assert (tuple(tokens.shape), tuple(errors.shape)) == ((2, 7), (2, 8))
 
 
-def test_encoding_takes_the_nearest_codeword_each_time() -> None:
-    """From where the beam search ends."""
-    tokenizer, t = CascadeTokenizer(LONGER, tensors(LONGER)), tensors(LONGER)
-    x = torch.rand(2, 3, 256, 256, generator=torch.Generator().manual_seed(1))
-    tokens = tokenizer.encode(x)
-    assert tokens.shape == (2, LONGER.n_tokens) and tokens.dtype == torch.int64
-    residual = tokenizer.transform.forward(x) - t["mean"]
-    for position in range(LONGER.n_tokens):
-        words = t["codebooks"][t["group"][position]] * t["scale"][position]
-        target = residual[:, t["dims"][position]]
-        if position >= BEAM_TOKENS:
-            assert torch.equal(torch.cdist(target, words).argmin(1), tokens[:, position])
-        residual[:, t["dims"][position]] -= words[tokens[:, position]]
+def test_numpy_and_torch_give_the_same() -> None:
+    """Equal tokens, pixels to rounding; so do several threads, as the tokens of a picture must not depend on them."""
+    ours, theirs = (CascadeTokenizer(tensors(), tables=fitted_tables(), device=device) for device in DEVICES)
+    for scale in (0, 1):
+        tokens, errors = ours.encode_curves(tiles(8), scale=scale)
+        found, left = theirs.encode_curves(tiles(8), scale=scale)
+        assert np.array_equal(found, tokens) and np.allclose(left, errors, rtol=1e-6)
+        drawn, other = ours.decode(tokens, scale=scale), theirs.decode(tokens, scale=scale)
+        assert np.abs(drawn - other).max() < 1e-5
 
 
-def test_the_first_tokens_are_the_best_together() -> None:
-    """With so few codewords the beam holds every path, and the search finds the best of all."""
-    config = replace(CONFIG, n_tokens=3, codewords=4, luma=2, chroma=1, dims=4)
-    tokenizer = CascadeTokenizer(config, tensors(config))
-    x = torch.rand(20, 3, 256, 256, generator=torch.Generator().manual_seed(8))
-    x = 0.5 + (x - 0.5) * 0.2 + torch.randn(20, 3, 1, 1, generator=torch.Generator().manual_seed(9)) * 0.05
-    paths = torch.tensor(list(product(range(4), repeat=3)))
-    distances = torch.cdist(tokenizer.transform.forward(x), tokenizer.vectors(paths))
-    assert torch.equal(tokenizer.encode(x), paths[distances.argmin(1)])
-    # One after the other, the nearest would have been others.
-    first = torch.cdist(tokenizer.transform.forward(x), tokenizer.vectors(torch.arange(4)[:, None])).argmin(1)
-    assert (first != tokenizer.encode(x)[:, 0]).any()
+def test_tokens_of_gradients_and_other_precisions(tokenizer: CascadeTokenizer) -> None:
+    """Training hands over tensors that want gradients, and tiles may be float64."""
+    expected = tokenizer.encode(tiles())
+    assert np.array_equal(tokenizer.encode(tiles().astype(np.float64)), expected)
+    for device in DEVICES:
+        x = torch.from_numpy(tiles()).requires_grad_()
+        found = CascadeTokenizer(tensors(), device=device).encode(x)
+        assert np.array_equal(found.numpy(), expected) and not found.requires_grad
 
 
-def test_bits_count_in_the_choice_of_codewords() -> None:
-    """Half squared distance plus price times bits, computed plainly; and what is taken away, without the price."""
-    generator = torch.Generator().manual_seed(5)
-    words, bits = torch.randn(2, 16, 6, generator=generator), 12 * torch.rand(2, 16, generator=generator)
-    targets, price = torch.randn(50, 6, generator=generator), torch.rand(50, generator=generator)
-    codebooks = Codebooks(words, bits)
-    found = codebooks.nearest(1, targets, price)
-    taken = codebooks.taken(1, targets, found)
-    distance = (targets[:, None] - words[1]).square().sum(2) / 2
-    assert torch.equal(found, (distance + price[:, None] * bits[1]).argmin(1))
-    assert (found != distance.argmin(1)).any()
-    left = distance[torch.arange(50), found]
-    assert torch.allclose(taken, targets.square().sum(1) / 2 - left, atol=1e-4)
+@pytest.mark.parametrize("tables", [None, fitted_tables()], ids=["plain", "minding bits"])
+@pytest.mark.parametrize("scale", [0, 1])
+def test_curves_are_the_errors_of_pixels(tables: tuple[FrequencyTables, ...] | None, scale: int) -> None:
+    tokenizer, x = CascadeTokenizer(tensors(), tables=tables), tiles()
+    tokens, errors = tokenizer.encode_curves(x, scale=scale)
+    assert errors.shape == (2, CONFIG.n_tokens + 1)
+    for count in (1, 2, 17, 20):
+        drawn = tokenizer.drawing.inverse(tokenizer.vectors(tokens[:, :count], scale))
+        assert np.allclose(errors[:, count], np.square(drawn - x, dtype=np.float64).sum((1, 2, 3)), rtol=1e-5)
+    mean = tokenizer.drawing.inverse(tokenizer.vectors(tokens[:, :0], scale))
+    assert np.allclose(errors[:, 0], np.square(mean - x, dtype=np.float64).sum((1, 2, 3)), rtol=1e-5)
 
 
-def test_errors_are_true_where_bits_count() -> None:
-    bits = 20 * torch.rand(LONGER.groups()[-1] + 1, LONGER.codewords, generator=torch.Generator().manual_seed(6))
-    minding, plain = CascadeTokenizer(LONGER, tensors(LONGER), bits=bits), CascadeTokenizer(LONGER, tensors(LONGER))
-    x = torch.rand(3, 3, 256, 256, generator=torch.Generator().manual_seed(7))
-    tokens, errors = minding.encode_curves(x)
-    vectors = plain.transform.forward(x)
-    outside = x.square().sum((1, 2, 3)) - vectors.square().sum(1)
-    left = (vectors - plain.vectors(tokens)).square().sum(1) + outside
-    assert torch.allclose(errors[:, -1], left, rtol=1e-3)
-
-    def cost(tokens: torch.Tensor) -> float:
-        return float(bits[minding.group, tokens].sum())
-
-    assert cost(tokens) < cost(plain.encode(x))
+def test_no_error_is_below_zero(tokenizer: CascadeTokenizer) -> None:
+    """Of a tile that is a sum of codewords, where rounding decides."""
+    x = tokenizer.drawing.inverse(tokenizer.vectors(some_tokens(4), 0))
+    assert tokenizer.encode_curves(x)[1].min() >= 0
 
 
-def test_bits_of_codewords_are_those_of_their_group() -> None:
-    counts = np.full((3, 4), 1 << 14, np.uint32)
-    counts[1] = [1 << 15, 1 << 13, 1 << 13, 1 << 14]
-    counts[2] = [1 << 15, 1 << 14, 1 << 13, 1 << 13]
-    bits = codeword_bits(FrequencyTables((4,), [counts]), torch.tensor([0, 1, 1]), 2)
-    assert bits[0].tolist() == [2, 2, 2, 2]
-    assert torch.allclose(bits[1], -torch.log2(torch.tensor([8, 3, 2, 3]) / 16))
+def test_tables_make_cheaper_tokens() -> None:
+    tables = fitted_tables()
+    plain, minding = CascadeTokenizer(tensors()), CascadeTokenizer(tensors(), tables=tables)
+    for scale in (0, 1):
+        costs = [tables[scale].bits(each.encode(tiles(8), scale=scale)).sum() for each in (plain, minding)]
+        assert costs[1] < costs[0]
 
 
-def test_a_tile_does_not_depend_on_its_batch(tokenizer: CascadeTokenizer) -> None:
-    x = torch.rand(3, 3, 256, 256, generator=torch.Generator().manual_seed(2))
-    assert torch.equal(tokenizer.encode(x)[1], tokenizer.encode(x[1:2])[0])
-    assert torch.equal(tokenizer.encode(x)[:, :2], tokenizer.encode(x, 2))
+def test_bits_of_codewords_are_those_of_the_tables() -> None:
+    first = np.full((3, 4), 1 << 14, np.uint32)
+    second = np.array([[1 << 15, 1 << 13, 1 << 13, 1 << 14]] * 3, np.uint32)
+    bits = codeword_bits(FrequencyTables((4, 4), [first, second]))
+    assert bits.shape == (3, 2, 4)
+    assert (bits[:, 0] == 2).all() and (bits[:, 1] == [1, 3, 3, 2]).all()
+    tables, tokens = fitted_tables()[0], some_tokens(6, 20)
+    costs = codeword_bits(tables)
+    places = np.arange(20)
+    digits = np.divmod(tokens, CONFIG.codewords)
+    assert np.allclose(costs[places, 0, digits[0]] + costs[places, 1, digits[1]], tables.bits(tokens))
 
 
+@pytest.mark.parametrize("device", DEVICES, ids=str)
+@pytest.mark.parametrize("number", [1, 2, 33])
+def test_a_tile_does_not_depend_on_its_batch(device: torch.device | None, number: int) -> None:
+    tokenizer = CascadeTokenizer(tensors(), tables=fitted_tables(), device=device)
+    x = tiles(33)
+    together = tokenizer.encode(x)
+    for start in range(0, 33, number):
+        found = tokenizer.encode(x[start : start + number])
+        assert np.array_equal(found, together[start : start + number])
+    assert np.array_equal(tokenizer.encode(x, 3), together[:, :3])
+    alone = tokenizer.decode(together[4:5, :3])
+    assert np.abs(tokenizer.decode(together[:, :3])[4] - alone[0]).max() < 1e-5
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     "tokens",
     [
-        torch.zeros(1, 0, dtype=torch.int64),
-        torch.zeros(1, 13, dtype=torch.int64),
-        torch.zeros(1, 2),
-        torch.full((1, 2), 16),
-        torch.full((1, 2), -1),
-        torch.zeros(3, dtype=torch.int64),
+        np.zeros((1, 0), np.int64),
+        np.zeros((1, 21), np.int64),
+        np.zeros((1, 2)),
+        np.full((1, 2), 64),
+        np.full((1, 2), -1),
+        np.zeros(3, np.int64),
     ],
+    ids=["none", "too many", "float", "beyond the codebook", "negative", "one dimension"],
 )
-def test_wrong_tokens_are_refused(tokenizer: CascadeTokenizer, tokens: torch.Tensor) -> None:
+def test_wrong_tokens_are_refused(
+    tokenizer: CascadeTokenizer, tokens: npt.NDArray[Any], kind: Callable[[Any], Array]
+) -> None:
     with pytest.raises(ValueError, match="tokens must"):
-        tokenizer.decode(tokens)
+        tokenizer.decode(kind(tokens))
 
 
-@pytest.mark.parametrize("shape", [(1, 3, 256, 255), (3, 256, 256), (1, 1, 256, 256)])
-def test_wrong_tiles_are_refused(tokenizer: CascadeTokenizer, shape: tuple[int, ...]) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "x",
+    [np.zeros((1, 3, 256, 255)), np.zeros((3, 256, 256)), np.zeros((1, 1, 256, 256)), np.zeros((1, 3, 256, 256), int)],
+    ids=["narrow", "no batch", "one channel", "integers"],
+)
+def test_wrong_tiles_are_refused(
+    tokenizer: CascadeTokenizer, x: npt.NDArray[Any], kind: Callable[[Any], Array]
+) -> None:
     with pytest.raises(ValueError, match="tiles must"):
-        tokenizer.encode(torch.zeros(shape))
+        tokenizer.encode(kind(x))
 
 
-def write(folder: Path, changes: dict[str, np.ndarray | None] | None = None) -> Model:
-    packed = {f"decoder.{key}": value.numpy() for key, value in pack_tensors(CONFIG, tensors()).items()}
+# ---- files
+
+
+def write(
+    folder: Path,
+    changes: dict[str, npt.NDArray[Any] | None] | None = None,
+    *,
+    looks: dict[str, dict[str, npt.NDArray[Any]]] | None = None,
+    **arguments: Any,
+) -> Model:
+    """The model of CONFIG, with some of its tensors changed (None: left out), and with looks."""
+    packed = {f"decoder.{key}": value for key, value in tensors().items()}
     for key, value in (changes or {}).items():
         if value is None:
             del packed[f"decoder.{key}"]
         else:
             packed[f"decoder.{key}"] = value
-    return write_model(
-        folder,
-        name="tiny",
-        family="cascade",
-        tables=FrequencyTables.uniform(CONFIG.n_tokens, (CONFIG.codewords,)),
-        tensors=packed,
-        hashed=["decoder."],
-        ordered=True,
-        default_tokens=4,
-        licence="none",
-        description="test",
-    )
+    packed |= {f"look.{look}.{name}": value for look, net in (looks or {}).items() for name, value in net.items()}
+    given: dict[str, Any] = {
+        "name": "tiny",
+        "family": "cascade",
+        "tables": fitted_tables(),
+        "tensors": packed,
+        "hashed": ["decoder."],
+        "scales": CONFIG.scales,
+        "ordered": True,
+        "default_tokens": 4,
+        "licence": "none",
+        "description": "test",
+    }
+    return write_model(folder, **(given | arguments))
 
 
-def test_a_written_model_decodes_like_its_tensors(tmp_path: Path, tokenizer: CascadeTokenizer) -> None:
-    loaded = load(write(tmp_path / "tiny"), torch.device("cpu"), torch.float32)
-    assert loaded.config == CONFIG
-    tokens = torch.randint(0, 16, (2, 12), generator=torch.Generator().manual_seed(3))
-    exact, stored = tokenizer.vectors(tokens), loaded.vectors(tokens)
-    # int8 codewords: half a step of 1/127 of the largest for each of up to 12 words on a coefficient.
-    assert (exact - stored).abs().max() < 1.5
-    assert not torch.equal(exact, stored)
+@pytest.mark.parametrize("device", DEVICES, ids=str)
+def test_a_written_model_is_its_tensors(tmp_path: Path, device: torch.device | None) -> None:
+    model = write(tmp_path / "tiny")
+    loaded, expected = load(model, device, torch.float32), CascadeTokenizer(tensors(), tables=fitted_tables())
+    assert (loaded.n_tokens, loaded.radix, loaded.scales, loaded.looks) == (20, 8, 2, ("fidelity",))
+    for scale in (0, 1):
+        tokens = loaded.encode(tiles(), scale=scale)
+        assert np.array_equal(tokens, expected.encode(tiles(), scale=scale))  # the tables are minded
+        drawn = loaded.decode(tokens, scale=scale)
+        assert np.abs(drawn - expected.decode(tokens, scale=scale)).max() < 1e-5
+
+
+def test_packed_words_are_within_half_a_step() -> None:
+    packed, scales = tensors(), random_scales()
+    assert {name: (array.dtype.name, array.shape) for name, array in packed.items()} == {
+        "planes": ("int16", (2,)),
+        "mean": ("float16", (2, SIZE)),
+        "dims": ("int16", (2, 20, 6)),
+        "words": ("int8", (2, 20, 2, 8, 3)),
+        "step": ("float32", (2, 20, 2)),
+    }
+    step = packed["step"][..., None, None]
+    for scale, given in enumerate(scales):
+        assert (np.abs(packed["words"][scale] * step[scale] - given["words"]) <= 0.5001 * step[scale]).all()
+        assert np.abs(packed["words"][scale]).max((2, 3)).tolist() == [[127, 127]] * 20
+        assert np.array_equal(packed["dims"][scale], given["dims"])
 
 
 @pytest.mark.parametrize(
@@ -214,13 +296,30 @@ def test_a_written_model_decodes_like_its_tensors(tmp_path: Path, tokenizer: Cas
     [
         ({"mean": None}, "mean is missing"),
         ({"planes": None}, "not a cascade"),
-        ({"step": np.ones(3, np.float32)}, "step is missing or not of shape"),
-        ({"dims": np.full((12, 6), 96, np.int16)}, r"dims must lie in 0\.\.95"),
-        ({"group": np.full(12, -1, np.int16)}, "group must lie in"),
+        ({"planes": np.zeros(3, np.int16)}, "not a cascade"),
+        ({"planes": np.array([9, 4], np.int16)}, "mean is missing or not of shape"),
+        ({"words": np.zeros((20, 2, 8, 3), np.int8)}, "not a cascade"),
+        ({"words": np.zeros((2, 20, 3, 8, 3), np.int8)}, "not of shape|2 digits"),
+        ({"words": np.zeros((2, 20, 2, 4, 3), np.int8)}, "tables are not for 20 tokens of 4 x 4"),
+        ({"step": np.ones((2, 20, 3), np.float32)}, "step is missing or not of shape"),
+        ({"dims": np.full((2, 20, 6), SIZE, np.int16)}, r"dims must lie in 0\.\.95"),
+        ({"dims": np.full((2, 20, 6), -1, np.int16)}, r"dims must lie in 0\.\.95"),
+        ({"dims": np.zeros((1, 20, 6), np.int16)}, "dims is missing or not of shape"),
     ],
 )
 def test_tensors_that_do_not_fit_are_refused(
-    tmp_path: Path, changes: dict[str, np.ndarray | None], message: str
+    tmp_path: Path, changes: dict[str, npt.NDArray[Any] | None], message: str
 ) -> None:
-    with pytest.raises(ModelFileError, match=message):
-        load(write(tmp_path / "tiny", changes), torch.device("cpu"), torch.float32)
+    with pytest.raises(ModelFileError, match=message) as caught:
+        load(write(tmp_path / "tiny", changes), None, None)
+    assert str(caught.value).startswith(str(tmp_path)) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("config", "scales"),
+    [(replace(CONFIG, n_tokens=19), (64,)), (replace(CONFIG, scales=()), ()), (replace(CONFIG, codewords=9), (64,))],
+)
+def test_tables_of_another_model_are_refused(tmp_path: Path, config: CascadeConfig, scales: tuple[int, ...]) -> None:
+    model = write(tmp_path / "tiny", tables=fitted_tables(config), scales=scales)
+    with pytest.raises(ModelFileError, match="the entropy tables are not for 20 tokens of 8 x 8"):
+        load(model, None, None)

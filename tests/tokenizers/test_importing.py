@@ -70,7 +70,7 @@ def test_a_folder_becomes_a_model(checkpoint: Path, weights: Any, place: Path) -
     assert "three tokens are kept by default" in model.description
     assert registry.find_model("tiny") == model
     model.verify()
-    assert model.tables.to_bytes() == FrequencyTables.uniform(4, (4096,)).to_bytes()
+    assert model.tables[0].to_bytes() == FrequencyTables.uniform(4, (4096,)).to_bytes()
 
     stored = load_file(model.weights_path)
     assert stored.keys() == weights.keys()
@@ -140,7 +140,7 @@ def test_tables_are_fitted_on_pictures(checkpoint: Path, tmp_path: Path, caplog:
     tile = torch.from_numpy(np.array(square)).permute(2, 0, 1)[None].float() / 255
     tokens = load(model, torch.device("cpu"), torch.float32).encode(tile).numpy()
     uniform = FrequencyTables.uniform(4, (4096,))
-    assert (model.tables.bits(tokens) < uniform.bits(tokens) - 1).all()  # all of its tokens were seen once in three
+    assert (model.tables[0].bits(tokens) < uniform.bits(tokens) - 1).all()  # all of its tokens were seen once in three
     assert model.hash != import_model(checkpoint, "uniform").hash
 
 

@@ -1,196 +1,268 @@
-"""The looks: each starts as the fidelity decode, learns, resumes, and leaves the model's hash alone."""
+"""The looks: one network for NumPy and torch, that is told what it draws over, and each model's own."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
-from torch.nn import functional as F
 
-from tests.tokenizers.test_cascade import CONFIG, tensors, write
-from tests.training.test_training import as_tensor, smooth_picture
-from tokcodec.models.modelfile import read_model
-from tokcodec.tokenizers import load_tokenizer
-from tokcodec.tokenizers.cascade import CascadeTokenizer
-from tokcodec.tokenizers.look import LOOKS, LookNet, looks_from, small_picture
+from tests.tokenizers.test_cascade import CONFIG, CPU, DEVICES, some_tokens, tensors, write
+from tokcodec.errors import ModelFileError
+from tokcodec.tokenizers.cascade import CascadeTokenizer, load, small_picture
+from tokcodec.tokenizers.convolutions import NumpyLayers
+from tokcodec.tokenizers.look import LOOKS, TENTS, condition, correction, prefix, weights_of
+from tokcodec.tokenizers.networks import LookNet
 from tokcodec.tokenizers.transform import TileTransform
-from tokcodec.training.look import ADVERSARIAL, FIDELITY, LookRun, LookTraining, install_look, random_counts
 
-TRAINING = LookTraining(steps=4, batch=2, part=64)
-AGAINST = replace(ADVERSARIAL, steps=4, batch=2, part=64)
-
-
-class Difference(torch.nn.Module):
-    """Stands in for LPIPS, whose weights a test may not have."""
-
-    def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        return F.l1_loss(x, y, reduction="none").mean((1, 2, 3))
+Weights = dict[str, npt.NDArray[Any]]
+SMALL = {"widths": (8, 9, 10), "tops": (6, 4), "blocks": (1, 2, 1, 1, 2)}
 
 
-def run(folder: Path, training: LookTraining = TRAINING) -> LookRun:
-    pictures = [as_tensor(smooth_picture(seed)) for seed in range(3)]
-    return LookRun(CascadeTokenizer(CONFIG, tensors()), pictures, {}, folder, training, Difference())  # type: ignore[arg-type]
+def random_look(seed: int = 0, scales: int = 2, **shape: tuple[int, ...]) -> Weights:
+    """Weights of a small network as float32, none of them zero; what it adds is about 0.1."""
+    generator = torch.Generator().manual_seed(seed)
+    net = LookNet(scales, **(SMALL | shape))
+    look = {
+        name: (torch.randn(value.shape, generator=generator) / value[0].numel() ** 0.5).numpy()
+        for name, value in net.state_dict().items()
+    }
+    return look | {name: look[name] / 10 for name in ("last.weight", "last.bias")}
 
 
-def test_an_untrained_look_is_the_fidelity_decode() -> None:
-    plain, drawn = (
-        CascadeTokenizer(CONFIG, tensors()),
-        CascadeTokenizer(CONFIG, tensors(), nets={"perceptual": LookNet()}),
+def constant_look(value: float, scales: int = 2) -> Weights:
+    """Adds a constant to every pixel."""
+    look = {name: np.zeros_like(weight) for name, weight in random_look(scales=scales).items()}
+    look["last.bias"][:] = value
+    return look
+
+
+# ---- what a network is told and sees
+
+
+def test_condition_golden() -> None:
+    """A tent for each power of two, and which scale."""
+    assert condition([1], 0, 2)[0].tolist() == [1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0]
+    assert condition([256], 1, 2)[0].tolist() == [0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1]
+    told = condition([6, 200], 3, 4)
+    assert told.shape == (2, TENTS + 4) and told.dtype == np.float32
+    between = np.log2(6) - 2
+    assert np.allclose(told[0], [0, 0, 1 - between, between, 0, 0, 0, 0, 0, 0, 0, 0, 1])
+    assert np.allclose(condition(range(1, 257), 0, 1)[:, :TENTS].sum(1), 1)
+
+
+@pytest.mark.parametrize("device", DEVICES, ids=str)
+def test_the_network_sees_all_coefficients(device: torch.device | None) -> None:
+    """Black is -1 and white 1; nothing is lost."""
+    make = np.asarray if device is None else torch.from_numpy
+    transform = TileTransform(64, 32, make)
+    for value in (0.0, 0.5, 1.0):
+        small = np.asarray(small_picture(transform, transform.forward(make(np.full((1, 3, 256, 256), value)))))
+        assert small.shape == (1, 3, 64, 64)
+        assert np.allclose(small[:, 0], 2 * value - 1) and np.abs(small[:, 1:]).max() < 1e-9
+    vectors = np.random.default_rng(0).standard_normal((2, transform.size))
+    small = np.asarray(small_picture(transform, make(vectors)))
+    small[:, 0] += 1
+    assert np.allclose((small**2).sum((1, 2, 3)) * 12, (vectors**2).sum(1))
+
+
+@pytest.mark.parametrize("device", DEVICES, ids=str)
+def test_the_network_is_told_the_count_and_the_scale(device: torch.device | None) -> None:
+    """The same coefficients are drawn otherwise where more tokens, or another scale, made them."""
+    tokenizer = CascadeTokenizer(tensors(), {"perceptual": random_look()}, device=device)
+    vectors = tokenizer.vectors(tokenizer._own(some_tokens(1), np.int64), 0)
+    drawn = [
+        np.asarray(tokenizer.draw(tokenizer.network("perceptual"), vectors, condition([count], scale, 2)))
+        for count, scale in ((5, 0), (6, 0), (5, 1))
+    ]
+    for one, other in ((0, 1), (0, 2), (1, 2)):
+        assert np.abs(drawn[one] - drawn[other]).max() > 1e-3
+    tokens = some_tokens(1)
+    for scale in (0, 1):
+        told, own = condition([5], scale, 2), tokenizer.vectors(tokenizer._own(tokens, np.int64), scale)
+        expected = np.asarray(tokenizer.draw(tokenizer.network("perceptual"), own, told)).clip(0, 1)
+        assert np.array_equal(tokenizer.decode(tokens, scale=scale), expected)
+
+
+# ---- the network
+
+
+@pytest.mark.parametrize("shape", [{}, {"blocks": (0, 0, 0, 0, 0)}, {"widths": (3, 20, 2), "tops": (2, 9)}], ids=str)
+def test_numpy_and_torch_draw_the_same(shape: dict[str, tuple[int, ...]]) -> None:
+    weights = random_look(**shape)
+    net = LookNet.from_weights(weights).ready(CPU, None)
+    rng = np.random.default_rng(0)
+    small = rng.standard_normal((3, 3, 16, 16)).astype(np.float32)
+    told = condition([1, 6, 256], 1, 2)
+    expected = correction(net, torch.from_numpy(small), told).numpy()
+    assert expected.shape == (3, 3, 64, 64) and expected.std() > 1e-3
+    for row in range(3):
+        part = slice(row, row + 1)
+        found = correction(NumpyLayers(weights), small[part], told[part])
+        assert found.dtype == np.float32 and np.abs(found - expected[part]).max() < 1e-5 * max(
+            1, np.abs(expected).max()
+        )
+
+
+def test_golden_pixels() -> None:
+    """The graph is a part of what a model means: with other arrows its weights would draw something else."""
+    weights = {
+        name: (np.sin(np.arange(value.size) ** 2 + place) * (3 / value[0].size) ** 0.5).reshape(value.shape)
+        for place, (name, value) in enumerate(sorted(random_look().items()))
+    }
+    small = np.cos(np.arange(3 * 8 * 8) ** 2).reshape(1, 3, 8, 8)
+    drawn = correction(NumpyLayers(weights), small, condition([6], 1, 2))[0]
+    assert np.allclose(drawn[:, [0, 5, 30], [0, 17, 31]], GOLDEN, atol=1e-3)
+
+
+GOLDEN = [[-4.9662, -6.8621, 9.7075], [2.9182, -8.8204, 0.7092], [9.4452, 11.9614, 5.9049]]
+
+
+def test_every_weight_takes_part() -> None:
+    """And a network that is made from weights has these."""
+    weights = random_look()
+    net = LookNet.from_weights(weights)
+    assert net.scales == 2 and {name: value.shape for name, value in net.state_dict().items()} == {
+        name: value.shape for name, value in weights.items()
+    }
+    small = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    net(small, condition([3, 200], 0, 2)).square().sum().backward()
+    untouched = {name for name, value in net.named_parameters() if value.grad is None or not value.grad.abs().max() > 0}
+    assert not untouched
+
+
+def test_an_untrained_network_adds_nothing() -> None:
+    net = LookNet(2)
+    small = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    assert not net(small, condition([3], 0, 2)).detach().any()
+
+
+def test_bfloat16_is_close() -> None:
+    look = {"perceptual": random_look()}
+    rough = CascadeTokenizer(tensors(), look, device=CPU, dtype=torch.bfloat16).decode(some_tokens())
+    exact = CascadeTokenizer(tensors(), look).decode(some_tokens())
+    assert rough.dtype == np.float32 and 0 < np.abs(rough - exact).max() < 0.05
+
+
+# ---- of a model
+
+
+def test_without_a_network_there_is_the_sum_alone() -> None:
+    plain = CascadeTokenizer(tensors())
+    assert plain.looks == ("fidelity",) and not plain.mends and plain.weights("perceptual") is None
+    with pytest.raises(ValueError, match="look must be fidelity for this model, not 'perceptual'"):
+        plain.decode(some_tokens(), "perceptual")
+    untrained = {name: value.numpy() for name, value in LookNet(2).state_dict().items()}
+    drawn = CascadeTokenizer(tensors(), {"perceptual": untrained})
+    assert drawn.looks == LOOKS and not drawn.mends
+    for look in LOOKS:
+        assert np.array_equal(plain.decode(some_tokens()), drawn.decode(some_tokens(), look))
+
+
+@pytest.mark.parametrize("device", DEVICES, ids=str)
+def test_each_look_has_its_network(device: torch.device | None) -> None:
+    values = dict(zip(LOOKS, (1 / 16, -1 / 8), strict=True))
+    tokenizer = CascadeTokenizer(
+        tensors(), {look: constant_look(value) for look, value in values.items()}, device=device
     )
-    tokens = torch.randint(0, 16, (2, 5), generator=torch.Generator().manual_seed(0))
-    assert plain.looks == ("fidelity",) and drawn.looks == ("perceptual", "fidelity")
-    assert torch.equal(plain.decode(tokens), drawn.decode(tokens))
-    with pytest.raises(ValueError, match="look must be fidelity"):
-        plain.decode(tokens, "perceptual")
+    assert tokenizer.looks == LOOKS and tokenizer.mends
+    for scale in (0, 1):
+        vectors = tokenizer.vectors(tokenizer._own(some_tokens(), np.int64), scale)
+        bare = np.asarray(tokenizer.drawing.inverse(vectors))
+        for look, value in values.items():
+            found = tokenizer.decode(some_tokens(), look, scale)
+            assert np.abs(found - (bare + value).clip(0, 1)).max() < 1e-5
+        assert np.array_equal(
+            tokenizer.decode(some_tokens(), None, scale), tokenizer.decode(some_tokens(), LOOKS[0], scale)
+        )
 
 
-def test_the_network_sees_all_coefficients() -> None:
-    transform = TileTransform(64, 32)
-    vectors = torch.randn(2, transform.size)
-    planes = transform.unpack(vectors)
-    small = small_picture(planes)
-    assert small.shape == (2, 3, 64, 64)
-    grey = torch.full((1, 3, 256, 256), 0.5)
-    assert small_picture(transform.unpack(transform.forward(grey))).abs().max() < 1e-4
-    white = small_picture(transform.unpack(transform.forward(grey * 2)))
-    assert torch.allclose(white[:, 0], torch.ones(1, 64, 64), atol=1e-4)
-    # Orthonormal up to a factor: nothing is lost.
-    shifted = small + small.new_tensor([1.0, 0.0, 0.0])[:, None, None]
-    assert torch.allclose((shifted**2).sum((1, 2, 3)) * 12, (vectors**2).sum(1), rtol=1e-4)
+@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("scale", [0, 1])
+def test_numpy_and_torch_decode_the_same(look: str, scale: int) -> None:
+    looks = {name: random_look(seed) for seed, name in enumerate(LOOKS)}
+    ours, theirs = (CascadeTokenizer(tensors(), looks, device=device) for device in DEVICES)
+    tokens = some_tokens(3, 9)
+    drawn, other = ours.decode(tokens, look, scale), theirs.decode(tokens, look, scale)
+    assert np.abs(drawn - other).max() < 1e-5
+    alone = np.concatenate([theirs.decode(tokens[row : row + 1], look, scale) for row in range(3)])
+    assert np.abs(alone - other).max() < 1e-5
 
 
-def test_counts_for_tail_drop_cover_the_range() -> None:
-    import numpy as np
+def test_looks_of_a_file_are_found_by_their_names(tmp_path: Path) -> None:
+    """And have no part in the model's identity."""
+    looks = {look: random_look(seed) for seed, look in enumerate(LOOKS)}
+    bare, model = write(tmp_path / "bare"), write(tmp_path / "both", looks=looks)
+    assert bare.hash == model.hash
+    for device in DEVICES:
+        loaded, expected = load(model, device, torch.float32), CascadeTokenizer(tensors(), looks)
+        assert loaded.looks == LOOKS and loaded.mends
+        for look in LOOKS:
+            assert np.abs(loaded.decode(some_tokens(), look) - expected.decode(some_tokens(), look)).max() < 1e-5
+    one = load(write(tmp_path / "one", looks={"perceptual": looks["perceptual"]}), None, None)
+    assert one.looks == LOOKS and not one.mends
 
-    counts = random_counts(4000, 256, np.random.default_rng(0))
-    assert min(counts) == 1 and max(counts) == 256
-    assert 0.24 < counts.count(256) / 4000 < 0.28
-    assert sum(count < 16 for count in counts) > 800
+
+def test_names_in_the_file() -> None:
+    assert prefix("perceptual") == "look.perceptual."
+    assert weights_of("perceptual", {"decoder.mean": 1, "look.fidelity.a": 2}) == {}
+    assert weights_of("fidelity", {"look.perceptual.a": 1, "look.fidelity.a.look.b": 2}) == {"a.look.b": 2}
 
 
-@pytest.mark.parametrize("training", [TRAINING, AGAINST])
-def test_a_resumed_run_ends_where_an_unbroken_one_does(tmp_path: Path, training: LookTraining) -> None:
-    whole = run(tmp_path / "whole", training)
-    whole.train()
-    part = run(tmp_path / "cut", training)
+def changed(name: str, weight: npt.NDArray[Any] | None) -> Weights:
+    """A look of which a weight is another, or missing."""
+    look = random_look()
+    if weight is None:
+        del look[name]
+    else:
+        look[name] = weight
+    return look
+
+
+@pytest.mark.parametrize("device", DEVICES, ids=str)
+@pytest.mark.parametrize(
+    "look",
+    [
+        changed("stem.weight", None),
+        changed("stem.bias", None),
+        changed("condition.0.weight", None),
+        changed("last.weight", None),
+        changed("up.1.bias", None),
+        changed("blocks.1.1.second.weight", None),
+        changed("blocks.1.0.gain.bias", None),
+        changed("blocks.1.0.gain.weight", np.zeros((7, 32), np.float32)),
+        changed("stem.weight", np.zeros((8, 4, 3, 3), np.float32)),
+        changed("stem.weight", np.zeros((8, 3, 5, 5), np.float32)),
+        changed("stem.bias", np.zeros(9, np.float32)),
+        changed("last.bias", np.zeros((), np.float32)),
+        changed("widen.weight", np.zeros((24, 8), np.float32)),
+        changed("down.0.weight", np.zeros((9, 9, 2, 2), np.float32)),
+        random_look(scales=3),
+        random_look(scales=1),
+        {"stem.weight": np.zeros((8, 3, 3, 3), np.float32)},
+        {"last.other": np.zeros(3, np.float32)},
+    ],
+    ids=range(18),
+)
+def test_weights_that_do_not_fit_are_an_error_of_the_file(
+    tmp_path: Path, look: Weights, device: torch.device | None
+) -> None:
+    """In one line, when the look is first asked for; the other look goes on working."""
+    model = write(tmp_path / "tiny", looks={"perceptual": look})
+    tokenizer = load(model, device, torch.float32)
     for _ in range(2):
-        part.train_step()
-    part.save()
-    resumed = run(tmp_path / "cut", training)
-    resumed.train()
-    assert resumed.step == 4
-    for name, value in whole.averaged.items():
-        assert torch.allclose(value, resumed.averaged[name], atol=1e-6), name
-    assert (whole.adversary is None) == (resumed.adversary is None) == (training.adversarial == 0)
-    if whole.adversary is not None and resumed.adversary is not None:
-        for name, value in whole.adversary.tensors().items():
-            assert torch.allclose(value, resumed.adversary.tensors()[name], atol=1e-6), name
+        with pytest.raises(ModelFileError) as caught:
+            tokenizer.decode(some_tokens())
+        text = str(caught.value)
+        assert text.startswith(f"{model.weights_path}: the look 'perceptual' does not fit (") and "\n" not in text
+    assert np.array_equal(
+        tokenizer.decode(some_tokens(), "fidelity"), CascadeTokenizer(tensors()).decode(some_tokens())
+    )
 
 
-def test_training_lowers_the_loss(tmp_path: Path) -> None:
-    losses = run(tmp_path, LookTraining(steps=12, batch=2, part=64, rate=3e-3))
-    same = losses.sample(0)
-    losses.sample = lambda step: same  # type: ignore[method-assign]
-    parts = [losses.train_step() for _ in range(12)]
-    assert parts[-1]["squared"] < parts[0]["squared"]
-
-
-def test_the_adversary_is_a_training_of_its_own(tmp_path: Path) -> None:
-    first, second = run(tmp_path), run(tmp_path, AGAINST)
-    first.train()
-    second.load()
-    assert first.adversary is None and "adversary" not in first.train_step()
-    assert second.step == 0 and second.train_step()["adversary"] > 0
-
-
-def test_a_look_is_installed_without_a_new_identity(tmp_path: Path) -> None:
-    model = write(tmp_path / "tiny")
-    net = LookNet()
-    torch.nn.init.normal_(net.last.bias, 0.0, 0.1)
-    installed = install_look(tmp_path / "tiny", "perceptual", net)
-    assert installed.hash == model.hash and read_model(tmp_path / "tiny") == installed
-    tokenizer = load_tokenizer(installed, "cpu")
-    assert tokenizer.looks == ("perceptual", "fidelity")
-    tokens = torch.zeros(1, 3, dtype=torch.int64)
-    changed = tokenizer.decode(tokens) - tokenizer.decode(tokens, "fidelity")
-    assert 0.01 < changed.abs().max() < 1
-    again = install_look(tmp_path / "tiny", "perceptual", LookNet((8, 16, 16), (8, 4)))
-    assert load_tokenizer(again, "cpu").decode(tokens).shape == (1, 3, 256, 256)
-
-
-def test_the_fidelity_look_needs_no_lpips_and_starts_as_the_other(tmp_path: Path) -> None:
-    pictures = [as_tensor(smooth_picture(seed)) for seed in range(3)]
-    with pytest.raises(ValueError, match="trained with LPIPS"):
-        LookRun(CascadeTokenizer(CONFIG, tensors()), pictures, {}, tmp_path, TRAINING)
-    perceptual = LookNet()
-    torch.nn.init.normal_(perceptual.last.bias, 0.0, 0.1)
-    tokenizer = CascadeTokenizer(CONFIG, tensors(), nets={"perceptual": perceptual})
-    started = LookRun(tokenizer, pictures, {}, tmp_path, replace(FIDELITY, steps=3, batch=2))
-    assert torch.equal(started.net.last.bias, perceptual.last.bias)
-    started.train()
-    assert not torch.equal(started.net.last.bias, perceptual.last.bias)
-    resumed = LookRun(tokenizer, pictures, {}, tmp_path, replace(FIDELITY, steps=3, batch=2))
-    resumed.load()
-    assert resumed.step == 3 and torch.equal(started.net.last.bias, resumed.net.last.bias)
-
-
-def test_a_look_starts_as_the_model_has_it_else_as_the_other(tmp_path: Path) -> None:
-    nets = {look: LookNet() for look in LOOKS}
-    for net in nets.values():
-        torch.nn.init.normal_(net.last.bias, 0.0, 0.1)
-    pictures = [as_tensor(smooth_picture(seed)) for seed in range(3)]
-    for names, expected in ((("fidelity",), "fidelity"), (LOOKS, "perceptual")):
-        tokenizer = CascadeTokenizer(CONFIG, tensors(), nets={name: nets[name] for name in names})
-        started = LookRun(tokenizer, pictures, {}, tmp_path, TRAINING, Difference())  # type: ignore[arg-type]
-        assert torch.equal(started.net.last.bias, nets[expected].last.bias)
-
-
-@pytest.mark.parametrize("side", [64, 101, 256])
-def test_the_metric_sees_the_same_part_of_both(tmp_path: Path, side: int) -> None:
-    """Turned and mirrored parts hold the same samples; contrast is the same for both, and grey stays grey."""
-    learning = run(tmp_path)
-    rows, columns = torch.meshgrid(torch.arange(256.0), torch.arange(256.0), indexing="ij")
-    tiles = torch.stack([rows / 255, columns / 255, torch.full_like(rows, 0.5)])[None].repeat(2, 1, 1, 1)
-    shapes, spans = set(), set()
-    for seed in range(12):
-        view = learning.view(2, side, np.random.default_rng(seed))
-        one, other = view(tiles), view(tiles + 0.1)
-        shapes.add(tuple(one.shape))
-        assert torch.allclose(one[:, 2], torch.tensor(0.5))
-        gain = (other - one).mean((1, 2, 3)) / 0.1
-        assert ((gain > 0.69) & (gain < 1.31)).all()
-        assert torch.allclose(other - one, 0.1 * gain[:, None, None, None].expand_as(one), atol=1e-5)
-        ends = one[0, 0] / gain[0]
-        spans.add((bool(ends[0, 0] < ends[-1, 0]), bool(ends[0, 0] < ends[0, -1])))
-        assert float(ends.max() - ends.min()) == pytest.approx(side / 256, abs=0.03)
-    assert shapes == {(2, 3, 64, 64)} and len(spans) >= 3
-
-
-def test_parts_are_between_the_smallest_and_the_whole_tile(tmp_path: Path) -> None:
-    learning, rng = run(tmp_path), np.random.default_rng(0)
-    sides = [learning.side(rng) for _ in range(200)]
-    assert 64 <= min(sides) < 90 and 80 < sides.count(256) < 120
-
-
-def test_each_look_has_its_network(tmp_path: Path) -> None:
-    model = write(tmp_path / "tiny")
-    nets = {look: LookNet() for look in LOOKS}
-    for value, (look, net) in enumerate(nets.items(), 1):
-        torch.nn.init.constant_(net.last.bias, value / 16)
-        install_look(tmp_path / "tiny", look, net)
-    installed = read_model(tmp_path / "tiny")
-    assert installed.hash == model.hash
-    tokenizer = load_tokenizer(installed, "cpu")
-    assert isinstance(tokenizer, CascadeTokenizer)
-    vectors, counts = tokenizer.vectors(torch.zeros(1, 3, dtype=torch.int64)), torch.tensor([3])
-    bare = tokenizer.transform.inverse(vectors)
-    for value, look in enumerate(LOOKS, 1):
-        drawn = tokenizer.draw(tokenizer.nets[look], vectors, counts)
-        assert torch.allclose(drawn - bare, torch.full_like(bare, value / 16), atol=1e-3)
-
-
-def test_no_look_in_the_weights() -> None:
-    assert looks_from({"decoder.mean": torch.zeros(3)}, torch.device("cpu"), torch.float32) == {}
+def test_counts_of_the_configuration() -> None:
+    """What the tests above take for granted: two scales, so that there is one more to mix up."""
+    assert len(CONFIG.scales) + 1 == 2 == CascadeTokenizer(tensors()).scales

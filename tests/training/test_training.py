@@ -1,4 +1,4 @@
-"""Training: crops are what they claim, a run resumes without loss, and it makes a model that beats its mean."""
+"""Training of a cascade: a run resumes without loss, and makes a model that improves with tokens."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import logging
 import subprocess
 import sys
 import tarfile
+from contextlib import suppress
+from dataclasses import replace
+from functools import partialmethod
 from pathlib import Path
 
 import numpy as np
@@ -14,16 +17,16 @@ import pytest
 import torch
 from PIL import Image
 
-from tokcodec.models.modelfile import read_model
+from tokcodec.container.tables import FrequencyTables
+from tokcodec.models.modelfile import read_model, write_model
 from tokcodec.tokenizers import load_tokenizer
-from tokcodec.tokenizers.cascade import CascadeConfig
-from tokcodec.tokenizers.transform import TileTransform
+from tokcodec.tokenizers.cascade import CascadeConfig, CascadeTokenizer
 from tokcodec.training.__main__ import main
-from tokcodec.training.cascade import CascadeTraining, kmeans
-from tokcodec.training.data import centre_tile, crop_pixels, crop_vectors, load_pictures, random_crop
+from tokcodec.training.cascade import CascadeTraining, ScaleTrainer
+from tokcodec.training.data import centre_tile, crop_pixels, load_pictures
 from tokcodec.training.run import Run, code_usage, psnr_by_tokens
 
-CONFIG = CascadeConfig(n_tokens=10, codewords=16, dims=4, luma=8, chroma=4)
+CONFIG = CascadeConfig(n_tokens=10, codewords=8, half=2, luma=8, chroma=4, scales=(192,))
 TRAINING = CascadeTraining(steps=4, crops=16, init_crops=64, init_iterations=2)
 
 
@@ -59,7 +62,7 @@ def test_bad_pictures_are_counted_and_skipped(photos: Path, tmp_path: Path, capl
 def test_validation_pictures_are_never_trained_on(photos: Path, tmp_path: Path) -> None:
     (tmp_path / "renamed.png").write_bytes((photos / "3.png").read_bytes())
     run = Run([photos], [tmp_path], tmp_path / "m", TRAINING, CONFIG)
-    assert len(run.trainer.pictures) == 5
+    assert [len(trainer.pictures) for trainer in run.trainers] == [5, 5]
     assert run.valid[tmp_path.name].shape == (1, 3, 256, 256)
 
 
@@ -85,7 +88,8 @@ def test_no_usable_picture_is_an_error(tmp_path: Path, capsys: pytest.CaptureFix
         ([".", "--out", "m", "--crops", "0"], "0 is not at least 1"),
         (["."], "required: --out"),
         (["look", ".", "--model", ".", "--look", "good"], "invalid choice: 'good'"),
-        (["look", ".", "--model", ".", "--look", "fidelity", "--adversarial"], "not allowed with argument --look"),
+        (["look", ".", "--model", ".", "--features", "vgg"], "'vgg' is not efficientnet-lite0 or efficientnet-lite1"),
+        (["look", ".", "--model", ".", "--lpips-weights", "missing"], "missing does not exist"),
     ],
 )
 def test_wrong_arguments(arguments: list[str], reason: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -98,10 +102,10 @@ def test_training_needs_few_packages() -> None:
     """From a bare checkout: torch, numpy, pillow and safetensors alone."""
     code = """
 import sys
-for name in ("click", "constriction", "platformdirs", "skimage", "matplotlib"):
+for name in ("click", "constriction", "platformdirs", "skimage", "matplotlib", "efficientnet_lite_pytorch"):
     sys.modules[name] = None
 import tokcodec.training.__main__ as command
-from tokcodec.training import look, run
+from tokcodec.training import features, look, run
 from tokcodec.tokenizers import load_tokenizer
 from tokcodec.ratecontrol import lpips
 try:
@@ -113,58 +117,66 @@ except SystemExit as end:
     assert result.returncode == 0 and "--valid" not in result.stderr, result.stderr
 
 
-def test_a_crop_of_the_whole_is_the_picture() -> None:
-    picture = as_tensor(smooth_picture(1, (256, 256)))
-
-    class Middle:
-        """Chooses the full size at the origin."""
-
-        def random(self) -> float:
-            return 0.0
-
-        def integers(self, low: int, high: int, count: int) -> list[int]:
-            return [0] * count
-
-    crop = random_crop(picture, Middle())  # type: ignore[arg-type]
-    assert torch.allclose(crop, picture / 255, atol=1e-5)
-
-
-def test_vectors_are_the_transform_of_the_crop_and_of_its_mirror() -> None:
-    pictures = [as_tensor(smooth_picture(2))]
-    transform = TileTransform(16, 8)
-    vectors = crop_vectors(pictures, [0], np.random.default_rng(5), transform)
-    crop = random_crop(pictures[0], np.random.default_rng(5))[None]
-    assert torch.allclose(vectors[:1], transform.forward(crop), atol=1e-3)
-    assert torch.allclose(vectors[1:], transform.forward(crop.flip(-1)), atol=1e-3)
-
-
-def test_crops_lie_in_range() -> None:
-    crops = crop_pixels([as_tensor(smooth_picture(3))], 5, np.random.default_rng(0))
-    assert crops.shape == (5, 3, 256, 256) and crops.min() >= 0 and crops.max() <= 1 and crops.std() > 0.05
-
-
-def test_kmeans_finds_separate_clusters() -> None:
-    centres = torch.tensor([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0], [10.0, 10.0]])
-    points = centres.repeat(50, 1) + 0.1 * torch.randn(200, 2, generator=torch.Generator().manual_seed(0))
-    # Some seeds start two words in one cluster; this one does not.
-    words, counts = kmeans(points, torch.ones(200), 4, 10, np.random.default_rng(3))
-    assert torch.cdist(centres, words).min(1).values.max() < 0.1
-    assert counts.sum() == 200
-
-
 def test_usage_is_the_perplexity() -> None:
-    assert torch.allclose(code_usage(torch.tensor([[0, 0], [1, 0], [2, 0], [3, 0]]), 8), torch.tensor([4.0, 1.0]))
+    assert np.allclose(code_usage(np.array([[0, 0], [1, 0], [2, 0], [3, 0]]), 8), [4, 1])
 
 
-def test_a_resumed_run_ends_where_an_unbroken_one_does(photos: Path, tmp_path: Path) -> None:
-    whole = Run([photos], [], tmp_path / "whole", TRAINING, CONFIG)
-    whole.train()
-    Run([photos], [], tmp_path / "cut", CascadeTraining(2, 16, 64, 2), CONFIG).train()
+def same(one: Run, other: Run) -> bool:
+    """Whether both are at the same step with the same tensors."""
+    return all(
+        a.step == b.step
+        and a.tensors.keys() == b.tensors.keys()
+        and all(torch.equal(tensor, b.tensors[name]) for name, tensor in a.tensors.items())
+        for a, b in zip(one.trainers, other.trainers, strict=True)
+    )
+
+
+@pytest.fixture(scope="module")
+def whole(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """An unbroken run."""
+    run = Run([photos], [], tmp_path_factory.mktemp("whole") / "whole", TRAINING, CONFIG)
+    run.train()
+    assert [trainer.step for trainer in run.trainers] == [4, 4]
+    return run
+
+
+@pytest.mark.parametrize("last", [1, 4, 5, 8])
+def test_a_killed_run_ends_where_an_unbroken_one_does(
+    photos: Path, tmp_path: Path, whole: Run, last: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed in the first scale, between the two, in the second, and at the end."""
+    step, taken = ScaleTrainer.train_step, []
+
+    def killed(trainer: ScaleTrainer) -> float:
+        if len(taken) == last:
+            raise KeyboardInterrupt
+        taken.append(trainer.scale)
+        return step(trainer)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ScaleTrainer, "train_step", killed)
+        with suppress(KeyboardInterrupt):
+            Run([photos], [], tmp_path / "cut", TRAINING, CONFIG).train(save_every=0)
+    assert len(taken) == last
     resumed = Run([photos], [], tmp_path / "cut", TRAINING, CONFIG)
     resumed.train()
-    assert resumed.trainer.step == whole.trainer.step == 4
-    for name, tensor in whole.trainer.tensors.items():
-        assert torch.equal(tensor, resumed.trainer.tensors[name]), name
+    assert same(resumed, whole)
+
+
+def test_a_finished_run_goes_on_with_more_steps(photos: Path, tmp_path: Path, whole: Run) -> None:
+    Run([photos], [], tmp_path / "short", replace(TRAINING, steps=2), CONFIG).train()
+    longer = Run([photos], [], tmp_path / "short", TRAINING, CONFIG)
+    longer.train()
+    assert same(longer, whole)
+
+
+def test_what_is_random_depends_on_the_seed_alone(photos: Path, tmp_path: Path, whole: Run) -> None:
+    again = Run([photos], [], tmp_path / "again", TRAINING, CONFIG)
+    again.train()
+    assert same(again, whole)
+    other = Run([photos], [], tmp_path / "other", replace(TRAINING, seed=1), CONFIG)
+    other.train()
+    assert not same(other, whole)
 
 
 def test_training_makes_a_model_that_improves_with_tokens(photos: Path, tmp_path: Path) -> None:
@@ -174,8 +186,60 @@ def test_training_makes_a_model_that_improves_with_tokens(photos: Path, tmp_path
     run.finish("none", tiles=1000)
     model = read_model(tmp_path / "tiny")
     model.verify()
+    assert (model.scales, model.radices, model.n_tokens, model.licence) == ((192,), (8, 8), 10, "none")
     tokenizer = load_tokenizer(model, "cpu")
-    figures = psnr_by_tokens(tokenizer, torch.stack([centre_tile(p) for p in load_pictures([photos])]), (1, 4, 10))  # type: ignore[arg-type]
+    assert isinstance(tokenizer, CascadeTokenizer)
+    figures = psnr_by_tokens(tokenizer, torch.stack([centre_tile(p) for p in load_pictures([photos])]), (1, 4, 10, 64))
+    assert list(figures) == [1, 4, 10]
     assert figures[1] + 0.5 < figures[4] and figures[4] + 0.5 < figures[10]
+    # The tables are of what the encoder chooses by them, at each scale.
+    uniform = FrequencyTables.uniform(10, (8, 8))
+    for scale in (0, 1):
+        crops = crop_pixels(load_pictures([photos]), 40, np.random.default_rng(0), scale).numpy()
+        tokens = tokenizer.encode(crops, scale=scale)
+        assert model.tables[scale].bits(tokens).sum() < uniform.bits(tokens).sum()
     lines = [json.loads(line) for line in (tmp_path / "tiny.training" / "log.jsonl").read_text().splitlines()]
     assert any("psnr" in line for line in lines) and len(lines[-1]["usage"]) == CONFIG.n_tokens
+    assert [line["scale"] for line in lines if "bits_per_token" in line] == [0, 1]
+
+
+def test_the_commands_make_a_model_with_a_look(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With few tokens, and tables of few crops."""
+    monkeypatch.setattr("tokcodec.tokenizers.cascade.CascadeConfig", lambda: CONFIG)
+    monkeypatch.setattr(Run, "finish", partialmethod(Run.finish, tiles=100))
+    monkeypatch.setattr("tokcodec.training.run.TABLE_CROPS", 50)
+    out, sizes = str(tmp_path / "mine"), ["--crops", "4", "--init-crops", "16", "--init-iterations", "1"]
+    assert main([str(photos), "--out", out, "--steps", "1", *sizes, "--licence", "CC0-1.0"]) == 0
+    model = read_model(tmp_path / "mine")
+    assert (model.name, model.licence) == ("mine", "CC0-1.0")
+    look = ["look", str(photos), "--model", out, "--device", "cpu", "--look", "fidelity"]
+    assert main([*look, "--valid", str(photos / "0.png")]) == 1
+    assert "not a folder and not a tar archive" in capsys.readouterr().err
+    assert main([*look, "--features", "efficientnet-lite0"]) == 1
+    assert "--features is for the perceptual look" in capsys.readouterr().err
+    assert main([*look, "--steps", "2", "--batch", "1"]) == 0
+    installed = read_model(tmp_path / "mine")
+    assert installed.hash == model.hash and installed.files != model.files
+    tokenizer = load_tokenizer(installed, "cpu")
+    assert tokenizer.mends and tokenizer.looks == ("fidelity",)
+
+
+def test_looks_are_for_our_own_models_alone(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_model(
+        tmp_path / "other",
+        name="other",
+        family="titok",
+        tables=[FrequencyTables.uniform(4, (8,))],
+        tensors={"decoder.x": np.zeros(1)},
+        hashed=["decoder."],
+        ordered=True,
+        default_tokens=4,
+        licence="none",
+        description="test",
+    )
+    arguments = ["look", str(photos), "--model", str(tmp_path / "other"), "--look", "fidelity", "--device", "cpu"]
+    assert main(arguments) == 1
+    error = capsys.readouterr().err
+    assert "only our own models have looks to train" in error and error.count("\n") == 1

@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 def _check_device(device: str) -> None:
     """Once, instead of for each file. Raises DeviceError."""
     if device == "cuda":
-        from ..tokenizers import pick_device
+        from ..tokenizers import check_device
 
-        pick_device(device)
+        check_device(device)
 
 
 @click.command()

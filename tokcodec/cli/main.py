@@ -135,6 +135,9 @@ cli.add_command(pack_command)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def train(arguments: tuple[str, ...]) -> None:
     """Train a model on your own pictures."""
+    from ..tokenizers import need_torch
+
+    need_torch("training")
     from ..training.__main__ import main
 
     raise SystemExit(main(arguments, "tokcodec train"))

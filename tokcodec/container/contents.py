@@ -39,11 +39,15 @@ class CodingModel(Protocol):
         """Whether fewer than all tokens decode."""
 
     @property
-    def tables(self) -> FrequencyTables:
-        """Its own entropy tables."""
+    def scales(self) -> tuple[int, ...]:
+        """Source pixels a tile below which other tables serve it."""
 
-    def tables_of(self, header: Header) -> FrequencyTables:
-        """The tables that a file's payload is coded with."""
+    @property
+    def tables(self) -> tuple[FrequencyTables, ...]:
+        """Its own entropy tables, for every scale."""
+
+    def tables_of(self, header: Header, scale: int) -> FrequencyTables:
+        """The tables that the payload of a file whose tiles have a scale is coded with."""
 
 
 M = TypeVar("M", bound=CodingModel)
@@ -54,12 +58,14 @@ M_co = TypeVar("M_co", bound=CodingModel, covariant=True)
 class Contents(Generic[M_co]):
     """What a file, or the beginning of one, holds.
 
-    coded: int32 [tiles, ranks held at least in part], -1 for a token that is not held; held: their number; levels:
-    int64 [tiles] of an adaptive file, None of another and of one that ends within its levels.
+    scale: of its tiles, see `scale_of`; coded: int32 [tiles, ranks held at least in part], -1 for a token that is not
+    held; held: their number; levels: int64 [tiles] of an adaptive file, None of another and of one that ends within its
+    levels.
     """
 
     header: Header
     model: M_co
+    scale: int
     coded: NDArray[np.int32]
     held: int
     levels: NDArray[np.int64] | None
@@ -94,6 +100,13 @@ class Contents(Generic[M_co]):
         if self.tiles == 1:
             return text
         return f"{text} ({self.held / self.tiles:.1f} of {self.declared / self.tiles:.4g} per tile)"
+
+
+def scale_of(header: Header, model: CodingModel, container: str = "tok") -> int:
+    """Which of the model's sets of tables and codewords a file's tiles have; of bare files always the first."""
+    if container == "bare":
+        return 0
+    return Grid.for_picture(header.width, header.height, header.pitch).scale(model.scales)
 
 
 def check_container(container: str) -> None:
@@ -134,31 +147,32 @@ def pack(
         raise ValueError(f"{len(levels)} levels for {tiles} tiles")
     coded = np.pad(coded[:, :count], ((0, 0), (0, max(0, count - coded.shape[1]))))
     header = replace(header, tokens=count, adaptive=levels is not None)
-    files = []
-    for flat in _worth_trying(coded, model, levels):
+    files, scale = [], scale_of(header, model, container)
+    for flat in _worth_trying(coded, model.tables[scale], levels):
         header = replace(header, flat=flat)
         head = pack_bare(header) if container == "bare" else pack_header(header, model.hash)
-        files.append(head + encode_tokens(coded, model.tables_of(header), levels))
+        files.append(head + encode_tokens(coded, model.tables_of(header, scale), levels))
     return min(files, key=len)
 
 
-def _worth_trying(coded: IntArray, model: CodingModel, levels: IntArray | None) -> tuple[bool, ...]:
+def _worth_trying(coded: IntArray, tables: FrequencyTables, levels: IntArray | None) -> tuple[bool, ...]:
     """With the model's tables, flat, or both: one alone where its ideal cost is less by more than any rounding."""
     used = np.ones(coded.shape, np.bool_)
     if levels is not None:
         used = np.arange(coded.shape[1]) < tile_counts(coded.shape[1], levels)[:, None]
-    tokens = checked_tokens(np.where(used, coded, 0), model.tables.vocabulary, model.tables.n_tokens)
-    saved = np.log2(model.tables.vocabulary) * used.sum() - model.tables.bits(tokens)[used].sum()
+    tokens = checked_tokens(np.where(used, coded, 0), tables.vocabulary, tables.n_tokens)
+    saved = np.log2(tables.vocabulary) * used.sum() - tables.bits(tokens)[used].sum()
     if abs(saved) < SURE_BITS + SURE_BITS_PER_TOKEN * used.sum():
         return False, True
     return (bool(saved < 0),)
 
 
-def unpack(payload: bytes, header: Header, model: M) -> Contents[M]:
+def unpack(payload: bytes, header: Header, model: M, container: str = "tok") -> Contents[M]:
     """Tokens of a payload or of its beginning, by its header and the model that it was made with."""
+    scale = scale_of(header, model, container)
     tiles = Grid.for_picture(header.width, header.height, header.pitch).tiles
     levels = decode_levels(payload, tiles) if header.adaptive else None
     if header.adaptive and levels is None:
-        return Contents(header, model, np.empty((tiles, 0), np.int32), 0, None)
-    coded, held = decode_tokens(payload, tiles, header.tokens, model.tables_of(header), levels)
-    return Contents(header, model, coded, held, levels)
+        return Contents(header, model, scale, np.empty((tiles, 0), np.int32), 0, None)
+    coded, held = decode_tokens(payload, tiles, header.tokens, model.tables_of(header, scale), levels)
+    return Contents(header, model, scale, coded, held, levels)

@@ -98,27 +98,37 @@ class FrequencyTables:
         head = np.array([len(self.radices), self.n_tokens, *self.radices], dtype="<u4").tobytes()
         return head + b"".join(count.astype("<u4").tobytes() for count in self.counts)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write a safetensors file with the tensors `counts.0`, `counts.1`, ... (uint16: no count can reach 2**16)."""
-        from safetensors.numpy import save_file
 
-        save_file({f"counts.{digit}": count.astype(np.uint16) for digit, count in enumerate(self.counts)}, path)
+def save_tables(tables: Sequence[FrequencyTables], path: str | os.PathLike[str]) -> None:
+    """Write the tables of all scales: a safetensors file with `counts.0`, `counts.1`, ... for the digits.
 
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> FrequencyTables:
-        """Read what `save` wrote.
+    Each is uint16 [scales, n_tokens, radix]: no count can reach 2**16.
+    """
+    from safetensors.numpy import save_file
 
-        Raises ModelFileError when the file is missing, damaged or holds other counts than allowed.
-        """
-        from safetensors import SafetensorError
-        from safetensors.numpy import load_file
+    digits = zip(*(table.counts for table in tables), strict=True)
+    save_file({f"counts.{digit}": np.stack(counts).astype(np.uint16) for digit, counts in enumerate(digits)}, path)
 
-        try:
-            tensors = load_file(path)
-            counts = [tensors[f"counts.{digit}"] for digit in range(len(tensors))]
-            return cls([count.shape[-1] for count in counts], counts)
-        except (SafetensorError, OSError, ValueError, TypeError, LookupError, AttributeError) as error:
-            raise ModelFileError(f"{os.fspath(path)}: not usable as frequency tables ({_reason(error)})") from error
+
+def load_tables(path: str | os.PathLike[str]) -> tuple[FrequencyTables, ...]:
+    """Read what `save_tables` wrote, one for each scale.
+
+    Raises ModelFileError when the file is missing, damaged or holds other counts than allowed.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        tensors = load_file(path)
+        digits = [tensors[f"counts.{digit}"] for digit in range(len(tensors))]
+        if any(counts.ndim != 3 for counts in digits):
+            raise ValueError("counts must have three dimensions: scales, tokens and values")
+        scales = list(zip(*digits, strict=True))
+        if not scales:
+            raise ValueError("no counts")
+        return tuple(FrequencyTables([count.shape[-1] for count in counts], counts) for counts in scales)
+    except (SafetensorError, OSError, ValueError, TypeError, LookupError, AttributeError) as error:
+        raise ModelFileError(f"{os.fspath(path)}: not usable as frequency tables ({_reason(error)})") from error
 
 
 def split_digits(tokens: IntArray, radices: Sequence[int]) -> npt.NDArray[np.int64]:

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -173,6 +173,10 @@ class _Batch:
             if not self.room:
                 self.flush()
 
+    def _scale(self, part: tuple[_Work, int, NDArray[np.uint8]]) -> int:
+        grid = part[0].grid
+        return grid.scale(self.model.scales) if grid else 0
+
     def flush(self) -> None:
         """Tokenise what is there."""
         if not self.parts:
@@ -180,9 +184,12 @@ class _Batch:
         # Loaded when there is something to do, while the threads read on; the second time it is at hand.
         tokenizer = load_tokenizer(self.model, self.device)
         try:
-            coded = tokenise(tokenizer, np.concatenate([tiles for *_, tiles in self.parts]), self.count)
-            for work, start, tiles in self.parts:
-                work.coded[start : start + len(tiles)], coded = coded[: len(tiles)], coded[len(tiles) :]
+            # Pictures of other sizes have tiles of other scales, with codewords of their own.
+            for scale, group in groupby(sorted(self.parts, key=self._scale), key=self._scale):
+                parts = list(group)
+                coded = tokenise(tokenizer, np.concatenate([tiles for *_, tiles in parts]), self.count, scale)
+                for work, start, tiles in parts:
+                    work.coded[start : start + len(tiles)], coded = coded[: len(tiles)], coded[len(tiles) :]
         except Exception as error:  # the device is full, say: the pictures of the next batch may fare better
             for work, *_ in self.parts:
                 work.error = error

@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 MANIFEST_FORMAT = 1
 MANIFEST, TABLES, WEIGHTS, CARD = "model.json", "tables.safetensors", "model.safetensors", "README.md"
 MAX_MANIFEST_BYTES = 1 << 20  # a manifest is about 1 kB: more is not one, and is not read into memory
+MAX_BOUND = 1 << 14  # of a scale, in pixels: no tile covers more along a side
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # of a model: safe as a folder name on every system
 
 
@@ -37,9 +39,10 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # of a model: safe as a f
 class Model:
     """An installed model, as its manifest describes it; tables and weights are read when asked for.
 
-    hash: 32 bytes; n_tokens: tokens per tile, 1..256; radices: digits of a token (see `entropy`); ordered: whether
-    fewer than all tokens decode; default_tokens: 1..n_tokens; files: sha256 (hex) by file name; hashed: prefixes of
-    the tensors that take part in decoding.
+    hash: 32 bytes; n_tokens: tokens per tile, 1..256; radices: digits of a token (see `entropy`); scales: source pixels
+    a tile below which another set of tables and codewords serves it, falling (see `tiling.Grid.scale`); ordered:
+    whether fewer than all tokens decode; default_tokens: 1..n_tokens; files: sha256 (hex) by file name; hashed:
+    prefixes of the tensors that take part in decoding.
     """
 
     name: str
@@ -48,6 +51,7 @@ class Model:
     hash: bytes
     n_tokens: int
     radices: tuple[int, ...]
+    scales: tuple[int, ...]
     ordered: bool
     default_tokens: int
     files: Mapping[str, str] = field(hash=False)
@@ -65,13 +69,14 @@ class Model:
         return self.path / WEIGHTS
 
     @cached_property
-    def tables(self) -> FrequencyTables:
-        """The entropy tables, with their checksum verified. Raises ModelFileError."""
-        from ..container.tables import FrequencyTables
+    def tables(self) -> tuple[FrequencyTables, ...]:
+        """The entropy tables of every scale, with their checksum verified. Raises ModelFileError."""
+        from ..container.tables import load_tables
 
         self._verify_file(TABLES)
-        tables = FrequencyTables.load(self.path / TABLES)
-        if tables.radices != self.radices or tables.n_tokens != self.n_tokens:
+        tables = load_tables(self.path / TABLES)
+        shapes = {(table.radices, table.n_tokens) for table in tables}
+        if shapes != {(self.radices, self.n_tokens)} or len(tables) != len(self.scales) + 1:
             raise ModelFileError(f"{self.path / TABLES}: tables do not have the shape that {MANIFEST} states")
         return tables
 
@@ -82,9 +87,9 @@ class Model:
 
         return FrequencyTables.uniform(self.n_tokens, self.radices)
 
-    def tables_of(self, header: Header) -> FrequencyTables:
-        """The tables that a file's payload is coded with."""
-        return self.flat_tables if header.flat else self.tables
+    def tables_of(self, header: Header, scale: int) -> FrequencyTables:
+        """The tables that the payload of a file whose tiles have a scale is coded with."""
+        return self.flat_tables if header.flat else self.tables[scale]
 
     def verify(self) -> None:
         """Recompute the checksum of every file and the model's hash from tables and weights.
@@ -109,13 +114,15 @@ class Model:
             )
 
 
-def model_hash(tables: FrequencyTables, tensors: Mapping[str, npt.NDArray[Any]]) -> bytes:
+def model_hash(tables: Sequence[FrequencyTables], tensors: Mapping[str, npt.NDArray[Any]]) -> bytes:
     """Identity of a model, 32 bytes: sha256 over the tables and the given tensors (those that take part in decoding).
 
-    Fed in this order: `FrequencyTables.to_bytes`, then for each tensor by name its name, dtype name and shape
-    (decimal, with commas), each closed by a zero byte, and its raw little-endian bytes.
+    Fed in this order: `FrequencyTables.to_bytes` of every scale, then for each tensor by name its name, dtype name and
+    shape (decimal, with commas), each closed by a zero byte, and its raw little-endian bytes.
     """
-    digest = hashlib.sha256(tables.to_bytes())
+    digest = hashlib.sha256()
+    for table in tables:
+        digest.update(table.to_bytes())
     for name in sorted(tensors):
         tensor = tensors[name]
         shape = ",".join(map(str, tensor.shape))
@@ -162,9 +169,10 @@ def write_model(
     *,
     name: str,
     family: str,
-    tables: FrequencyTables,
+    tables: Sequence[FrequencyTables],
     tensors: Mapping[str, npt.NDArray[Any]],
     hashed: Sequence[str],
+    scales: Sequence[int] = (),
     ordered: bool,
     default_tokens: int,
     licence: str,
@@ -173,12 +181,16 @@ def write_model(
     metadata: Mapping[str, str] | None = None,
     overwrite: bool = False,
 ) -> Model:
-    """Write a model's folder, all of it or nothing. tensors: numpy arrays by name; metadata goes into the weights file.
+    """Write a model's folder, all of it or nothing.
+
+    tables: one for each scale; tensors: numpy arrays by name; metadata goes into the weights file.
 
     Raises OutputError when the folder exists (unless overwrite) or cannot be written, ValueError when the arguments
     do not fit together.
     """
     from safetensors.numpy import save_file
+
+    from ..container.tables import save_tables
 
     if folder.exists() and not (overwrite and (folder / MANIFEST).is_file()):
         raise OutputError(f"{folder}: exists already")
@@ -189,8 +201,9 @@ def write_model(
         "format": MANIFEST_FORMAT,
         "name": name,
         "family": family,
-        "n_tokens": tables.n_tokens,
-        "radices": list(tables.radices),
+        "n_tokens": tables[0].n_tokens,
+        "radices": list(tables[0].radices),
+        "scales": list(scales),
         "ordered": ordered,
         "default_tokens": default_tokens,
         "hash": model_hash(tables, decoding).hex(),
@@ -204,7 +217,7 @@ def write_model(
         folder.parent.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=folder.parent))
         try:
-            tables.save(partial / TABLES)
+            save_tables(tables, partial / TABLES)
             save_file(
                 {key: tensor.copy(order="C") for key, tensor in tensors.items()},
                 partial / WEIGHTS,
@@ -246,6 +259,11 @@ def _from_manifest(folder: Path, manifest: Any) -> Model:
         raise ValueError("'name' must be letters, digits, '.', '_' and '-', at most 64")
     if not radices or not all(type(radix) is int and radix >= 2 for radix in radices):
         raise ValueError("'radices' must be numbers from 2")
+    scales = take("scales", list)
+    if not all(type(bound) is int and 0 < bound <= MAX_BOUND for bound in scales) or any(
+        below >= bound for bound, below in pairwise(scales)
+    ):
+        raise ValueError(f"'scales' must be numbers of pixels, 1..{MAX_BOUND}, falling")
     n_tokens, default_tokens = take("n_tokens", int), take("default_tokens", int)
     if not 1 <= default_tokens <= n_tokens <= MAX_TOKENS:
         raise ValueError(f"must hold: 1 <= 'default_tokens' <= 'n_tokens' <= {MAX_TOKENS}")
@@ -264,6 +282,7 @@ def _from_manifest(folder: Path, manifest: Any) -> Model:
         hash=bytes.fromhex(manifest["hash"]),
         n_tokens=n_tokens,
         radices=tuple(radices),
+        scales=tuple(scales),
         ordered=take("ordered", bool),
         default_tokens=default_tokens,
         files=dict(files),

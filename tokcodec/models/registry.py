@@ -12,7 +12,7 @@ from ..container.header import Header, check_header, parse_header
 from ..errors import HeaderCheckError, ModelFileError, OutputError, UnknownModelError
 from .modelfile import MANIFEST, Model, read_model
 
-DEFAULT_MODEL = "base-1"
+DEFAULT_MODEL = "base-2"
 MODELS_VARIABLE = "TOKCODEC_MODELS"  # a folder of models that replaces the user's own
 
 _PACKAGE = Path(__file__).resolve().parents[1]

@@ -7,7 +7,7 @@ compute the same geometry.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -57,6 +57,15 @@ class Grid:
         """Width and height in picture pixels that every tile covers."""
         left, top, right, bottom = self.rect(0)
         return right - left, bottom - top
+
+    def scale(self, bounds: Sequence[int]) -> int:
+        """Which of a model's sets of codewords serves the tiles: the number of bounds that they are below.
+
+        bounds: source pixels along a tile's side, for tiles of equal area; exact in integers.
+        """
+        units = ((OVERLAP - 1) * self.columns + 1) * ((OVERLAP - 1) * self.rows + 1)
+        area = OVERLAP**2 * self.width * self.height  # of a tile, times `units`
+        return sum(area < bound**2 * units for bound in bounds)
 
     def rect(self, index: int) -> Rect:
         """Left, top, right and bottom of tile `index` in picture pixels, not rounded. Raises IndexError."""

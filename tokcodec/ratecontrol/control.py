@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Hashable
 
 from ..container.counts import FACTORS
+from ..tokenizers import need_torch
 from . import estimate, quality
 from .allocation import Allocation, Allocator
 from .curves import Curves
@@ -139,12 +140,11 @@ class RateControl(Planner):
 
     def for_lpips(self, target: float) -> bytes:
         """The smallest file whose default look has an LPIPS of at most `target`; the best, with a warning, if none."""
-        from .lpips import WeightsMissingError
-
         distance: quality.Distance | None = None
         try:
+            need_torch("LPIPS")
             distance = quality.Distance(self.picture, self.tokenizer.device)
-        except (WeightsMissingError, ValueError) as error:
+        except (FileNotFoundError, ValueError) as error:  # no weights, no torch, or a picture too small
             self.warn(f"LPIPS is estimated, to about {estimate.ERROR:g} ({error})")
 
         def margin(planned: Planned) -> float:

@@ -107,6 +107,7 @@ class Planner:
                 step,
                 self.model,
                 self.tokenizer,
+                container=self.container,
                 count=count,
                 measured=self.measured,
                 progress=self.progress,
@@ -133,7 +134,7 @@ class Planner:
     def draw(self, planned: Planned, look: str | None = None) -> Image.Image:
         """What the file of a plan decodes to, without the detour over its bytes."""
         curves = planned.curves
-        return draw(self.tokenizer, curves.grid, curves.tokens, planned.counts, look)
+        return draw(self.tokenizer, curves.grid, curves.tokens, planned.counts, look, scale=curves.scale)
 
 
 def distinct_steps(width: int, height: int) -> list[int]:

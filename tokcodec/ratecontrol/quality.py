@@ -53,10 +53,10 @@ class Distance:
     Raises WeightsMissingError, ModelFileError, and ValueError for a picture with a side below 32 pixels.
     """
 
-    def __init__(self, reference: Image.Image, device: torch.device) -> None:
+    def __init__(self, reference: Image.Image, device: str) -> None:
         if min(reference.size) < SMALLEST_SIDE:
             raise ValueError(f"LPIPS needs {SMALLEST_SIDE} pixels a side")
-        self.net = _net(str(device))
+        self.net = _net(device)
         self.device = device
         self._boxes = list(_boxes(*reference.size))
         self._features = [self._embed(reference, box) for box in self._boxes] if len(self._boxes) == 1 else []

@@ -1,16 +1,16 @@
-"""Tokenizers by family, tiles to tokens and back; never sees a file's bytes. torch comes with the first."""
+"""Tokenizers by family, tiles to tokens and back; never sees a file's bytes. torch comes where it pays off."""
 
 from __future__ import annotations
 
 from functools import lru_cache
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import DeviceError, ModelFileError
+from ..errors import DeviceError, MissingPackageError, ModelFileError
 from ..models.modelfile import Model
 from ..models.registry import find_model
-from ..pictures.tiling import TILE
 from .base import Tokenizer
 
 if TYPE_CHECKING:
@@ -18,49 +18,81 @@ if TYPE_CHECKING:
 
 FAMILIES = {"cascade": ".cascade", "titok": ".titok"}
 """Family named in a model's manifest -> module here with `load(model, device, dtype) -> Tokenizer`."""
+WITHOUT_TORCH = {"cascade"}
+"""Families that run on NumPy alone: their `load` takes None for the device."""
 
 DTYPES = ("float32", "bfloat16")
 """Arithmetic of a decoder's networks; tokens never depend on it. bfloat16 is faster on some machines, and rougher."""
 
+MANY_DRAWN = 64
+"""Tiles to draw for which importing torch pays off on a CPU (`bench.studies.startup` finds it)."""
+MANY_ENCODED = 1000
+"""Tiles to encode for which importing torch pays off where there is a CUDA device; on a CPU it never does."""
+NVIDIA = Path("/dev/nvidiactl"), Path("/dev/dxg")
+"""One of these is there where there may be a CUDA device (the second: in a virtual machine of Windows)."""
+
 
 def load_tokenizer(
-    name_or_path: str | Path | Model | None = None, device: str = "auto", dtype: str = "float32"
+    name_or_path: str | Path | Model | None = None,
+    device: str = "auto",
+    dtype: str = "float32",
+    *,
+    encoding: int = 0,
+    drawing: int = 0,
 ) -> Tokenizer:
     """The tokenizer of a model (None: the default one), its files verified, ready on a device: auto, cpu or cuda.
 
-    dtype: float32 or bfloat16, for decoding only. Loaded once per process. Raises UnknownModelError, ModelFileError
-    (damaged or changed), DeviceError, and ValueError for another device or dtype.
+    dtype: float32 or bfloat16, for decoding only; encoding, drawing: tiles that the job will encode and draw. Our own
+    models run on NumPy unless torch is asked for (by cuda or bfloat16) or pays off. Loaded once per process. Raises
+    UnknownModelError, ModelFileError (damaged or changed), DeviceError, MissingPackageError (torch is needed and not
+    installed), and ValueError for another device or dtype.
     """
     if dtype not in DTYPES:
         raise ValueError(f"dtype must be {' or '.join(DTYPES)}, not {dtype!r}")
-    import torch
-
+    check_device(device)
     model = name_or_path if isinstance(name_or_path, Model) else find_model(name_or_path)
-    return _load(model, pick_device(device), getattr(torch, dtype))
-
-
-def pick_device(device: str) -> torch.device:
-    """Raises DeviceError when the device is not there, ValueError for another word than auto, cpu, cuda or cuda:N."""
-    import torch
-
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if device == "cpu" or device.split(":")[0] == "cuda":
-        if device != "cpu" and not torch.cuda.is_available():
-            raise DeviceError("no CUDA device here; use --device cpu")
-        return torch.device(device)
-    raise ValueError(f"device must be auto, cpu or cuda, not {device!r}")
-
-
-@lru_cache(maxsize=4)
-def _load(model: Model, device: torch.device, dtype: torch.dtype) -> Tokenizer:
     if model.family not in FAMILIES:
         raise ModelFileError(
             f"{model.path}: family {model.family!r} needs a newer tokcodec (known: {', '.join(FAMILIES)})"
         )
+    if model.family in WITHOUT_TORCH and dtype == "float32" and not _torch_pays(device, encoding, drawing):
+        return _load(model, None, None)
+    need_torch(f"dtype {dtype}" if model.family in WITHOUT_TORCH else f"model {model.name}")
+    import torch
+
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    return _load(model, torch.device(device), getattr(torch, dtype))
+
+
+def check_device(device: str) -> None:
+    """Raise DeviceError when the device is not there, ValueError for another word than auto, cpu, cuda or cuda:N."""
+    if device.split(":")[0] == "cuda":
+        need_torch(f"device {device}")
+        import torch
+
+        if not torch.cuda.is_available():
+            raise DeviceError("no CUDA device here; use --device cpu")
+    elif device not in ("auto", "cpu"):
+        raise ValueError(f"device must be auto, cpu or cuda, not {device!r}")
+
+
+def need_torch(what: str) -> None:
+    """Raise MissingPackageError where torch is not installed."""
+    if find_spec("torch") is None:
+        raise MissingPackageError(f"{what} needs PyTorch: pip install 'tokcodec[torch]'")
+
+
+def _torch_pays(device: str, encoding: int, drawing: int) -> bool:
+    if device.startswith("cuda"):
+        return True
+    gpu = device == "auto" and any(path.exists() for path in NVIDIA)
+    many = drawing >= MANY_DRAWN or (gpu and encoding >= MANY_ENCODED)
+    return many and find_spec("torch") is not None
+
+
+@lru_cache(maxsize=4)
+def _load(model: Model, device: torch.device | None, dtype: torch.dtype | None) -> Tokenizer:
     model.verify()
     loaded: Tokenizer = import_module(FAMILIES[model.family], __name__).load(model, device, dtype)
     return loaded
-
-
-__all__ = ["DTYPES", "TILE", "Tokenizer", "load_tokenizer", "pick_device"]

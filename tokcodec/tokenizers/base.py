@@ -3,34 +3,36 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
 
 from ..pictures.tiling import TILE
-
-if TYPE_CHECKING:
-    import torch
+from .arrays import Array
 
 
 class Tokenizer(ABC):
-    """A trained model in torch. Encoding may differ between devices; decoding the same tokens differs by rounding."""
+    """A trained model. Takes NumPy arrays or torch tensors and returns the same kind, on the same device.
+
+    Encoding may differ between devices; decoding the same tokens differs by rounding. scale: which of the model's sets
+    of codewords, see `tiling.Grid.scale`; a model without such sets takes any.
+    """
 
     n_tokens: int
     """Tokens of a whole tile."""
 
-    device: torch.device
+    device: str = "cpu"
+    """Where it computes, in torch's words."""
     looks: tuple[str, ...] = ("fidelity",)
     """How tokens can be drawn, the default first: `perceptual` pleases the eye, `fidelity` has the least error."""
     mends: bool = False
     """Whether the fidelity look is better than `encode_curves` says, by a network that draws over it."""
 
     @abstractmethod
-    def encode(self, x: torch.Tensor, count: int | None = None) -> torch.Tensor:
-        """Turn tiles into their first `count` tokens: float32 N x 3 x 256 x 256 in [0, 1] -> int64 N x count.
+    def encode(self, x: Array, count: int | None = None, scale: int = 0) -> Array:
+        """Turn tiles into their first `count` tokens: float N x 3 x 256 x 256 in [0, 1] -> int64 N x count.
 
         count: 1..n_tokens (None: all); fewer may take less time.
         """
 
-    def encode_curves(self, x: torch.Tensor, count: int | None = None) -> tuple[torch.Tensor, torch.Tensor] | None:
+    def encode_curves(self, x: Array, count: int | None = None, scale: int = 0) -> tuple[Array, Array] | None:
         """Tokens as `encode` makes them, and what every one of them is worth; None where that would take decoding.
 
         Returns int64 N x count, and float32 N x (count + 1): the squared error of a tile, summed over pixels and
@@ -39,25 +41,25 @@ class Tokenizer(ABC):
         return None
 
     @abstractmethod
-    def decode(self, tokens: torch.Tensor, look: str | None = None) -> torch.Tensor:
-        """Draw the first k tokens of tiles: int64 N x k, 1 <= k <= n_tokens -> float32 N x 3 x 256 x 256 in [0, 1].
+    def decode(self, tokens: Array, look: str | None = None, scale: int = 0) -> Array:
+        """Draw the first k tokens of tiles: int N x k, 1 <= k <= n_tokens -> float32 N x 3 x 256 x 256 in [0, 1].
 
         look: one of `looks` (None: the first). Raises ValueError for another look or shape, or a token outside the
         codebook.
         """
 
-    def check_tiles(self, x: torch.Tensor) -> None:
+    def check_tiles(self, x: Array) -> None:
         """Raise ValueError unless `x` is float N x 3 x 256 x 256."""
-        if x.ndim != 4 or x.shape[1:] != (3, TILE, TILE) or not x.is_floating_point():
+        if x.ndim != 4 or tuple(x.shape[1:]) != (3, TILE, TILE) or not _is_float(x):
             raise ValueError(f"tiles must be float N x 3 x {TILE} x {TILE}, not {x.dtype} {tuple(x.shape)}")
 
-    def check_tokens(self, tokens: torch.Tensor, vocabulary: int) -> None:
+    def check_tokens(self, tokens: Array, vocabulary: int) -> None:
         """Raise ValueError unless `tokens` is integer N x k, 1 <= k <= n_tokens, with values in [0, vocabulary)."""
-        if tokens.ndim != 2 or not 1 <= tokens.shape[1] <= self.n_tokens or tokens.is_floating_point():
+        if tokens.ndim != 2 or not 1 <= tokens.shape[1] <= self.n_tokens or _is_float(tokens):
             raise ValueError(
                 f"tokens must be integer N x k, 1 <= k <= {self.n_tokens}, not {tokens.dtype} {tuple(tokens.shape)}"
             )
-        if tokens.numel() and not 0 <= int(tokens.min()) <= int(tokens.max()) < vocabulary:
+        if len(tokens) and not 0 <= int(tokens.min()) <= int(tokens.max()) < vocabulary:
             raise ValueError(f"tokens must lie in 0..{vocabulary - 1}")
 
     def check_look(self, look: str | None) -> str:
@@ -65,3 +67,7 @@ class Tokenizer(ABC):
         if look is not None and look not in self.looks:
             raise ValueError(f"look must be {' or '.join(self.looks)} for this model, not {look!r}")
         return look or self.looks[0]
+
+
+def _is_float(x: Array) -> bool:
+    return "float" in str(x.dtype)

@@ -1,26 +1,35 @@
-"""Our own tokenizer: a cascade of vector quantisers over the DCT of a tile.
+"""Our own tokenizer: a cascade of vector quantisers over the DCT of a tile; NumPy alone, or torch.
 
-Token t names one of 4096 codewords, each a small vector added to `dims` coefficients that carry most of what the
-tokens before it left over (residual vector quantisation, Juang & Gray 1982; as a layered code: Barnes, Rizvi &
-Nasrabadi 1996). The decoder is a sum, so any prefix of the tokens is a coarser picture. The encoder looks for the
-first tokens together, by beam search, and from there takes the closest codeword to what is left, token by token.
+Token t names a codeword for each of two halves of those coefficients that carry most of what the tokens before it left
+over (residual vector quantisation, Juang & Gray 1982; as a layered code: Barnes, Rizvi & Nasrabadi 1996; product
+codewords: Jegou et al. 2011). The decoder is a sum, so any prefix of the tokens is a coarser picture. A tile that
+covers few source pixels has codewords of its own scale.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from safetensors.torch import load_file
+import numpy.typing as npt
 
-from ..container.tables import FrequencyTables
+from ..container.tables import TOTAL, FrequencyTables
 from ..errors import ModelFileError
 from ..models.modelfile import Model
+from .arrays import Array, concat, like
 from .base import Tokenizer
-from .look import LOOKS, LookNet, looks_from, small_picture
+from .codewords import Codewords
+from .convolutions import NumpyLayers
+from .look import INPUT, LOOKS, Layers, condition, correction, weights_of
 from .transform import TileTransform
+
+if TYPE_CHECKING:
+    import torch
+
+Tensors = Mapping[str, npt.NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -28,251 +37,203 @@ class CascadeConfig:
     """Shape of a cascade; the defaults are the shipped model's."""
 
     n_tokens: int = 256
-    codewords: int = 4096
-    dims: int = 32
+    codewords: int = 64
+    half: int = 8
     luma: int = 64
     chroma: int = 32
-
-    def groups(self) -> list[int]:
-        """Codebook of each token: the first have their own, later ones share, for their statistics are alike."""
-        out: list[int] = []
-        for token in range(self.n_tokens):
-            share = 1 if token < 8 else 2 if token < 16 else 4 if token < 32 else 8
-            out.append(out[-1] + (token % share == 0) if out else 0)
-        return out
-
-
-RATE_WEIGHT = 0.013
-"""Part of a tile's remaining squared error, divided by the number of the token, that one bit is worth to the encoder:
-about what the error falls by with every bit more."""
-BEAM = (4, 16, 32)
-"""Paths that are kept after each of the first tokens, the last number from there on. More would serve 16 tokens better
-and 1 token worse."""
-BEAM_TOKENS = 16
-"""Tokens that are looked for together, however many are asked for: more tokens begin with the same."""
-
-
-class Codebooks:
-    """Codebooks laid out for searching: float32 G x K x d; bits: what naming each codeword costs, float32 G x K."""
-
-    CHUNK = 512
-    """Targets searched at a time: keeps the scores inside the cache."""
-
-    def __init__(self, words: torch.Tensor, bits: torch.Tensor | None = None) -> None:
-        self.words = words
-        self.bits = torch.zeros_like(words[..., 0]) if bits is None else bits
-        # One product gives both: the price of a bit goes in as one more coordinate.
-        self._transposed = torch.cat([words, -self.bits[..., None]], 2).transpose(1, 2).contiguous()
-        self._half = -0.5 * (words * words).sum(2)
-
-    def scores(self, group: int, targets: torch.Tensor, price: torch.Tensor) -> torch.Tensor:
-        """What each codeword is worth: half of the squared length that it takes from a target, less its bits' price.
-
-        Targets float32 N x d, price of a bit for each float32 N -> float32 N x K.
-        """
-        return torch.addmm(self._half[group], torch.cat([targets, price[:, None]], 1), self._transposed[group])
-
-    def taken(self, group: int, targets: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
-        """Half of the squared length that codewords take from targets: float32 ... x d, int64 ... -> float32 ..."""
-        words = self.words[group, index]
-        return (words * targets).sum(-1) + self._half[group, index]
-
-    def nearest(self, group: int, targets: torch.Tensor, price: torch.Tensor | None = None) -> torch.Tensor:
-        """Index of the codeword with the best score, without a price the closest: float32 N x d -> int64 N."""
-        price = targets.new_zeros(len(targets)) if price is None else price
-        parts = zip(targets.split(self.CHUNK), price.split(self.CHUNK), strict=True)
-        return torch.cat([_argmax(self.scores(group, *part)) for part in parts])
-
-
-def _argmax(scores: torch.Tensor) -> torch.Tensor:
-    """Place of the first largest value of each row; on a CPU NumPy finds it many times faster than torch."""
-    return torch.from_numpy(scores.numpy().argmax(1)) if scores.device.type == "cpu" else scores.argmax(1)
-
-
-def _largest(scores: torch.Tensor, number: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Path and codeword of the largest scores of each tile: N x P x K -> int64 N x (at most) number, twice."""
-    # They lie at the codewords whose best paths are the best: far fewer to sort.
-    words = scores.amax(1).topk(min(number, scores.shape[2]), 1).indices
-    best = scores.gather(2, words[:, None].expand(-1, scores.shape[1], -1)).flatten(1)
-    best = best.topk(min(number, best.shape[1]), 1).indices
-    return best // words.shape[1], words.gather(1, best % words.shape[1])
-
-
-def _price(token: int, scale: float) -> float:
-    """Of a bit, in half squared lengths of a token's scaled targets, as a part of the squared error that is left."""
-    return RATE_WEIGHT / (2 * (token + 1) * scale**2)
+    scales: tuple[int, ...] = (192, 96, 48)
+    """Source pixels a tile below which the next set of codewords serves it."""
 
 
 class CascadeTokenizer(Tokenizer):
-    """A cascade with its tables as tensors.
+    """A cascade with its sets of codewords and its looks' weights as NumPy arrays.
 
-    mean: float [D]; dims: int [T, d] coefficient numbers; scale: float [T]; group: int [T]; codebooks: float [G, K,
-    d], or int8 with their step size in float [G]. bits: cost of each codeword, float [G, K]; without it the encoder
-    minds the error alone.
+    tensors: planes int [2], mean float [S, D], dims int [S, T, 2 h], words int8 [S, T, 2, K, h] and their step size
+    float [S, T, 2], as `pack_tensors` makes them. looks: a network's weights by look. tables: of every scale, for what
+    naming a codeword costs; without them the encoder minds the error alone. device: None for NumPy, else torch's, and
+    dtype its networks'. source: where they are from, for error messages.
     """
 
     def __init__(
         self,
-        config: CascadeConfig,
-        tensors: dict[str, torch.Tensor],
-        device: torch.device | str = "cpu",
-        nets: Mapping[str, LookNet] | None = None,
-        bits: torch.Tensor | None = None,
+        tensors: Tensors,
+        looks: Mapping[str, Tensors] | None = None,
+        tables: tuple[FrequencyTables, ...] | None = None,
+        device: torch.device | None = None,
+        dtype: torch.dtype | None = None,
+        source: str = "tensors",
     ) -> None:
-        self.config = config
-        self.nets = dict(nets or {})
+        self._weights, self._torch, self._dtype, self._source = dict(looks or {}), device, dtype, source
         # Without a network of its own the fidelity look is the bare sum of the codewords.
-        self.looks = tuple(look for look in LOOKS if look in self.nets or look == "fidelity")
-        self.mends = "fidelity" in self.nets
-        self.n_tokens = config.n_tokens
-        self.device = torch.device(device)
-        self.transform = TileTransform(config.luma, config.chroma, self.device)
-        self.mean = tensors["mean"].to(self.device, torch.float32)
-        self.dims = tensors["dims"].to(self.device, torch.int64)
-        self.scale = tensors["scale"].to(self.device, torch.float32)
-        self.group = tensors["group"].to(self.device, torch.int64)
-        words = tensors["codebooks"].to(self.device, torch.float32)
-        self.codebooks = Codebooks(
-            words * tensors["step"].to(self.device)[:, None, None] if "step" in tensors else words,
-            None if bits is None else bits.to(self.device, torch.float32),
-        )
+        self.looks = tuple(look for look in LOOKS if look in self._weights or look == "fidelity")
+        self.mends = "fidelity" in self._weights
+        self.device = "cpu" if device is None else str(device)
+        self._tensors, self._tables = tensors, tables
+        self.scales, self.n_tokens, _, self.radix, _ = tensors["words"].shape
+        luma, chroma = (int(side) for side in tensors["planes"])
+        self.transform = TileTransform(luma, chroma, self._array)
+        self.drawing = TileTransform(luma, chroma, lambda x: self._array(np.asarray(x, np.float32)))
+        self._codewords: dict[int, Codewords] = {}
+        self._networks: dict[str, Layers] = {}
 
-    @torch.inference_mode()
-    def encode(self, x: torch.Tensor, count: int | None = None) -> torch.Tensor:
-        self.check_tiles(x)
-        return self.quantise(self.transform.forward(x.to(self.device, torch.float32)), count)
+    # ---- tokens
 
-    @torch.inference_mode()
-    def encode_curves(self, x: torch.Tensor, count: int | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+    def encode(self, x: Array, count: int | None = None, scale: int = 0) -> Array:
+        return self._encode(x, count, scale)[0]
+
+    def encode_curves(self, x: Array, count: int | None = None, scale: int = 0) -> tuple[Array, Array]:
         """As the base class says; the errors are those of the bare sum of codewords, before it is clamped."""
+        return self._encode(x, count, scale)
+
+    def _encode(self, x: Array, count: int | None, scale: int) -> tuple[Array, Array]:
         self.check_tiles(x)
-        x = x.to(self.device, torch.float32)
-        vectors = self.transform.forward(x)
-        # The transform is orthonormal: the pixels' energy beyond that of the coded coefficients stays for good.
-        outside = x.square().sum((1, 2, 3)) - vectors.square().sum(1)
-        first = (vectors - self.mean).square().sum(1) + outside.clamp_min(0)
-        saved = torch.empty(len(self.group[:count]), len(x), device=self.device)
-        tokens = self.quantise(vectors, count, saved)
-        errors = first.double()[:, None] - torch.nn.functional.pad(saved.T.double(), (1, 0)).cumsum(1)
-        return tokens, errors.clamp_min(0).float()
+        with self._no_gradients():
+            pixels = self._own(x, np.float64)
+            vectors = self.transform.forward(pixels)
+            tokens, errors = self.codewords(scale).encode(vectors, count or self.n_tokens)
+            # The transform is orthonormal: the pixels' energy beyond that of the coded coefficients stays for good.
+            outside = (pixels * pixels).sum((1, 2, 3)) - (vectors * vectors).sum(1)
+            return like(tokens, x), like((errors + outside[:, None]).clip(0, None), x)
 
-    def quantise(
-        self, vectors: torch.Tensor, count: int | None = None, saved: torch.Tensor | None = None
-    ) -> torch.Tensor:
-        """Vectors to tokens, float32 N x D -> int64 N x count (None: all), codewords that leave least.
+    def codewords(self, scale: int) -> Codewords:
+        """The codewords of a scale, laid out for searching when they are first asked for."""
+        if scale not in self._codewords:
+            mean, dims, words, step = (self._tensors[name][scale] for name in ("mean", "dims", "words", "step"))
+            self._codewords[scale] = Codewords(
+                mean,
+                dims,
+                words * step[..., None, None].astype(np.float64),
+                None if self._tables is None else codeword_bits(self._tables[scale]),
+                self._array,
+            )
+        return self._codewords[scale]
 
-        A bit counts as RATE_WEIGHT / (its token's number) of what is left, so that at equal bytes less is left.
-        saved: float32 count x N to fill with the squared error that each token takes away.
-        """
-        groups, scales = self.group[:count].tolist(), self.scale.tolist()
-        residual = vectors - self.mean
-        first = torch.cat([self.search(part) for part in residual.split(Codebooks.CHUNK // BEAM[-1])]).T
-        tokens = torch.empty(len(groups), len(vectors), dtype=torch.int64, device=self.device)
-        residual = residual.T.contiguous()
-        left = residual.square().sum(0)
-        for token, (group, scale) in enumerate(zip(groups, scales, strict=False)):
-            dims = self.dims[token]
-            target = residual[dims].T / scale
-            if token < len(first):
-                tokens[token] = first[token]
+    # ---- pixels
+
+    def decode(self, tokens: Array, look: str | None = None, scale: int = 0) -> Array:
+        self.check_tokens(tokens, self.radix**2)
+        look = self.check_look(look)
+        with self._no_gradients():
+            vectors = self.vectors(self._own(tokens, np.int64), scale)
+            if look not in self._weights:
+                drawn = self.drawing.inverse(vectors)
             else:
-                tokens[token] = self.codebooks.nearest(group, target, left * _price(token, scale))
-            taken = self.codebooks.taken(group, target, tokens[token]) * (2 * scale**2)
-            residual[dims] = ((target - self.codebooks.words[group, tokens[token]]) * scale).T
-            left = (left - taken).clamp_min(0)
-            if saved is not None:
-                saved[token] = taken
-        return tokens.T
+                told = condition([tokens.shape[1]] * len(tokens), scale, self.scales)
+                drawn = self.draw(self.network(look), vectors, told)
+            return like(drawn.clip(0, 1), tokens)
 
-    def search(self, residual: torch.Tensor) -> torch.Tensor:
-        """The first tokens by beam search: float32 N x D -> int64 N x BEAM_TOKENS, the path that leaves least."""
-        number = min(BEAM_TOKENS, self.n_tokens)
-        # Only the coefficients that these tokens touch.
-        touched, places = self.dims[:number].unique(return_inverse=True)
-        left = residual.square().sum(1, keepdim=True)
-        rest, rows = residual[:, None, touched], torch.arange(len(residual), device=self.device)[:, None]
-        paths = torch.empty(len(residual), 1, 0, dtype=torch.int64, device=self.device)
-        for token, (group, scale) in enumerate(zip(self.group[:number].tolist(), self.scale.tolist(), strict=False)):
-            targets, price = (rest[:, :, places[token]] / scale).flatten(0, 1), left.flatten() * _price(token, scale)
-            scores = self.codebooks.scores(group, targets, price).unflatten(0, left.shape)
-            scores -= left[:, :, None] / (2 * scale**2)
-            parent, word = _largest(scores, 1 if token == number - 1 else BEAM[min(token, len(BEAM) - 1)])
-            paths = torch.cat([paths[rows, parent], word[:, :, None]], 2)
-            targets = targets.unflatten(0, left.shape)[rows, parent]
-            left = left[rows, parent] - self.codebooks.taken(group, targets, word) * (2 * scale**2)
-            rest = rest[rows, parent]
-            rest[:, :, places[token]] = (targets - self.codebooks.words[group, word]) * scale
-        return paths[:, 0]
+    def vectors(self, tokens: Array, scale: int) -> Array:
+        """Sum of the codewords: int64 N x k -> coefficients float32 N x D."""
+        return self._own(self.codewords(scale).vectors(tokens), np.float32)
 
-    @torch.inference_mode()
-    def decode(self, tokens: torch.Tensor, look: str | None = None) -> torch.Tensor:
-        self.check_tokens(tokens, self.config.codewords)
-        vectors = self.vectors(tokens.to(self.device))
-        net = self.nets.get(self.check_look(look))
-        if net is None:
-            return self.transform.inverse(vectors).clamp_(0, 1)
-        counts = torch.full((len(tokens),), tokens.shape[1], device=self.device)
-        return self.draw(net, vectors, counts).clamp_(0, 1)
+    def draw(self, network: Layers, vectors: Array, told: npt.NDArray[np.float32]) -> Array:
+        """What a network makes of vectors float32 N x D and `look.condition`: N x 3 x 256 x 256, not clamped."""
+        small = small_picture(self.drawing, vectors)
+        if isinstance(network, NumpyLayers):  # one at a time
+            drawn = concat([correction(network, small[i : i + 1], told[i : i + 1]) for i in range(len(small))], 0)
+        else:
+            drawn = correction(network, small, told)
+        return drawn + self.drawing.inverse(vectors)
 
-    def draw(self, net: LookNet, vectors: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
-        """What a network makes of vectors float32 N x D of `counts` tokens: N x 3 x 256 x 256, not clamped."""
-        drawn: torch.Tensor = net(small_picture(self.transform.unpack(vectors)), counts)
-        return drawn + self.transform.inverse(vectors)
+    def weights(self, look: str) -> Tensors | None:
+        """A look's weights, None where the model has none."""
+        return self._weights.get(look)
 
-    def vectors(self, tokens: torch.Tensor) -> torch.Tensor:
-        """Sum the codewords: int64 N x k -> coefficient vectors float32 N x D, with the mean."""
-        count = tokens.shape[1]
-        words = self.codebooks.words[self.group[:count], tokens] * self.scale[:count, None]
-        out = self.mean.repeat(len(tokens), 1)
-        return out.index_add_(1, self.dims[:count].flatten(), words.flatten(1))
+    def network(self, look: str) -> Layers:
+        """The network of a look, made when it is first asked for. Raises ModelFileError where weights do not fit."""
+        if look not in self._networks:
+            weights = self._weights[look]
+            try:
+                layers: Layers = NumpyLayers(weights)
+                correction(layers, np.zeros((1, 3, 4, 4)), condition([1], 0, self.scales))  # every layer fits the next
+                if self._torch is not None:
+                    from .networks import LookNet
+
+                    layers = LookNet.from_weights(weights).ready(self._torch, self._dtype)
+            except (KeyError, ValueError, RuntimeError) as error:
+                reason = str(error).splitlines()[0]
+                raise ModelFileError(f"{self._source}: the look {look!r} does not fit ({reason})") from error
+            self._networks[look] = layers
+        return self._networks[look]
+
+    # ---- arrays
+
+    def _array(self, x: npt.NDArray[Any]) -> Array:
+        if self._torch is None:
+            return x
+        import torch
+
+        return torch.from_numpy(np.ascontiguousarray(x)).to(self._torch)
+
+    def _own(self, x: Array, dtype: type[np.generic]) -> Array:
+        """An array of any kind as the kind to compute with."""
+        if self._torch is None:
+            return np.asarray(x if isinstance(x, np.ndarray) else x.detach().cpu().numpy(), dtype)
+        import torch
+
+        return torch.as_tensor(x).to(self._torch, getattr(torch, dtype.__name__))
+
+    def _no_gradients(self) -> AbstractContextManager[Any]:
+        if self._torch is None:
+            return nullcontext()
+        import torch
+
+        return torch.no_grad()
 
 
-def pack_tensors(config: CascadeConfig, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The tensors to ship: codebooks as int8 with one step size each, and everything that the shape follows from."""
-    step = tensors["codebooks"].abs().amax((1, 2)) / 127
+def small_picture(transform: TileTransform, vectors: Array) -> Array:
+    """The network's input: brightness and colours of 64 x 64 samples, about [-1, 1], nothing lost."""
+    small = transform.picture(vectors, INPUT) * (2 / 3**0.5)
+    small[:, 0] -= 1
+    return small
+
+
+def codeword_bits(tables: FrequencyTables) -> npt.NDArray[np.float64]:
+    """What the entropy tables charge for naming each codeword: float64 T x 2 x K."""
+    return -np.log2(np.stack(tables.counts, 1) / TOTAL)
+
+
+def pack_tensors(config: CascadeConfig, scales: list[Tensors]) -> dict[str, npt.NDArray[Any]]:
+    """The tensors to ship, of all scales: mean float [D], dims int [T, 2 h] and words float [T, 2, K, h] of each.
+
+    Words become int8 with one step size for each digit.
+    """
+    words = np.stack([np.asarray(scale["words"]) for scale in scales])
+    step = (np.abs(words).max((3, 4)) / 127).astype(np.float32)
     return {
-        "planes": torch.tensor([config.luma, config.chroma], dtype=torch.int16),
-        "mean": tensors["mean"].half(),
-        "dims": tensors["dims"].to(torch.int16),
-        "scale": tensors["scale"].float(),
-        "group": tensors["group"].to(torch.int16),
-        "codebooks": (tensors["codebooks"] / step[:, None, None]).round().to(torch.int8),
+        "planes": np.array([config.luma, config.chroma], np.int16),
+        "mean": np.stack([np.asarray(scale["mean"]) for scale in scales]).astype(np.float16),
+        "dims": np.stack([np.asarray(scale["dims"]) for scale in scales]).astype(np.int16),
+        "words": np.rint(words / step[..., None, None]).astype(np.int8),
         "step": step,
     }
 
 
-def load(model: Model, device: torch.device, dtype: torch.dtype) -> CascadeTokenizer:
+def load(model: Model, device: torch.device | None, dtype: torch.dtype | None) -> CascadeTokenizer:
     """The cascade in a model's folder. Raises ModelFileError when tensors are missing or do not fit together."""
+    from safetensors.numpy import load_file
+
     path = model.weights_path
     stored = load_file(path)
     tensors = {name.removeprefix("decoder."): tensor for name, tensor in stored.items()}
     try:
-        nets = looks_from(stored, device, dtype)
         luma, chroma = (int(side) for side in tensors["planes"])
-        groups, codewords, dims = tensors["codebooks"].shape
-        n_tokens = len(tensors["scale"])
-    except (KeyError, ValueError, RuntimeError) as error:
+        scales, n_tokens, digits, codewords, half = tensors["words"].shape
+    except (KeyError, ValueError) as error:
         raise ModelFileError(f"{path}: not a cascade ({str(error).splitlines()[0]})") from error
+    size = luma**2 + 2 * chroma**2
     shapes = {
-        "mean": (luma**2 + 2 * chroma**2,),
-        "dims": (n_tokens, dims),
-        "group": (n_tokens,),
-        "step": (groups,),
+        "mean": (scales, size),
+        "dims": (scales, n_tokens, 2 * half),
+        "step": (scales, n_tokens, 2),
     }
     for name, shape in shapes.items():
         if name not in tensors or tensors[name].shape != shape:
             raise ModelFileError(f"{path}: {name} is missing or not of shape {shape}")
-    for name, end in (("dims", shapes["mean"][0]), ("group", groups)):
-        if not 0 <= int(tensors[name].min()) <= int(tensors[name].max()) < end:
-            raise ModelFileError(f"{path}: {name} must lie in 0..{end - 1}")
-    if (model.tables.radices, model.tables.n_tokens) != ((codewords,), n_tokens):
-        raise ModelFileError(f"{path}: the entropy tables are not for {n_tokens} tokens of {codewords} values")
-    bits = codeword_bits(model.tables, tensors["group"].long(), groups)
-    return CascadeTokenizer(CascadeConfig(n_tokens, codewords, dims, luma, chroma), tensors, device, nets, bits)
-
-
-def codeword_bits(tables: FrequencyTables, group: torch.Tensor, groups: int) -> torch.Tensor:
-    """What the entropy tables charge for the codewords, on average over the tokens of each group: float32 G x K."""
-    counts = torch.from_numpy(tables.counts[0].astype(np.float32))
-    summed = counts.new_zeros(groups, counts.shape[1]).index_add_(0, group, counts)
-    return -(summed / summed.sum(1, keepdim=True)).log2()
+    if digits != 2 or not 0 <= int(tensors["dims"].min()) <= int(tensors["dims"].max()) < size:
+        raise ModelFileError(f"{path}: dims must lie in 0..{size - 1}, and words have 2 digits")
+    tables = model.tables
+    if (tables[0].radices, tables[0].n_tokens, len(tables)) != ((codewords,) * 2, n_tokens, scales):
+        raise ModelFileError(f"{path}: the entropy tables are not for {n_tokens} tokens of {codewords} x {codewords}")
+    looks = {look: weights for look in LOOKS if (weights := weights_of(look, stored))}
+    return CascadeTokenizer(tensors, looks, tables, device, dtype, source=str(path))

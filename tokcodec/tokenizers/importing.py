@@ -56,6 +56,9 @@ def import_model(
     file = download(origin) if origin.startswith(HUB) else find_checkpoint(Path(source).expanduser())
 
     from ..container.tables import FrequencyTables
+    from . import need_torch
+
+    need_torch("importing a checkpoint")
     from .titok import RADICES, VARIANTS, Titok, check_state_dict
     from .titok_modules import CODE_WIDTH, CODEBOOK
 
@@ -76,7 +79,7 @@ def import_model(
         folder,
         name=name,
         family=Titok.family,
-        tables=tables,
+        tables=[tables],
         tensors=tensors,
         hashed=HASHED,
         ordered=variant.ordered,

@@ -1,7 +1,4 @@
-"""Tiles of a picture through a tokenizer, a batch at a time: pixels to tokens, and tokens to a picture.
-
-torch is imported only where pixels are coded.
-"""
+"""Tiles of a picture through a tokenizer, a batch at a time: pixels to tokens, and tokens to a picture."""
 
 from __future__ import annotations
 
@@ -34,16 +31,18 @@ def batches(tiles: int) -> Iterator[range]:
         yield range(start, min(start + BATCH, tiles))
 
 
-def tokenise(tokenizer: Tokenizer, tiles: NDArray[np.uint8], count: int) -> NDArray[np.int64]:
-    """The first tokens of some tiles: uint8 [n, 256, 256, 3] -> int64 [n, count]. Raises DeviceError."""
-    import torch
+def pixels(tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """What a tokenizer takes from tiles as `cut` makes them: uint8 [n, 256, 256, 3] -> float32 [n, 3, 256, 256]."""
+    scaled: NDArray[np.float32] = tiles.transpose(0, 3, 1, 2).astype(np.float32)
+    scaled /= 255
+    return scaled
 
-    # A lone tile would go through another matrix routine, which rounds otherwise: it brings company, so that its tokens
-    # are those that it has in a batch.
-    pair = tiles.repeat(2, 0) if len(tiles) == 1 else tiles
+
+def tokenise(tokenizer: Tokenizer, tiles: NDArray[np.uint8], count: int, scale: int = 0) -> NDArray[np.int64]:
+    """The first tokens of some tiles: uint8 [n, 256, 256, 3] -> int64 [n, count]. Raises DeviceError."""
     with device_memory():
-        pixels = torch.from_numpy(pair).to(tokenizer.device).permute(0, 3, 1, 2).float() / 255
-        return tokenizer.encode(pixels, count).cpu().numpy()[: len(tiles)]
+        tokens: NDArray[np.int64] = tokenizer.encode(pixels(tiles), count, scale)
+        return tokens
 
 
 def draw(
@@ -53,38 +52,36 @@ def draw(
     counts: NDArray[np.int64],
     look: str | None = None,
     progress: Progress | None = None,
+    scale: int = 0,
 ) -> Image.Image:
     """The picture of tokens, int32 [tiles, at least the largest count], of each tile the first int64 counts [tiles]."""
     canvas = Canvas(grid)
     for batch in batches(grid.tiles):
         part = slice(batch.start, batch.stop)
-        canvas.add(_draw(tokenizer, coded[part], counts[part], look), counts[part] == 0)
+        canvas.add(_draw(tokenizer, coded[part], counts[part], look, scale), counts[part] == 0)
         if progress:
             progress(batch.stop, grid.tiles)
     return canvas.finish()
 
 
 def _draw(
-    tokenizer: Tokenizer, coded: NDArray[np.int32], counts: NDArray[np.int64], look: str | None
+    tokenizer: Tokenizer, coded: NDArray[np.int32], counts: NDArray[np.int64], look: str | None, scale: int
 ) -> NDArray[np.float32]:
     """Pixels of a batch of tiles, those with equally many tokens together: float32 [n, 256, 256, 3] in [0, 1]."""
-    import torch
-
     out = np.full((len(coded), TILE, TILE, 3), BLANK / 255, np.float32)
     for count in np.unique(counts[counts > 0]):
         rows = counts == count
-        tokens = torch.from_numpy(coded[rows, :count].astype(np.int64)).to(tokenizer.device)
         with device_memory():
-            out[rows] = tokenizer.decode(tokens, look).permute(0, 2, 3, 1).float().cpu().numpy()
+            out[rows] = tokenizer.decode(coded[rows, :count], look, scale).transpose(0, 2, 3, 1)
     return out
 
 
 @contextmanager
 def device_memory() -> Iterator[None]:
     """A full GPU is no fault of the file, and there is a way out."""
-    import torch
-
     try:
         yield
-    except torch.OutOfMemoryError as error:
+    except RuntimeError as error:
+        if type(error).__name__ != "OutOfMemoryError":  # torch's, which need not be imported here
+            raise
         raise DeviceError("the device's memory is full; use --device cpu") from error

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ..errors import ModelFileError
 from ..models.modelfile import Model
+from .arrays import Array, like
 from .base import Tokenizer
 from .titok_modules import CODEBOOK, Layout, TitokNet
 
@@ -129,7 +130,7 @@ class Titok(Tokenizer):
         key, checked = check_state_dict(state)
         self.variant = VARIANTS[key]
         self.n_tokens = self.variant.layout.n_tokens
-        self.device = torch.device(device)
+        self.device = str(device)
         with torch.device("meta"):
             self.net = TitokNet(self.variant.layout)
         self.net.load_state_dict({name: entry.float() for name, entry in checked.items()}, assign=True)
@@ -137,17 +138,22 @@ class Titok(Tokenizer):
         with torch.inference_mode():
             self.net.prepare(dtype)
 
-    def encode(self, x: Tensor, count: int | None = None) -> Tensor:
-        """float32 [N, 3, 256, 256] in [0, 1] -> int64 [N, count]; fewer than all take as long."""
+    def encode(self, x: Array, count: int | None = None, scale: int = 0) -> Array:
+        """float [N, 3, 256, 256] in [0, 1] -> int64 [N, count]; fewer than all take as long."""
         self.check_tiles(x)
-        with torch.inference_mode(), torch.autocast(self.device.type, enabled=False):
-            parts = [self.net.encode(part.to(self.device, torch.float32)) for part in torch.split(x, ENCODE_BATCH)]
-        return torch.cat(parts)[:, :count]  # outside of inference mode: callers get ordinary tensors
+        tiles = torch.as_tensor(x).to(self.device, torch.float32)
+        # A lone tile would go through another matrix routine, which rounds otherwise: it brings company, so that its
+        # tokens are those that it has in a batch.
+        pair = tiles.repeat(2, 1, 1, 1) if len(tiles) == 1 else tiles
+        with torch.inference_mode(), torch.autocast(torch.device(self.device).type, enabled=False):
+            parts = [self.net.encode(part) for part in torch.split(pair, ENCODE_BATCH)]
+        return like(torch.cat(parts)[: len(tiles), :count], x)  # outside of inference mode: ordinary tensors
 
-    def decode(self, tokens: Tensor, look: str | None = None) -> Tensor:
-        """int64 [N, k], 1 <= k <= n_tokens -> float32 [N, 3, 256, 256] in [0, 1]. There is one look."""
+    def decode(self, tokens: Array, look: str | None = None, scale: int = 0) -> Array:
+        """int [N, k], 1 <= k <= n_tokens -> float32 [N, 3, 256, 256] in [0, 1]. There is one look."""
         self.check_look(look)
-        return self.reconstruct(tokens).clamp_(0, 1)
+        self.check_tokens(tokens, CODEBOOK)
+        return like(self.reconstruct(torch.as_tensor(tokens).long()).clamp_(0, 1), tokens)
 
     def reconstruct(self, tokens: Tensor) -> Tensor:
         """As `decode`, but not clamped: the networks overshoot [0, 1]."""

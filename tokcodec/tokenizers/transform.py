@@ -1,4 +1,4 @@
-"""The linear front of our own tokenizers: a tile's lowest DCT coefficients in opponent colours.
+"""The linear front of our own tokenizers: a tile's lowest DCT coefficients in opponent colours; NumPy or torch.
 
 The transform is orthonormal, so squared error over coefficients is squared error over pixels.
 """
@@ -6,53 +6,70 @@ The transform is orthonormal, so squared error over coefficients is squared erro
 from __future__ import annotations
 
 import math
-from functools import lru_cache
+from functools import cache
 
-import torch
+import numpy as np
+import numpy.typing as npt
 
 from ..pictures.tiling import TILE
+from .arrays import Array, Maker, concat
 
-COLOURS = torch.nn.functional.normalize(torch.tensor([[1.0, 1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 2.0, -1.0]]), dim=1)
+COLOURS = np.array([[1.0, 1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 2.0, -1.0]]) / np.sqrt([[3.0], [2.0], [6.0]])
 """Rows: brightness, red minus blue, green minus magenta. Close to the principal axes of photographs."""
 
 
-@lru_cache(maxsize=8)
-def dct_matrix(rows: int, size: int = TILE) -> torch.Tensor:
-    """First `rows` basis vectors of the orthonormal DCT-II of length `size`: float32 rows x size."""
-    k, n = torch.arange(rows, dtype=torch.float64)[:, None], torch.arange(size, dtype=torch.float64)[None]
-    basis = torch.cos(math.pi * (2 * n + 1) * k / (2 * size)) * math.sqrt(2 / size)
+@cache
+def dct_matrix(rows: int, size: int = TILE) -> npt.NDArray[np.float64]:
+    """First `rows` basis vectors of the orthonormal DCT-II of length `size`: float64 rows x size."""
+    k, n = np.arange(rows)[:, None], np.arange(size)
+    basis = np.cos(np.pi * (2 * n + 1) * k / (2 * size)) * math.sqrt(2 / size)
     basis[0] /= math.sqrt(2)
-    return basis.float()
+    return basis
 
 
 class TileTransform:
-    """Tiles <-> vectors of `luma`^2 + 2 * `chroma`^2 coefficients, low frequencies of each plane in row order."""
+    """Tiles <-> vectors of `luma`^2 + 2 * `chroma`^2 coefficients, low frequencies of each plane in row order.
 
-    def __init__(self, luma: int, chroma: int, device: torch.device | str = "cpu") -> None:
-        self.luma, self.chroma = luma, chroma
+    array: makes the matrices' kind of array from float64; vectors and tiles must be of that kind and dtype.
+    """
+
+    def __init__(self, luma: int, chroma: int, array: Maker = np.asarray) -> None:
+        self.luma, self.chroma, self.array = luma, chroma, array
         self.size = luma * luma + 2 * chroma * chroma
-        self.basis = dct_matrix(luma).to(device)
-        self.colours = COLOURS.to(device)
+        self.colours = array(COLOURS)
+        self._bases: dict[tuple[int, int], Array] = {}
 
-    def pack(self, planes: torch.Tensor) -> torch.Tensor:
-        """Keep the coded part of coefficient planes: ... x 3 x luma x luma -> ... x size."""
-        chroma = planes[..., 1:, : self.chroma, : self.chroma].flatten(-3)
-        return torch.cat([planes[..., 0, :, :].flatten(-2), chroma], dim=-1)
+    def basis(self, rows: int, size: int) -> Array:
+        """`dct_matrix` as the transform's kind of array."""
+        if (rows, size) not in self._bases:
+            self._bases[rows, size] = self.array(dct_matrix(rows, size))
+        return self._bases[rows, size]
 
-    def unpack(self, vectors: torch.Tensor) -> torch.Tensor:
-        """Inverse of `pack`, with zeros where nothing is coded: ... x size -> ... x 3 x luma x luma."""
-        planes = vectors.new_zeros(*vectors.shape[:-1], 3, self.luma, self.luma)
-        planes[..., 0, :, :] = vectors[..., : self.luma**2].unflatten(-1, (self.luma, self.luma))
-        chroma = vectors[..., self.luma**2 :].unflatten(-1, (2, self.chroma, self.chroma))
-        planes[..., 1:, : self.chroma, : self.chroma] = chroma
-        return planes
+    def forward(self, x: Array) -> Array:
+        """Pixels to coefficients: float N x 3 x 256 x 256 -> N x size."""
+        basis = self.basis(self.luma, TILE)
+        planes = basis @ x @ basis.swapaxes(0, 1)
+        return self.pack((self.colours @ planes.reshape(len(x), 3, -1)).reshape(planes.shape))
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Pixels to coefficients: float32 N x 3 x 256 x 256 -> N x size."""
-        planes = torch.einsum("cd,ndhw->nchw", self.colours, x)
-        return self.pack(self.basis @ planes @ self.basis.T)
+    def pack(self, planes: Array) -> Array:
+        """Keep the coded part of opponent colours' coefficients: N x 3 x luma x luma -> N x size."""
+        brightness, colour = planes[:, 0], planes[:, 1:, : self.chroma, : self.chroma]
+        return concat([brightness.reshape(len(planes), -1), colour.reshape(len(planes), -1)], 1)
 
-    def inverse(self, vectors: torch.Tensor) -> torch.Tensor:
-        """Coefficients to pixels, not clamped: N x size -> float32 N x 3 x 256 x 256."""
-        planes = self.basis.T @ self.unpack(vectors) @ self.basis
-        return torch.einsum("cd,nchw->ndhw", self.colours, planes)
+    def picture(self, vectors: Array, side: int = TILE) -> Array:
+        """Opponent colours of coefficients at a resolution of side x side samples: N x size -> N x 3 x side x side.
+
+        Brightness has the scale of the full size's values times `sqrt(3)`, whatever the resolution.
+        """
+        scale = side / TILE
+        number = len(vectors)
+        luma, chroma = (self.basis(rows, side) for rows in (self.luma, self.chroma))
+        brightness = vectors[:, : self.luma**2].reshape(number, 1, self.luma, self.luma)
+        colour = vectors[:, self.luma**2 :].reshape(number, 2, self.chroma, self.chroma)
+        parts = [luma.swapaxes(0, 1) @ brightness @ luma, chroma.swapaxes(0, 1) @ colour @ chroma]
+        return concat(parts, 1) * scale
+
+    def inverse(self, vectors: Array) -> Array:
+        """Coefficients to pixels, not clamped: N x size -> float N x 3 x 256 x 256."""
+        opponent = self.picture(vectors)
+        return (self.colours.swapaxes(0, 1) @ opponent.reshape(len(vectors), 3, -1)).reshape(opponent.shape)

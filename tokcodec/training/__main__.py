@@ -13,10 +13,11 @@ from pathlib import Path
 
 from ..tokenizers.look import LOOKS
 from .cascade import CascadeTraining
-from .look import ADVERSARIAL, FIDELITY, LookTraining
+from .features import NETWORKS
+from .look import FIDELITY, LookTraining
 
 CASCADE = CascadeTraining()
-DEFAULTS = {"perceptual": LookTraining(), "fidelity": FIDELITY, "adversarial": ADVERSARIAL}
+DEFAULTS = {"perceptual": LookTraining(), "fidelity": FIDELITY}
 STAGES = ("cascade", "look")
 DESCRIPTION = """Train a tokenizer (train PHOTOS --out MODEL), then its looks, on your own pictures.
 The state of a run lies in the folder MODEL.training: the same command continues after a kill, or with more --steps."""
@@ -40,6 +41,15 @@ def at_least(least: int) -> type[int]:
         return value
 
     return integer  # type: ignore[return-value]
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Names with commas between them, each of NETWORKS."""
+    found = tuple(text.split(","))
+    for name in found:
+        if name not in NETWORKS:
+            raise argparse.ArgumentTypeError(f"{name!r} is not {' or '.join(NETWORKS)}")
+    return found
 
 
 def make_parser(program: str) -> argparse.ArgumentParser:
@@ -67,7 +77,7 @@ def make_parser(program: str) -> argparse.ArgumentParser:
     cascade.add_argument(
         "--out", required=True, type=Path, metavar="MODEL", help="folder of the model; its name is the model's"
     )
-    cascade.add_argument("--steps", type=at_least(0), default=CASCADE.steps, help="in all, with those done before")
+    cascade.add_argument("--steps", type=at_least(0), default=CASCADE.steps, help="for each scale, in all")
     cascade.add_argument("--crops", type=at_least(1), default=CASCADE.crops, help="a step; each also mirrored")
     cascade.add_argument("--init-crops", type=at_least(1), default=CASCADE.init_crops, help="for the first codebooks")
     cascade.add_argument("--init-iterations", type=at_least(1), default=CASCADE.init_iterations, help="of k-means")
@@ -75,12 +85,14 @@ def make_parser(program: str) -> argparse.ArgumentParser:
 
     look = stage("look", "Train a look of a model and put it into its folder.")
     look.add_argument("--model", required=True, type=existing, metavar="MODEL", help="folder of a finished model")
-    which = look.add_mutually_exclusive_group()
-    which.add_argument(
+    look.add_argument(
         "--look", choices=LOOKS, default=LOOKS[0], help="starts as the model has it, else as the other look"
     )
-    which.add_argument(
-        "--adversarial", action="store_true", help="a second training of the perceptual look, against an adversary"
+    look.add_argument(
+        "--features",
+        type=names,
+        metavar="NAME,...",
+        help="classifiers whose features the perceptual look is trained on, in turn: " + " and ".join(NETWORKS),
     )
     look.add_argument(
         "--lpips-weights",
@@ -90,7 +102,7 @@ def make_parser(program: str) -> argparse.ArgumentParser:
     )
     steps = ", ".join(f"{defaults.steps} for {name}" for name, defaults in DEFAULTS.items())
     look.add_argument("--steps", type=at_least(1), help=f"the learning rate falls to the end ({steps})")
-    look.add_argument("--batch", type=at_least(1), default=LookTraining().batch, help="crops a step")
+    look.add_argument("--batch", type=at_least(1), help="crops a step")
     look.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"], help="where to compute")
     return parser
 
@@ -112,20 +124,30 @@ def train_look(options: argparse.Namespace) -> None:
     """Train a look of a model and put it into its folder."""
     from dataclasses import replace
 
+    import torch
+
     from ..models.modelfile import read_model
     from ..ratecontrol.lpips import LPIPS
-    from ..tokenizers import load_tokenizer
-    from ..tokenizers.cascade import CascadeTokenizer
+    from ..tokenizers import check_device
+    from ..tokenizers.cascade import load
     from .data import load_pictures
     from .look import LookRun, install_look
     from .run import load_validation
 
-    defaults = DEFAULTS["adversarial" if options.adversarial else options.look]
-    training = replace(defaults, steps=options.steps or defaults.steps, batch=options.batch, seed=options.seed)
-    tokenizer = load_tokenizer(read_model(options.model), options.device)
-    if not isinstance(tokenizer, CascadeTokenizer):
+    given = {"steps": options.steps, "batch": options.batch, "features": options.features, "seed": options.seed}
+    training = replace(DEFAULTS[options.look], **{name: value for name, value in given.items() if value is not None})
+    if options.features and options.look != "perceptual":
+        raise ValueError("--features is for the perceptual look: fidelity is squared error alone")
+    device = options.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    check_device(device)
+    model = read_model(options.model)
+    model.verify()
+    if model.family != "cascade":
         raise ValueError(f"{options.model}: only our own models have looks to train")
-    lpips = LPIPS("squeeze", options.lpips_weights).to(tokenizer.device) if training.perceptual else None
+    tokenizer = load(model, torch.device(device), torch.float32)
+    lpips = LPIPS("squeeze", options.lpips_weights).to(tokenizer.device) if training.features else None
     held_out, seen = load_validation(options.valid)
     folder = options.model.with_name(options.model.name + ".training")
     run = LookRun(tokenizer, load_pictures(options.sources, seen), held_out, folder, training, lpips)

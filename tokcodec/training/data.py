@@ -20,7 +20,7 @@ import torch
 from PIL import Image, ImageOps
 
 from ..pictures.tiling import TILE
-from ..tokenizers.transform import TileTransform, dct_matrix
+from ..tokenizers.transform import COLOURS, TileTransform, dct_matrix
 
 log = logging.getLogger(__name__)
 
@@ -30,9 +30,11 @@ STORED_SIDE = 320
 """Larger pictures are reduced to this short side, so that a data set fits in memory."""
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".avif"}
 ZOOMS = 5
-"""Crop sizes: the short side and 15/16 .. 11/16 of it."""
-SHIFTS = 8
-"""Crop positions along each axis: 0/8 .. 8/8 of the slack."""
+"""Sizes of crops for whole pictures: the short side and 15/16 .. 11/16 of it."""
+PATCHES = ((), (96, 112, 134, 160, 190), (48, 56, 67, 80, 95), (20, 26, 33, 34, 40, 47))
+"""Sizes of crops in pixels for the smaller scales of a model (none: those for whole pictures)."""
+SHIFTS = 16
+"""Crop positions along each axis: 0/16 .. 16/16 of the slack."""
 
 
 def picture_files(sources: Sequence[Path]) -> Iterator[tuple[str, bytes]]:
@@ -98,53 +100,68 @@ def load_pictures(sources: Sequence[Path], exclude: Set[bytes] = frozenset()) ->
 
 
 def resampling_matrix(length: int, start: float, size: float) -> torch.Tensor:
-    """Bicubic antialiased resampling of [start, start + size) of an axis of `length` pixels: float32 256 x length."""
+    """Lanczos resampling of [start, start + size) of an axis of `length` pixels, as `tiling.cut` does it.
+
+    float32 256 x length.
+    """
     scale = max(size / TILE, 1.0)
-    centres = start + (torch.arange(TILE, dtype=torch.float64) + 0.5) * size / TILE
-    t = (torch.arange(length, dtype=torch.float64)[None] + 0.5 - centres[:, None]).abs() / scale
-    near, far = 1.5 * t**3 - 2.5 * t**2 + 1, -0.5 * t**3 + 2.5 * t**2 - 4 * t + 2
-    weights = torch.where(t < 1, near, torch.where(t < 2, far, torch.zeros_like(t)))
-    return (weights / weights.sum(1, keepdim=True)).float()
+    centres = start + (np.arange(TILE) + 0.5) * size / TILE
+    distance = np.abs(np.arange(length) + 0.5 - centres[:, None]) / scale
+    weights = np.where(distance < 3, np.sinc(distance) * np.sinc(distance / 3), 0)
+    return torch.from_numpy((weights / weights.sum(1, keepdims=True)).astype(np.float32))
 
 
 @cache
 def crop_matrix(length: int, size: float, shift: int, frequencies: int) -> torch.Tensor:
-    """Matrix of a crop of `size` at `shift`/8 of the slack; with `frequencies` > 0 followed by that many DCT rows."""
+    """Matrix of a crop of `size` at `shift` parts of the slack; with `frequencies` > 0 followed by so many DCT rows."""
     matrix = resampling_matrix(length, (length - size) * shift / SHIFTS, size)
-    return dct_matrix(frequencies) @ matrix if frequencies else matrix
+    return torch.from_numpy(dct_matrix(frequencies).astype(np.float32)) @ matrix if frequencies else matrix
 
 
-def random_crop(picture: torch.Tensor, rng: np.random.Generator, frequencies: int = 0) -> torch.Tensor:
-    """One random crop of uint8 3 x H x W: float32 3 x 256 x 256 in [0, 1], or 3 x frequencies^2 DCT planes (RGB)."""
+def random_crop(picture: torch.Tensor, rng: np.random.Generator, frequencies: int = 0, scale: int = 0) -> torch.Tensor:
+    """One random crop of uint8 3 x H x W: float32 3 x 256 x 256 in [0, 1], or 3 x frequencies^2 DCT planes (RGB).
+
+    scale: of the model, see PATCHES.
+    """
     _, height, width = picture.shape
     short = min(height, width)
-    size = short * (1.0 if rng.random() < 0.5 else rng.integers(16 - ZOOMS, 16) / 16)
+    if PATCHES[scale]:
+        size = float(rng.choice(PATCHES[scale]))
+    else:
+        size = short * (1.0 if rng.random() < 0.5 else rng.integers(16 - ZOOMS, 16) / 16)
     down, across = (int(v) for v in rng.integers(0, SHIFTS + 1, 2))
     rows = crop_matrix(height, size, down, frequencies)
     columns = crop_matrix(width, size, across, frequencies)
     return rows @ picture.float() @ columns.T / 255
 
 
-def crop_pixels(pictures: Sequence[torch.Tensor], count: int, rng: np.random.Generator) -> torch.Tensor:
+def crop_pixels(pictures: Sequence[torch.Tensor], count: int, rng: np.random.Generator, scale: int = 0) -> torch.Tensor:
     """`count` random crops of random pictures, half of them mirrored: float32 count x 3 x 256 x 256 in [0, 1]."""
-    crops = [random_crop(pictures[i], rng) for i in rng.integers(0, len(pictures), count)]
+    crops = [random_crop(pictures[i], rng, scale=scale) for i in rng.integers(0, len(pictures), count)]
     return torch.stack([crop.flip(-1) if rng.random() < 0.5 else crop for crop in crops]).clamp_(0, 1)
 
 
 def crop_vectors(
-    pictures: Sequence[torch.Tensor], chosen: Sequence[int], rng: np.random.Generator, transform: TileTransform
+    pictures: Sequence[torch.Tensor], count: int, rng: np.random.Generator, transform: TileTransform, scale: int = 0
 ) -> torch.Tensor:
-    """Coefficient vectors of a random crop of each chosen picture, then of the same crops mirrored.
+    """Coefficient vectors of `count` random crops of random pictures, then of the same crops mirrored.
 
-    Returns float32 2 * len(chosen) x transform.size. A mirrored tile has its odd horizontal frequencies negated.
+    Returns float32 2 * count x transform.size. A mirrored tile has its odd horizontal frequencies negated.
     """
-    planes = torch.empty(len(chosen), 3, transform.luma, transform.luma)
-    for row, index in enumerate(chosen):
-        planes[row] = random_crop(pictures[index], rng, transform.luma)
-    planes = torch.einsum("cd,ndhw->nchw", transform.colours, planes)
+    planes = torch.empty(count, 3, transform.luma, transform.luma)
+
+    def crop(row: int, index: int, seed: int) -> None:
+        planes[row] = random_crop(pictures[index], np.random.default_rng(seed), transform.luma, scale)
+
+    chosen = rng.integers(0, len(pictures), count).tolist()
+    seeds = rng.integers(0, 1 << 62, count).tolist()
+    with ThreadPoolExecutor(max(1, torch.get_num_threads())) as pool:
+        list(pool.map(crop, range(count), chosen, seeds))
+    planes = torch.einsum("cd,ndhw->nchw", torch.from_numpy(COLOURS.astype(np.float32)), planes)
     mirrored = planes.clone()
     mirrored[..., 1::2] *= -1
-    return transform.pack(torch.cat([planes, mirrored]))
+    vectors: torch.Tensor = transform.pack(torch.cat([planes, mirrored]))
+    return vectors
 
 
 def centre_tile(picture: torch.Tensor) -> torch.Tensor:

@@ -1,9 +1,9 @@
 """Training of the looks on top of a finished cascade.
 
-Perceptual: squared error in [-1, 1] plus LPIPS (arXiv 1801.03924) of a random part of the tile at full scale, and of
-another reduced to as many pixels. Parts are turned, mirrored and changed in contrast at random, so that the network
-finds no pattern that pleases the metric alone (E-LPIPS, arXiv 1906.03973). A short second training adds an adversary.
-Fidelity: the logarithm of the squared error of each tile, which is PSNR.
+Perceptual: squared error, and the features of image classifiers, two networks in turn, with a little LPIPS (arXiv
+1801.03924). They see the whole tile averaged 2 x 2 or a random part of it, mirrored and changed in contrast at random,
+so that the network finds no pattern that pleases a metric alone. Fidelity: the logarithm of the squared error of each
+tile, which is PSNR. Tiles are of all scales of the model.
 """
 
 from __future__ import annotations
@@ -23,15 +23,18 @@ from ..models.modelfile import CARD, Model, read_model, write_model
 from ..pictures.tiling import TILE
 from ..ratecontrol.lpips import LPIPS
 from ..tokenizers.cascade import CascadeTokenizer
-from ..tokenizers.look import LookNet, prefix
-from .adversary import Adversary
+from ..tokenizers.look import condition, prefix
+from ..tokenizers.networks import LookNet
 from .data import crop_pixels
+from .features import Classifier, feature_distance
 from .journal import Journal, load_optimiser, optimiser_tensors
 
 COUNTS = (16, 64, 128, 256)
 """Token counts of the validation figures."""
 MOST_VALID = 24
-"""Tiles of a validation set that are used: LPIPS takes its time."""
+"""Tiles of a validation set that are used where networks judge them: they take their time."""
+LOSS_STAGES, VALID_STAGES = 5, slice(1, 5)
+"""Stages of a classifier whose features the loss and the validation figures compare."""
 
 
 @dataclass(frozen=True)
@@ -39,28 +42,31 @@ class LookTraining:
     """How a look is trained: by default the perceptual one."""
 
     look: str = "perceptual"
-    steps: int = 2400
-    batch: int = 8
-    rate: float = 1.5e-3
-    perceptual: float = 0.3
-    """Weight of the mean of both LPIPS against the squared error, with all tokens."""
+    steps: int = 6500
+    batch: int = 4
+    rate: float = 1e-3
+    features: tuple[str, ...] = ("efficientnet-lite0", "efficientnet-lite1")
+    """Classifiers whose features are compared, in turn; none for squared error alone."""
+    squared: float = 4.0
+    """Weight of the squared error."""
+    feature: float = 0.7
+    """Weight of the features' distance, with all tokens."""
+    lpips: float = 0.1
+    """Weight of LPIPS, with all tokens."""
     fading: float = 0.5
-    """Power of the share of tokens by which it falls: few are little to draw from, and LPIPS would invent texture."""
+    """Power of the share of tokens by which both fall: few are little to draw from."""
     part: int = 128
-    """Side of what LPIPS sees, in samples."""
-    contrast: float = 0.3
-    """Largest random change of contrast before LPIPS."""
-    adversarial: float = 0.0
-    """Weight of the adversary's score, with all tokens; it rises from 0 in the first fifth of the steps, and fades as
-    that of LPIPS."""
+    """Side of what the networks see, in samples."""
+    contrast: float = 0.2
+    """Largest random change of contrast before it."""
+    whole: float = 0.8
+    """Share of the steps with tiles of the first scale; the others share the rest."""
     average: float = 0.998
     """Decay of the averaged weights, which are the ones that ship."""
     seed: int = 0
 
 
-ADVERSARIAL = LookTraining(steps=240, rate=6e-4, adversarial=0.03)
-"""The perceptual look's second training; more of it sharpens further and LPIPS gets worse."""
-FIDELITY = LookTraining("fidelity", steps=3000, perceptual=0.0)
+FIDELITY = LookTraining("fidelity", steps=6000, batch=8, features=())
 
 
 def random_counts(number: int, most: int, rng: np.random.Generator) -> list[int]:
@@ -88,33 +94,43 @@ class LookRun:
         training: LookTraining,
         lpips: LPIPS | None = None,
     ) -> None:
-        """lpips: may be left out for the fidelity look. Raises ValueError where it may not."""
-        if lpips is None and training.perceptual > 0:
+        """tokenizer: on a device of torch's; lpips: may be left out where no features are compared.
+
+        Raises ValueError where it may not, MissingPackageError where a classifier's package is missing.
+        """
+        if lpips is None and training.features:
             raise ValueError("the perceptual look is trained with LPIPS")
         self.tokenizer, self.pictures, self.valid = tokenizer, pictures, valid
         self.training, self.lpips = training, lpips
-        self.device = tokenizer.device
-        name = training.look + ("-adversarial" if training.adversarial else "")
-        self.journal = Journal(folder, name, name)
+        self.device = torch.device(tokenizer.device)
+        self.classifiers = [Classifier(name).to(self.device) for name in training.features]
+        self.journal = Journal(folder, training.look, training.look)
         torch.manual_seed(training.seed)
         # A look starts as the model has it, else as the other one: much of what they learn is the same.
-        start = tokenizer.nets.get(training.look) or next(iter(tokenizer.nets.values()), None)
-        self.net = self.network(start.state_dict() if start is not None else None).requires_grad_(True)
+        start = tokenizer.weights(training.look) or next(filter(None, map(tokenizer.weights, tokenizer.looks)), None)
+        self.net = self.on_device(LookNet(tokenizer.scales) if start is None else LookNet.from_weights(start))
         self.averaged = {name: value.clone() for name, value in self.net.state_dict().items()}
         self.optimiser = torch.optim.AdamW(
             self.net.parameters(), lr=training.rate, betas=(0.9, 0.99), weight_decay=0.01
         )
-        self.adversary = Adversary(self.device) if training.adversarial else None
         self.step, self.seconds = 0, 0.0
 
-    def sample(self, step: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Tiles of a step, their coefficient vectors after random token counts, and these counts."""
-        rng = np.random.default_rng([self.training.seed, 11, step])
-        tiles = crop_pixels(self.pictures, self.training.batch, rng).to(self.device)
+    def sample(self, step: int) -> tuple[torch.Tensor, torch.Tensor, list[int], int]:
+        """Tiles of a step, their coefficient vectors after random token counts, these counts, and the scale."""
+        training = self.training
+        rng = np.random.default_rng([training.seed, 11, step])
+        others = self.tokenizer.scales - 1
+        scale = 0 if others == 0 or rng.random() < training.whole else int(rng.integers(1, others + 1))
+        tiles = crop_pixels(self.pictures, training.batch, rng, scale).to(self.device)
         counts = random_counts(len(tiles), self.tokenizer.n_tokens, rng)
-        tokens = self.tokenizer.encode(tiles)
-        vectors = torch.cat([self.tokenizer.vectors(tokens[i : i + 1, :count]) for i, count in enumerate(counts)])
-        return tiles, vectors, torch.tensor(counts, device=self.device)
+        tokens = self.tokenizer.encode(tiles, scale=scale)
+        vectors = [self.tokenizer.vectors(row[None, :count], scale) for row, count in zip(tokens, counts, strict=True)]
+        return tiles, torch.cat(vectors), counts, scale
+
+    def draw(self, net: LookNet, vectors: torch.Tensor, counts: Sequence[int], scale: int) -> torch.Tensor:
+        """What a network makes of vectors: N x 3 x 256 x 256, not clamped."""
+        drawn: torch.Tensor = self.tokenizer.draw(net, vectors, condition(counts, scale, self.tokenizer.scales))
+        return drawn
 
     def train_step(self) -> dict[str, float]:
         """One optimiser step; returns the parts of the loss."""
@@ -126,9 +142,8 @@ class LookRun:
         )
         for group in self.optimiser.param_groups:
             group["lr"] = rate
-        tiles, vectors, counts = self.sample(self.step)
-        drawn = self.tokenizer.draw(self.net, vectors, counts)
-        loss, parts = self.loss(drawn, tiles, vectors, counts)
+        tiles, vectors, counts, scale = self.sample(self.step)
+        loss, parts = self.loss(self.draw(self.net, vectors, counts, scale), tiles, counts)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), 0.5)
@@ -140,50 +155,37 @@ class LookRun:
         return {name: value.mean().item() for name, value in parts.items()} | {"rate": rate}
 
     def loss(
-        self, drawn: torch.Tensor, tiles: torch.Tensor, vectors: torch.Tensor, counts: torch.Tensor
+        self, drawn: torch.Tensor, tiles: torch.Tensor, counts: Sequence[int]
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """What the step lowers, and its parts for the log. The adversary learns here."""
+        """What the step lowers, and its parts for the log."""
         training = self.training
-        squared = 4 * (drawn - tiles).square().mean((1, 2, 3))
-        if self.lpips is None or training.perceptual == 0:
-            return squared.add(1e-6).log().mean(), {"squared": squared}
-        rng = np.random.default_rng([training.seed, 12, self.step])
-        part, reduced = (self.view(len(tiles), side, rng) for side in (training.part, self.side(rng)))
-        full, small = (self.lpips(view(drawn), view(tiles)) for view in (part, reduced))
-        fade = (counts / self.tokenizer.n_tokens) ** training.fading
-        loss = squared + training.perceptual * fade * (full + small) / 2
-        parts = {"squared": squared, "lpips": full, "lpips_reduced": small}
-        if self.adversary is not None:
-            top, left = rng.integers(0, TILE + 1 - training.part, 2)
-            sums = self.tokenizer.transform.inverse(vectors)
-            seen, shown, given = (
-                x[..., top : top + training.part, left : left + training.part] for x in (tiles, drawn, sums)
-            )
-            parts["adversary"] = self.adversary.learn(seen, shown.detach().clamp(0, 1), given, fade)
-            parts["realness"] = realness = self.adversary.realness(shown, given)
-            loss = loss - training.adversarial * min(1, 5 * self.step / training.steps) * fade * realness
-        return loss.mean(), parts
+        squared = (drawn - tiles).square().mean((1, 2, 3))
+        if self.lpips is None or not self.classifiers:
+            return squared.add(2e-7).log().mean(), {"squared": squared}
+        view = self.view(len(tiles), np.random.default_rng([training.seed, 12, self.step]))
+        seen, shown = view(tiles), view(drawn)
+        classifier = self.classifiers[self.step % len(self.classifiers)]
+        feature = feature_distance(classifier.stages(shown, LOSS_STAGES), classifier.stages(seen, LOSS_STAGES))
+        lpips = self.lpips(shown, seen)
+        share = torch.tensor(counts, device=self.device) / self.tokenizer.n_tokens
+        loss = training.squared * squared + share**training.fading * (
+            training.feature * feature + training.lpips * lpips
+        )
+        return loss.mean(), {"squared": squared, "feature": feature, "lpips": lpips}
 
-    def side(self, rng: np.random.Generator) -> int:
-        """Of the part that LPIPS sees reduced: every other time the whole tile, else something smaller."""
-        return TILE if rng.random() < 0.5 else int(rng.integers(self.training.part, TILE + 1))
+    def view(self, number: int, rng: np.random.Generator) -> Callable[[torch.Tensor], torch.Tensor]:
+        """The whole tile reduced to `part` samples or a random part of so many, mirrored, with a new contrast for each.
 
-    def view(self, number: int, side: int, rng: np.random.Generator) -> Callable[[torch.Tensor], torch.Tensor]:
-        """A random part of `side` samples, reduced to `part`, turned, mirrored and with new contrast for each tile.
-
-        Returns what takes it from N x 3 x 256 x 256: the same part of all that are compared.
+        Returns what takes it from N x 3 x 256 x 256: the same of all that are compared.
         """
         part = self.training.part
-        top, left = rng.integers(0, TILE + 1 - side, 2)
-        turns, mirror = int(rng.integers(0, 4)), bool(rng.integers(0, 2))
+        reduced, mirror = bool(rng.integers(0, 2)), bool(rng.integers(0, 2))
+        top, left = rng.integers(0, TILE + 1 - part, 2)
         gain = rng.uniform(1 - self.training.contrast, 1 + self.training.contrast, (number, 1, 1, 1))
         contrast = torch.tensor(gain, dtype=torch.float32, device=self.device)
 
         def take(x: torch.Tensor) -> torch.Tensor:
-            x = x[..., top : top + side, left : left + side]
-            if side > part:
-                x = F.interpolate(x, size=(part, part), mode="bilinear", antialias=True)
-            x = x.rot90(turns, (2, 3))
+            x = F.avg_pool2d(x, TILE // part) if reduced else x[..., top : top + part, left : left + part]
             return 0.5 + contrast * ((x.flip(3) if mirror else x) - 0.5)
 
         return take
@@ -213,44 +215,53 @@ class LookRun:
         self.save()
         self.validate()
 
-    def network(self, state: Mapping[str, torch.Tensor] | None) -> LookNet:
-        """A network with these weights, or new ones."""
-        net = LookNet()
-        if state is not None:
-            net.load_state_dict(state)
+    def on_device(self, net: LookNet) -> LookNet:
+        """A network where it is trained."""
         return net.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
     def shipped(self) -> LookNet:
         """The network with the averaged weights."""
-        return self.network(self.averaged).eval()
+        weights = {name: value.float().cpu().numpy() for name, value in self.averaged.items()}
+        return self.on_device(LookNet.from_weights(weights)).eval()
 
     @torch.inference_mode()
     def validate(self) -> None:
-        """Log PSNR (and LPIPS at both scales) of the averaged weights, by token count, for every validation set."""
+        """Log figures of the averaged weights by token count for every validation set, tiles of the first scale.
+
+        PSNR, and for the perceptual look LPIPS, LPIPS at half the scale, and the features' distance by each classifier.
+        """
         net = self.shipped()
         for name, everything in self.valid.items():
-            valid = everything if self.lpips is None else everything[:MOST_VALID]
+            valid = everything[:MOST_VALID] if self.classifiers else everything
             tokens = self.tokenizer.encode(valid)
             figures = {}
             for count in (c for c in COUNTS if c <= tokens.shape[1]):
-                sums = np.zeros(1 if self.lpips is None else 3)
-                for tiles, row in zip(valid.split(1), tokens.split(1), strict=True):
-                    counts = torch.full((1,), count, device=self.device)
-                    drawn = self.tokenizer.draw(net, self.tokenizer.vectors(row[:, :count]), counts).clamp(0, 1)
-                    found = [-10 * torch.log10(F.mse_loss(drawn, tiles))]
-                    if self.lpips is not None:
-                        found += [self.lpips(drawn, tiles), self.lpips(halved(drawn), halved(tiles))]
-                    sums += [float(value) for value in found]
-                figures[count] = [round(float(value), 3) for value in sums / len(tokens)]
-            self.journal.record(step=self.step, seconds=round(self.seconds), valid=name, psnr_lpips_half=figures)
+                rows = [
+                    self.judge(self.draw(net, self.tokenizer.vectors(row[:, :count], 0), [count], 0).clamp(0, 1), tile)
+                    for tile, row in zip(valid.split(1), tokens.split(1), strict=True)
+                ]
+                figures[count] = [round(float(value), 3) for value in np.mean(rows, 0)]
+            self.journal.record(
+                step=self.step, seconds=round(self.seconds), valid=name, psnr_lpips_half_features=figures
+            )
+
+    def judge(self, drawn: torch.Tensor, tile: torch.Tensor) -> list[float]:
+        """The figures of one drawn tile, both float32 1 x 3 x 256 x 256."""
+        tile = tile.to(self.device)
+        found = [-10 * torch.log10(F.mse_loss(drawn, tile))]
+        if self.lpips is not None:
+            small, seen = F.avg_pool2d(drawn, 2), F.avg_pool2d(tile, 2)
+            found += [self.lpips(drawn, tile), self.lpips(small, seen)]
+            for classifier in self.classifiers:
+                both = (classifier.stages(x, VALID_STAGES.stop)[VALID_STAGES] for x in (small, seen))
+                found.append(feature_distance(*both))
+        return [float(value) for value in found]
 
     def save(self) -> None:
-        """Write the checkpoint: weights, averaged weights, and the states of the optimiser and of the adversary."""
+        """Write the checkpoint: weights, averaged weights, and the state of the optimiser."""
         tensors = {f"net.{name}": value for name, value in self.net.state_dict().items()}
         tensors |= {f"averaged.{name}": value for name, value in self.averaged.items()}
         tensors |= {f"optimiser.{name}": value for name, value in optimiser_tensors(self.optimiser).items()}
-        if self.adversary is not None:
-            tensors |= {f"adversary.{name}": value for name, value in self.adversary.tensors().items()}
         self.journal.save(tensors, self.step, self.seconds)
 
     def load(self) -> None:
@@ -265,8 +276,6 @@ class LookRun:
         self.net.load_state_dict(parts["net"])
         self.averaged = {name: tensor.to(self.device) for name, tensor in parts["averaged"].items()}
         load_optimiser(self.optimiser, parts.get("optimiser", {}))
-        if self.adversary is not None and "adversary" in parts:
-            self.adversary.load(parts["adversary"])
         self.step, self.seconds = found.step, found.seconds
 
 
@@ -282,6 +291,7 @@ def install_look(folder: Path, look: str, net: LookNet) -> Model:
         tables=model.tables,
         tensors=tensors,
         hashed=model.hashed,
+        scales=model.scales,
         ordered=model.ordered,
         default_tokens=model.default_tokens,
         licence=model.licence,

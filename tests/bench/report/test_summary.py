@@ -1,67 +1,20 @@
-"""Statistics and summaries on rows whose right answers are known."""
+"""Summaries and tables of rows whose right answers are known."""
 
 from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
-from bench.report import stats, tables
-from bench.report.summary import Budget, Part, bits_per_token, summarise
+from bench.report import plots, tables
+from bench.report.part import Budget, Part
+from bench.report.summary import bits_per_token, summarise
 from bench.results import Row, dumps
 
-CURVE = [(50.0, 18.0), (100.0, 20.0), (200.0, 22.0), (400.0, 24.0), (800.0, 26.0)]
-
-
-def test_bd_rate_of_a_codec_with_itself_is_zero() -> None:
-    assert stats.bd_rate(CURVE, CURVE) == pytest.approx(0, abs=1e-9)
-    assert stats.bd_quality(CURVE, CURVE) == pytest.approx(0, abs=1e-9)
-
-
-def test_bd_rate_of_half_the_bytes() -> None:
-    half = [(size / 2, quality) for size, quality in CURVE]
-    assert stats.bd_rate(CURVE, half) == pytest.approx(-50, abs=1e-6)
-    assert stats.bd_rate(half, CURVE) == pytest.approx(100, abs=1e-6)
-    assert stats.bd_quality(CURVE, half) == pytest.approx(2, abs=1e-6)  # 2 dB per doubling
-
-
-def test_bd_rate_without_overlap() -> None:
-    better = [(size, quality + 9) for size, quality in CURVE]
-    assert stats.bd_rate(CURVE, better) is None
-    assert stats.bd_quality(CURVE, [(size * 100, quality) for size, quality in CURVE]) is None
-    assert stats.bd_rate(CURVE, CURVE[:3]) is None, "three points do not make a curve"
-
-
-def test_bd_ignores_points_that_others_beat() -> None:
-    noisy = [*CURVE, (150.0, 12.0), (100.0, 19.0), (500.0, 24.0)]
-    assert stats.front(noisy) == CURVE
-    assert stats.bd_rate(CURVE, noisy) == pytest.approx(0, abs=1e-9)
-
-
-def test_bytes_for_a_quality() -> None:
-    assert stats.bytes_for(CURVE, 22) == pytest.approx(200)
-    assert stats.bytes_for(CURVE, 21) == pytest.approx(math.sqrt(100 * 200))
-    assert stats.bytes_for(CURVE, 30) == math.inf
-    assert stats.bytes_for(CURVE, 10) is None
-    assert stats.bytes_for([], 10) is None
-
-
-def test_bootstrap_interval_covers_the_mean_as_often_as_it_says() -> None:
-    rng = np.random.default_rng(0)
-    inside = 0
-    for _ in range(200):
-        estimate = stats.bootstrap(list(rng.normal(3, 1, 24)))
-        assert estimate is not None
-        assert estimate.n == 24
-        inside += estimate.low <= 3 <= estimate.high
-    assert 0.88 <= inside / 200 <= 0.99
-    assert stats.bootstrap([]) is None
-    same = stats.bootstrap([2.0, 2.0, 2.0])
-    assert same is not None
-    assert (same.low, same.mean, same.high) == (2, 2, 2)
+CURVES = ("tokcodec perceptual", "webp-down")
 
 
 def row(
@@ -209,6 +162,101 @@ def test_means_are_given_only_where_every_picture_has_a_file() -> None:
     assert cells["32 B"] == "(1 of 2)"
     assert cells["24 B"] == "-"
     assert cells["256 B"].startswith("17.00 ±1.4 (0.400)")
+
+
+def seen_rows() -> list[Row]:
+    """The same rows with recognition and grain: from 64 tokens on "easy" is recognised, "hard" from 256; only "easy"
+    has smooth places.
+    """
+    found = rows()
+    for r in found:
+        size = r["bytes"] / (2 if r["codec"] == "webp-down" else 1)
+        known = size >= (106 if r["picture"] == "easy" else 394)
+        r["metrics"] |= {"top1": float(known), "top5": float(size >= 106), "features_lite0": 50 / (50 + size)}
+        r["original"] = {"flat": 0.0}
+        if r["picture"] == "easy":
+            r["metrics"]["grain"], r["original"] = 0.25, {"flat": 0.5, "grain": 0.75}
+    return found
+
+
+def table(facts: dict[str, Any], title: str) -> tables.Table:
+    (found,) = [t for t in tables.tables(facts) if t.title.startswith(title)]
+    return found
+
+
+def test_recognition_at_equal_bytes() -> None:
+    facts = summarise(seen_rows())
+    (part,) = facts["parts"]
+    assert part["measures"] == ["top1", "top5", "features_lite0", "grain"]
+    assert part["choosers"] == ["psnr", "lpips_squeeze", "features_lite0"]
+    shown = table(facts, "At most so many bytes, best features_lite0, 2 centre crops 256: top-1 / top-5")
+    ours, webp = ({r[0]: dict(zip(shown.header, r, strict=True)) for r in shown.rows}[c] for c in CURVES)
+    assert ours["108 B"] == f"0.50 / 1.00 ({50 / 156:.3f})"
+    assert ours["396 B"] == f"1.00 / 1.00 ({50 / 444:.3f})"
+    assert webp["108 B"] == f"0.00 / 0.00 ({50 / 84:.3f})"
+    less = next(e for e in part["differences"] if (e["metric"], e["budget"]) == ("features_lite0", 108))
+    assert less["mean"] < 0
+    assert "tokcodec is better below 0" in table(facts, "Difference in features_lite0").note
+
+
+def test_from_how_many_bytes_on_pictures_are_recognised() -> None:
+    shown = table(summarise(seen_rows()), "Recognised from how many bytes on")
+    assert shown.header == ["codec", "top-1 of 50%", "top-1 of 80%", "top-5 of 50%", "top-5 of 80%"]
+    ours, webp = ({r[0]: r[1:] for r in shown.rows}[c] for c in CURVES)
+    assert ours == ["108 B", "396 B", "108 B", "108 B"]
+    assert webp == ["256 B", "1024 B", "256 B", "256 B"]
+    changed = seen_rows()
+    for r in changed:
+        if r["codec"] == "tokcodec" and r["setting"]["tokens"] == 256:
+            r["metrics"] |= {"top1": 0.0}
+    again = table(summarise(changed), "Recognised from how many bytes on")
+    assert {r[0]: r[1:] for r in again.rows}[CURVES[0]][:2] == ["never", "never"], "not if larger files are not"
+
+
+def test_all_metrics_of_the_same_files_stand_together() -> None:
+    shown = table(summarise(seen_rows()), "At most so many bytes, all metrics of the same files")
+    assert shown.header[:5] == ["at most", "codec", "bytes", "PSNR dB", "lpips_squeeze"]
+    assert shown.header[5:] == ["top-1", "top-5", "features_lite0", "grain (original 0.75)"]
+    assert {r[0] for r in shown.rows} <= {"36 B", "108 B", "202 B", "396 B", "1024 B", "4096 B"}
+    row_of = next(r for r in shown.rows if r[:2] == ["108 B", CURVES[0]])
+    assert row_of[2:] == ["106", "16.00", "0.400", "0.50", "1.00", f"{50 / 156:.3f}", "0.25"]
+
+
+def test_grain_is_a_mean_over_the_pictures_that_have_it() -> None:
+    (part,) = summarise(seen_rows())["parts"]
+    assert part["original_grain"] == {"mean": 0.75, "n": 1}
+    assert all(entry["grain"]["mean"] == 0.25 and entry["n"] == 2 for entry in part["by_tokens"])
+    changed = seen_rows()
+    for r in changed:
+        r["metrics"].pop("grain", None)
+        r["original"] = {"flat": 0.0}
+    (part,) = summarise(changed)["parts"]
+    assert part["original_grain"] is None
+    assert "grain" not in part["measures"]
+
+
+def test_rows_from_before_a_metric_are_shown_without_it() -> None:
+    old, new = rows(), seen_rows()
+    text = tables.markdown(summarise(old))
+    assert "top-1" not in text and "features" not in text and "grain" not in text
+    mixed = [r for r in old if r["codec"] != "webp-down"] + [r for r in new if r["codec"] == "webp-down"]
+    facts = summarise(mixed)
+    shown = table(facts, "tokcodec by tokens")
+    assert all(r[shown.header.index("top-1") :] == ["-"] * 4 for r in shown.rows)
+    half_old = [r for r in old if r["picture"] == "hard"] + [r for r in new if r["picture"] == "easy"]
+    shown = table(summarise(half_old), "tokcodec by tokens")
+    assert all(r[shown.header.index("top-1") :] == ["-"] * 4 for r in shown.rows)
+
+
+@pytest.mark.parametrize("made", [rows, seen_rows, lambda: rows(lpips=False)])
+def test_plots_are_drawn_of_what_there_is(made: Any, tmp_path: Path) -> None:
+    names = {plot["name"] for plot in plots.draw(summarise(made()), tmp_path)}
+    expected = {"crop256-rate-psnr", "crop256-tokens-psnr"}
+    if "lpips_squeeze" in made()[0]["metrics"]:
+        expected |= {f"crop256-{kind}-lpips_squeeze{half}" for kind in ("rate", "tokens") for half in ("", "_half")}
+    if made is seen_rows:
+        expected |= {f"crop256-{k}-{m}" for k in ("rate", "tokens") for m in ("top1", "features_lite0", "grain")}
+    assert names == expected
 
 
 def test_bits_per_token_from_real_sizes() -> None:

@@ -1,0 +1,90 @@
+"""A table, and how its cells are written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from bench.report.measures import HEADINGS, digits
+
+NO_WEIGHTS = "no weights"
+PREVIEWS = ("thumbhash", "blurhash")
+
+
+@dataclass(frozen=True)
+class Table:
+    """A titled table of strings with a note below it."""
+
+    title: str
+    header: list[str]
+    rows: list[list[str]]
+    note: str = ""
+
+    def markdown(self) -> str:
+        """The table as GitHub Markdown."""
+        lines = [f"### {self.title}", "", "| " + " | ".join(self.header) + " |", "|" + " --- |" * len(self.header)]
+        lines += ["| " + " | ".join(row) + " |" for row in self.rows]
+        return "\n".join([*lines, "", self.note, ""] if self.note else [*lines, ""])
+
+
+def title_of(part: dict[str, Any]) -> str:
+    """The part of the results in words."""
+    n = len(part["pictures"])
+    what = "whole pictures" if part["subset"] == "whole" else f"centre crops {part['subset'].removeprefix('crop')}"
+    return f"{n} {what}"
+
+
+def number(value: float | None, decimals: int) -> str:
+    """A number, or - for none."""
+    return "-" if value is None else f"{value:.{decimals}f}"
+
+
+def cell(entry: dict[str, Any] | None, metric: str | None, decimals: int) -> str:
+    """Mean of a metric; metric None: LPIPS without weights."""
+    if metric is None:
+        return NO_WEIGHTS
+    if entry is None or metric not in entry:
+        return "-"
+    return number(entry[metric]["mean"], decimals)
+
+
+def in_unit(value: float, unit: str) -> str:
+    """A budget."""
+    return f"{value:g} {unit}"
+
+
+def outgrown(entry: dict[str, Any], entries: Iterable[dict[str, Any]]) -> bool:
+    """Whether the codec has no larger files: said up to twice the budget that first holds them, not at every one."""
+    same = ("curve", "choice", "n", "bytes")
+    first = min(e["budget"] for e in entries if all(e[key] == entry[key] for key in same))
+    return bool(entry["budget"] > 2 * first)
+
+
+def measures_header(part: dict[str, Any]) -> list[str]:
+    """Headings of `measures_cells`, with the original's grain."""
+    own = part["original_grain"]
+    grain = f"grain (original {number(own and own['mean'], digits('grain'))})"
+    return [grain if name == "grain" else HEADINGS[name] for name in part["measures"]]
+
+
+def measures_cells(part: dict[str, Any], entry: dict[str, Any]) -> list[str]:
+    """Recognition and grain, as far as the part has them."""
+    return [cell(entry, name, digits(name)) for name in part["measures"]]
+
+
+def measures_note(part: dict[str, Any]) -> str:
+    """What they are, for the note below a table."""
+    note = ""
+    if "top1" in part["measures"]:
+        note += (
+            " top-1, top-5: share of pictures for which EfficientNet-lite0's answer to the original is its first "
+            "answer to what was decoded, or among its first five; features_lite0: distance of its features, "
+            "lower is better."
+        )
+    if part["original_grain"]:
+        note += (
+            f" Grain: fine texture, in levels, where the original is smooth ({part['original_grain']['n']} pictures); "
+            "best as near to the original's as may be."
+        )
+    return note

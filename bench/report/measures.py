@@ -1,0 +1,46 @@
+"""What tables and plots know of a metric: whether more is better, its name and digits, by what its files are chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+# Beside PSNR, SSIM and LPIPS, where they were measured.
+MEASURES = ("top1", "top5", "features_lite0", "grain")
+HEADINGS = {"top1": "top-1", "top5": "top-5", "features_lite0": "features_lite0", "grain": "grain"}
+_NAMES = {
+    "psnr": "PSNR, dB",
+    "top1": "top-1 agreement of EfficientNet-lite0",
+    "top5": "top-5 agreement of EfficientNet-lite0",
+    "features_lite0": "feature distance, EfficientNet-lite0",
+    "grain": "grain, levels",
+}
+_DISTANCES = ("lpips", "dists", "features")
+
+
+def higher_is_better(metric: str) -> bool:
+    """False for distances (LPIPS, DISTS, of features). Grain is best at the original's and never chosen by."""
+    return not metric.startswith(_DISTANCES)
+
+
+def label(metric: str) -> str:
+    """The metric on an axis or in a title."""
+    base = metric.removesuffix("_half")
+    name = _NAMES.get(base, base.replace("lpips_", "LPIPS-"))
+    name += ", half scale" if metric.endswith("_half") else ""
+    return name if higher_is_better(base) else f"{name} (lower is better)"
+
+
+def digits(metric: str) -> int:
+    """Decimals in a table."""
+    return 2 if metric.startswith(("psnr", "top", "grain")) else 3
+
+
+def chooser(metric: str, choosers: Sequence[str]) -> str:
+    """By which of the choosers a codec's files are chosen where this metric is shown: itself, else features, else PSNR.
+
+    Not LPIPS, which prefers the first few tokens of the fidelity look to all of them.
+    """
+    base = metric.removesuffix("_half")
+    if base in choosers:
+        return base
+    return next((name for name in choosers if name.startswith("features")), choosers[0])

@@ -1,0 +1,82 @@
+"""Tables of what is recognised: beside the other metrics of the same files, and from how many bytes on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bench.report.cells import Table, cell, in_unit, measures_cells, measures_header, measures_note, outgrown, title_of
+from bench.report.measures import HEADINGS, chooser
+
+SHARES = (0.5, 0.8)
+
+
+def _order(curve: str) -> tuple[bool, str]:
+    return not curve.startswith("tokcodec"), curve
+
+
+def _entries(part: dict[str, Any], choice: str) -> list[dict[str, Any]]:
+    """Every codec's best files by `choice`, at the budgets at which every picture has one."""
+    everyone = len(part["pictures"])
+    return [
+        e for e in part["at_budgets"] if e["choice"] == choice and e["n"] == everyone and "-packed" not in e["curve"]
+    ]
+
+
+def together_table(part: dict[str, Any]) -> Table | None:
+    """All metrics of the same files, at some budgets."""
+    choice = chooser("top1", part["choosers"])
+    entries = _entries(part, choice)
+    rows = [
+        [
+            in_unit(entry["budget"], part["unit"]),
+            entry["curve"],
+            cell(entry, "bytes", 0),
+            cell(entry, "psnr", 2),
+            cell(entry, part["lpips"], 3),
+            *measures_cells(part, entry),
+        ]
+        for entry in sorted(entries, key=lambda e: (e["budget"], _order(e["curve"])))
+        if entry["budget"] in part["few"] and not outgrown(entry, entries)
+    ]
+    if not rows or not part["measures"]:
+        return None
+    return Table(
+        f"At most so many bytes, all metrics of the same files, {title_of(part)}",
+        ["at most", "codec", "bytes", "PSNR dB", part["lpips"] or "LPIPS", *measures_header(part)],
+        rows,
+        f"Every codec at its best {choice}, where every picture has a file that small.{measures_note(part)}",
+    )
+
+
+def recognised_table(part: dict[str, Any]) -> Table | None:
+    """From which budget on a share of the pictures is recognised: below it, that is not so."""
+    if "top1" not in part["measures"]:
+        return None
+    choice = chooser("top1", part["choosers"])
+    entries = _entries(part, choice)
+    wanted = [(metric, share) for metric in ("top1", "top5") for share in SHARES]
+    rows = []
+    for curve in sorted({e["curve"] for e in entries}, key=_order):
+        own = sorted((e for e in entries if e["curve"] == curve and "top1" in e), key=lambda e: e["budget"])
+        found = [_first(own, metric, share) for metric, share in wanted]
+        rows.append([curve, *("never" if value is None else in_unit(value, part["unit"]) for value in found)])
+    if not rows:
+        return None
+    return Table(
+        f"Recognised from how many bytes on, {title_of(part)}",
+        ["codec", *(f"{HEADINGS[metric]} of {share:.0%}" for metric, share in wanted)],
+        rows,
+        "The smallest budget of the comparison at which, and at every larger one, EfficientNet-lite0 gives that share "
+        "of the pictures the answer it gave the original (top-5: has it among its first five). Every codec at its "
+        f"best {choice}, where every picture has a file that small; never: at none of the budgets.",
+    )
+
+
+def _first(entries: list[dict[str, Any]], metric: str, share: float) -> float | None:
+    """The budget from which on the mean of a metric is at least so much; entries in the order of their budgets."""
+    found: float | None = None
+    for entry in reversed(entries):
+        if entry[metric]["mean"] < share:
+            break
+        found = float(entry["budget"])
+    return found

@@ -1,0 +1,141 @@
+"""The codewords of a cascade at one scale: looking for the tokens of tiles, and summing what tokens stand for.
+
+A token is two digits, each of which names a codeword for its own half of the token's coefficients (product
+quantisation, Jegou et al. 2011). The first tokens are looked for together, by beam search; from there each takes the
+codewords that leave least. All in float64: where no two codewords are equally good to twelve places, a tile has the
+same tokens in batches of any size, with any number of threads, by NumPy and by torch.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .arrays import Array, Maker, largest, repeated, stack, take_along
+
+RATE_WEIGHT = 0.013
+"""Part of a tile's remaining squared error, divided by the number of the token, that one bit is worth to the encoder:
+about what the error falls by with every bit more."""
+BEAM = (2, 4, 8)
+"""Paths that are kept after each of the first tokens, the last number from there on. More would serve 16 tokens better
+and 1 token worse."""
+BEAM_TOKENS = 16
+"""Tokens that are looked for together, however many are asked for: more tokens begin with the same."""
+BEST = 3
+"""Codewords of each half that a path may go on with."""
+
+
+class Codewords:
+    """mean: float [D]; dims: int [T, 2 h], numbers of both halves' coefficients; words: float [T, 2, K, h].
+
+    bits: cost of naming each codeword, float [T, 2, K]; None: the encoder minds the error alone. array: makes what to
+    compute with from float64 and int64.
+    """
+
+    def __init__(
+        self,
+        mean: npt.NDArray[Any],
+        dims: npt.NDArray[Any],
+        words: npt.NDArray[Any],
+        bits: npt.NDArray[Any] | None = None,
+        array: Maker = np.asarray,
+    ) -> None:
+        self.n_tokens, _, self.radix, half = words.shape
+        self._array = array
+        words = words.astype(np.float64)
+        # One product gives the scores of both halves.
+        blocks = np.zeros((self.n_tokens, 2, half, 2, self.radix))
+        for digit in range(2):
+            blocks[:, digit, :, digit] = words[:, digit].swapaxes(1, 2)
+        # Only coefficients that tokens touch are carried along, in the order of their first use.
+        numbers, first = np.unique(dims, return_index=True)
+        touched = numbers[np.argsort(first)]
+        place = np.zeros(int(numbers[-1]) + 1, np.int64)
+        place[touched] = np.arange(len(touched))
+        places = place[dims]
+        self._needed = np.maximum.accumulate(places.max(1) + 1).tolist()
+        self._touched, self.mean = array(touched.astype(np.int64)), array(mean.astype(np.float64))
+        self._dims, self._places = list(array(dims.astype(np.int64))), list(array(places))
+        self._words = list(array(words.reshape(self.n_tokens, 2 * self.radix, half)))
+        self._blocks = list(array(blocks.reshape(self.n_tokens, 2 * half, 2 * self.radix)))
+        self._halves = list(array((words * words).sum(3).reshape(self.n_tokens, -1) / 2))
+        bits = np.zeros(words.shape[:3]) if bits is None else bits
+        weight = RATE_WEIGHT / (2 * np.arange(1, self.n_tokens + 1))
+        self._prices = list(array(weight[:, None] * bits.astype(np.float64).reshape(self.n_tokens, -1)))
+        self._second = array(np.array([0, self.radix]))
+
+    def encode(self, vectors: Array, count: int) -> tuple[Array, Array]:
+        """The first `count` tokens: float64 N x D -> int64 N x count, and what they leave.
+
+        That is float64 N x (count + 1): squared error over the coefficients after 0, 1, ... count tokens.
+        """
+        residual = vectors - self.mean
+        left = (residual * residual).sum(1)
+        searched = min(BEAM_TOKENS, self.n_tokens)
+        rest = residual[:, self._touched[: self._needed[max(count, searched) - 1]]]
+        first = self._search(rest[:, : self._needed[searched - 1]], left)
+        tokens, errors = [], [left]
+        for token in range(count):
+            places = self._places[token]
+            target = rest[:, places]
+            if token < searched:
+                digits = first[token]
+            else:
+                digits = self._scores(token, target, left).reshape(-1, 2, self.radix).argmax(2)
+            remains = target - self._word(token, digits)
+            rest[:, places] = remains
+            left = left + (remains * remains - target * target).sum(1)
+            tokens.append(digits[:, 0] * self.radix + digits[:, 1])
+            errors.append(left)
+        return stack(tokens, 1), stack(errors, 1)
+
+    def _scores(self, token: int, target: Array, left: Array) -> Array:
+        """What each codeword is worth: half of the squared length that it takes away, less the price of its bits.
+
+        Targets float64 ... x 2 h, squared errors ... -> float64 ... x 2 K.
+        """
+        return target @ self._blocks[token] - self._halves[token] - left[..., None] * self._prices[token]
+
+    def _word(self, token: int, digits: Array) -> Array:
+        """Codewords of both halves: int64 ... x 2 -> float64 ... x 2 h."""
+        return self._words[token][digits + self._second].reshape(*digits.shape[:-1], -1)
+
+    def _search(self, rest: Array, left: Array) -> Array:
+        """Digits of the first tokens by beam search, of the path that leaves least: int64 tokens x N x 2."""
+        tiles = self._array(np.arange(len(rest)))[:, None]
+        rest, left = rest[:, None], left[:, None]
+        number, kept = min(BEAM_TOKENS, self.n_tokens), min(BEST, self.radix)
+        steps: list[tuple[Array, Array]] = []
+        for token in range(number):
+            width = 1 if token == number - 1 else BEAM[min(token, len(BEAM) - 1)]
+            target = rest[:, :, self._places[token]]
+            scores = self._scores(token, target, left).reshape(*left.shape, 2, self.radix)
+            # The best pairs of digits are pairs of good ones.
+            best = largest(scores, kept)
+            value = take_along(scores, best)
+            pairs = value[:, :, 0, :, None] + value[:, :, 1, None, :] - left[:, :, None, None] / 2
+            pairs = pairs.reshape(len(pairs), -1)
+            chosen = largest(pairs, min(width, pairs.shape[1]))
+            parent, first, second = chosen // kept**2, chosen // kept % kept, chosen % kept
+            digits = stack([best[tiles, parent, 0, first], best[tiles, parent, 1, second]], 2)
+            target = target[tiles, parent]
+            remains = target - self._word(token, digits)
+            left = left[tiles, parent] + (remains * remains - target * target).sum(2)
+            rest = rest[tiles, parent]
+            rest[:, :, self._places[token]] = remains
+            steps.append((parent, digits))
+        path, found = 0 * tiles[:, 0], []
+        for parent, digits in reversed(steps):
+            found.append(digits[tiles[:, 0], path])
+            path = parent[tiles[:, 0], path]
+        return stack(found[::-1], 0)
+
+    def vectors(self, tokens: Array) -> Array:
+        """Sum the codewords: int64 N x k -> coefficients float64 N x D, with the mean."""
+        out = repeated(self.mean, len(tokens))
+        for token in range(tokens.shape[1]):
+            digits = stack([tokens[:, token] // self.radix, tokens[:, token] % self.radix], 1)
+            out[:, self._dims[token]] += self._word(token, digits)
+        return out

@@ -1,0 +1,124 @@
+"""A network's layers in NumPy: the decoder without torch.
+
+One picture at a time, H x W x C: a convolution is one matrix product over windows that are copied out, strip by strip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from numpy.lib.stride_tricks import as_strided
+
+Floats = npt.NDArray[np.float32]
+
+STRIP = 1 << 19
+"""Numbers in the windows of a strip (2 MB): they stay in the cache until they are multiplied."""
+
+
+class NumpyLayers:
+    """Layers over weights as torch names and shapes them. Pictures between layers: float32 H x W x C.
+
+    Raises KeyError for a weight that is missing, ValueError for one of a shape that no layer has.
+    """
+
+    def __init__(self, weights: Mapping[str, npt.NDArray[Any]]) -> None:
+        self._bias = {name[:-5]: w.astype(np.float32) for name, w in weights.items() if name.endswith(".bias")}
+        self._matrices: dict[str, Floats] = {}
+        self._kernels: dict[str, int] = {}
+        self._names = list(weights)
+        for name, weight in weights.items():
+            if not name.endswith(".weight"):
+                continue
+            layer, w = name[:-7], weight.astype(np.float32)
+            if w.ndim not in (2, 4) or self._bias[layer].shape != w.shape[:1]:
+                raise ValueError(f"{name} has the shape {list(w.shape)}")
+            if w.ndim == 4:
+                if w.shape[2:] not in ((1, 1), (2, 2), (3, 3)):
+                    raise ValueError(f"{name} has the shape {list(w.shape)}")
+                self._kernels[layer] = w.shape[2]
+                # Rows in the order of a window's numbers: down, across, channel.
+                w = w.transpose(0, 2, 3, 1).reshape(len(w), -1)
+            self._matrices[layer] = np.ascontiguousarray(w.T)
+
+    def names(self) -> Iterable[str]:
+        return self._names
+
+    def enter(self, x: npt.NDArray[Any]) -> Floats:
+        return np.ascontiguousarray(x[0].transpose(1, 2, 0), np.float32)
+
+    def leave(self, x: Floats) -> Floats:
+        return x.transpose(2, 0, 1)[None]
+
+    def vector(self, x: Floats) -> Floats:
+        return x
+
+    def linear(self, name: str, x: Floats) -> Floats:
+        return x @ self._matrices[name] + self._bias[name]
+
+    def conv(self, name: str, x: Floats) -> Floats:
+        matrix, bias, kernel = self._matrices[name], self._bias[name], self._kernels[name]
+        height, width, channels = x.shape
+        if len(matrix) != kernel * kernel * channels:
+            raise ValueError(f"{name} is for {len(matrix) // kernel**2} channels, not {channels}")
+        if kernel == 1:
+            mixed: Floats = x @ matrix + bias
+            return mixed
+        if kernel == 2:
+            halves = x.reshape(height // 2, 2, width // 2, 2, channels).transpose(0, 2, 1, 3, 4)
+            halved: Floats = halves.reshape(height // 2, width // 2, -1) @ matrix + bias
+            return halved
+        if 3 * len(bias) < channels:
+            return _sum_of_shifted(x, matrix) + bias
+        padded = np.zeros((height + 2, width + 2, channels), np.float32)
+        padded[1:-1, 1:-1] = x
+        down, across, one = padded.strides
+        # Three neighbours in a row lie side by side in memory.
+        windows = as_strided(padded, (height, width, 3, 3 * channels), (down, across, down, one))
+        out = np.empty((height, width, len(bias)), np.float32)
+        rows = max(1, STRIP // (width * 9 * channels))
+        for top in range(0, height, rows):
+            strip = windows[top : top + rows].reshape(-1, 9 * channels)
+            np.matmul(strip, matrix, out=out[top : top + rows].reshape(-1, len(bias)))
+        out += bias
+        return out
+
+    def silu(self, x: Floats) -> Floats:
+        y = np.negative(x)
+        with np.errstate(over="ignore"):  # sigmoid(-100) is 0
+            np.exp(y, out=y)
+        y += 1
+        np.divide(x, y, out=y)
+        return y
+
+    def gain(self, x: Floats, factors: Floats) -> Floats:
+        scaled: Floats = x * factors[0]
+        return scaled
+
+    def enlarge(self, x: Floats) -> Floats:
+        return x.repeat(2, 0).repeat(2, 1)
+
+    def shuffle(self, x: Floats) -> Floats:
+        height, width, channels = x.shape
+        parts = x.reshape(height, width, channels // 4, 2, 2)
+        return parts.transpose(0, 3, 1, 4, 2).reshape(2 * height, 2 * width, channels // 4)
+
+
+def _sum_of_shifted(x: Floats, matrix: Floats) -> Floats:
+    """A 3 x 3 convolution to few channels: multiply first, then add nine shifted pictures, which are small."""
+    height, width, channels = x.shape
+    few = matrix.shape[1]
+    # [channels, (down, across, few)]
+    products = x.reshape(-1, channels) @ matrix.reshape(9, channels, few).transpose(1, 0, 2).reshape(channels, -1)
+    products = products.reshape(height, width, 3, 3, few)
+    out = products[:, :, 1, 1].copy()
+    for down in range(3):
+        for across in range(3):
+            if down == across == 1:
+                continue
+            y, x0 = down - 1, across - 1
+            target = out[max(0, -y) : height - max(0, y), max(0, -x0) : width - max(0, x0)]
+            target += products[max(0, y) : height + min(0, y), max(0, x0) : width + min(0, x0), down, across]
+    return out
