@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from .console import PATH, Report, report_options
+from .options import force_option, output_option, tokens_type
 
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
 
@@ -87,6 +88,58 @@ def import_model(
 
         raise error if isinstance(error, TokError) else click.UsageError(str(error)) from error
     report.say(f"{source} -> {model.path} ({model.description})")
+
+
+@models.command("export-web")
+@click.argument("name")
+@click.option(
+    "--tokens", type=tokens_type, metavar="N", help="The first N tokens of a tile; by default the model's own default."
+)
+@click.option(
+    "--scales",
+    type=click.Choice(["first", "all"]),
+    default="first",
+    show_default=True,
+    help="Codewords for previews and pictures of whole tiles alone, or for small tiles too.",
+)
+@click.option(
+    "--network/--no-network", default=None, help="With the network of a look; by default where there is a light one."
+)
+@click.option("--look", metavar="LOOK", help="Whose network; by default the light one.")
+@output_option
+@force_option
+@report_options
+def export_web(
+    name: str,
+    tokens: int | None,
+    scales: str,
+    network: bool | None,
+    look: str | None,
+    output: str | None,
+    force: bool,
+    report: Report,
+) -> None:
+    """Write a model as one file for tok.js, to decode and encode in browsers.
+
+    \b
+      tokcodec models export-web base-2 --tokens 64 -o base-2-64.tokm
+    """
+    from ..models.registry import find_model
+    from ..pictures.files import write_atomic
+    from ..tokenizers.web import LIGHT, looks_of, pack_web
+
+    model = find_model(name)
+    count = model.default_tokens if tokens is None else tokens
+    target = output or f"{model.name}-{count}.tokm"
+    if look is not None and network is False:
+        raise click.UsageError("--look names a network: it does not go with --no-network.")
+    chosen = look or LIGHT
+    if network is None:
+        network = look is not None or LIGHT in looks_of(model)
+    with report.guard(target, target):
+        data = pack_web(model, count, all_scales=scales == "all", look=chosen if network else None)
+        write_atomic(target, data, force=force)
+        report.say(f"{model.name} -> {target} ({len(data)} bytes, {count} tokens)")
 
 
 @models.command("remove")

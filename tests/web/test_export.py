@@ -1,0 +1,57 @@
+"""`tokcodec models export-web`: sizes, and that the file in the repository belongs to the shipped model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from tokcodec.cli import cli
+from tokcodec.models.modelfile import Model
+from tokcodec.models.registry import find_model
+from tokcodec.tokenizers.web import looks_of, pack_web
+
+from .conftest import WEB, Run
+
+SMALL = WEB / "base-2-64.tokm"
+BUDGET, BUDGET_WHOLE = 130_000, 1_600_000
+
+
+def test_the_file_in_the_repository_is_the_shipped_models(run: Run) -> None:
+    (found,) = run({"job": "load", "file": SMALL})
+    model = find_model()
+    assert found == {"name": model.name, "tokens": 64, "scales": 1, "looks": ["bare"], "hash": model.hash.hex()}
+    command = "tokcodec models export-web base-2 --tokens 64 --no-network -f -o formats/web/base-2-64.tokm"
+    assert SMALL.read_bytes() == pack_web(model, 64), f"make it again: {command}"
+
+
+def test_sizes(whole: Path, run: Run) -> None:
+    assert SMALL.stat().st_size <= BUDGET
+    assert whole.stat().st_size <= BUDGET_WHOLE
+    (found,) = run({"job": "load", "file": whole})
+    assert (found["tokens"], found["scales"]) == (256, len(find_model().scales) + 1)
+
+
+def test_the_command_writes_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(cli, ["models", "export-web", "base-2", "--tokens", "8", "--no-network"])
+    data = (tmp_path / "base-2-8.tokm").read_bytes()
+    assert done.exit_code == 0 and f"base-2-8.tokm ({len(data)} bytes, 8 tokens)" in done.output
+    assert data == pack_web(find_model(), 8)
+    again = CliRunner().invoke(cli, ["models", "export-web", "base-2", "--tokens", "8"])
+    assert again.exit_code == 1 and "exists" in again.output
+
+
+@pytest.mark.parametrize("arguments", [["--tokens", "257"], ["--look", "none"], ["--look", "fidelity", "--no-network"]])
+def test_wrong_arguments(arguments: list[str], tmp_path: Path) -> None:
+    done = CliRunner().invoke(cli, ["models", "export-web", "base-2", "-o", str(tmp_path / "x.tokm"), *arguments])
+    assert done.exit_code == 2 and not list(tmp_path.iterdir())
+
+
+def test_a_model_without_a_network_says_so(tiny: Model) -> None:
+    assert looks_of(tiny) == []
+    with pytest.raises(ValueError, match="no network"):
+        pack_web(tiny, 4, look="light")
+    with pytest.raises(ValueError, match="tokens must be"):
+        pack_web(tiny, 99)

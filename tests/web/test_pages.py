@@ -1,0 +1,251 @@
+"""tok-preview.js and index.html in headless Chromium, served as `python -m http.server` does."""
+
+from __future__ import annotations
+
+import base64
+import io
+import threading
+import time
+from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+import skimage.data
+from PIL import Image
+
+import tokcodec
+from tests.bench.report.test_page import Browser, needs_browser
+
+from .conftest import WEB
+
+pytestmark = [pytest.mark.slow, needs_browser]
+
+BLANK = b"<!doctype html><meta charset=utf-8><link rel=icon href=data:,><body style='margin:0'>"
+PAGE = """
+import { start } from "/tok-preview.js";
+window.stop_previews = start();
+"""
+
+
+class Handler(SimpleHTTPRequestHandler):
+    """The folder, an empty page, and images that wait until the test lets them go."""
+
+    gates: ClassVar[dict[str, threading.Event]] = {}
+    requested: ClassVar[list[str]] = []
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments, directory=str(WEB))
+
+    def do_GET(self) -> None:
+        name = self.path.split("?")[0]
+        if name == "/blank":
+            self.reply(BLANK, "text/html")
+        elif name.startswith("/late/"):
+            self.requested.append(self.path)
+            self.gates.setdefault(self.path, threading.Event()).wait(30)
+            if "missing" in name:
+                self.send_error(404)
+            else:
+                self.reply(PHOTOGRAPH, "image/png")
+        else:
+            super().do_GET()
+
+    def reply(self, data: bytes, kind: str) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *arguments: Any) -> None:
+        pass
+
+
+def png() -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(skimage.data.chelsea()).resize((30, 20)).save(stream, "PNG")
+    return stream.getvalue()
+
+
+PHOTOGRAPH = png()
+
+
+class Address(str):
+    """What `Browser.open` takes for a file."""
+
+    def as_uri(self) -> str:
+        return self
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    for gate in Handler.gates.values():
+        gate.set()
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    made = Browser(tmp_path_factory.mktemp("profile"))
+    yield made
+    made.close()
+
+
+def wait_for(browser: Browser, condition: str) -> None:
+    end = time.monotonic() + 20
+    while not browser.run(f"Boolean({condition})"):
+        assert time.monotonic() < end, condition
+        time.sleep(0.02)
+
+
+def release(path: str) -> None:
+    Handler.gates.setdefault(path, threading.Event()).set()
+
+
+@pytest.fixture(scope="module")
+def preview() -> str:
+    data = tokcodec.encode(Image.fromarray(skimage.data.chelsea()), tokens=16, container="bare")
+    return f"data:image/x-tok-bare;base64,{base64.b64encode(data).decode()}"
+
+
+@pytest.fixture
+def page(browser: Browser, site: str) -> Browser:
+    """An empty page with previews started."""
+    browser.open(Address(f"{site}/blank"), 800)
+    browser.run(
+        f"const s = document.createElement('script'); s.type = 'module'; s.textContent = {PAGE!r};"
+        "document.head.append(s); 1"
+    )
+    wait_for(browser, "window.stop_previews")
+    return browser
+
+
+def add(page: Browser, attributes: str, name: str = "img") -> None:
+    page.run(f"document.body.insertAdjacentHTML('beforeend', {f'<img id={name} {attributes}>'!r})")
+
+
+def background(name: str = "img") -> str:
+    return f"document.getElementById('{name}').style.backgroundImage"
+
+
+def test_the_preview_is_there_until_the_image_is(page: Browser, preview: str) -> None:
+    page.run(
+        "window.moved = 0; "
+        "new PerformanceObserver(l => { moved += l.getEntries().length; }).observe({type: 'layout-shift'})"
+    )
+    add(page, f'previewsrc="{preview}" src="/late/first.png" width=300 height=200 alt="A cat" style="padding: 5px"')
+    page.run("document.body.insertAdjacentHTML('beforeend', '<p id=below>below')")
+    place = page.run("JSON.stringify(document.getElementById('below').getBoundingClientRect())")
+    wait_for(page, background())
+    assert "/late/first.png" in Handler.requested  # nobody waited for the preview
+    shot = base64.b64decode(
+        page("Page.captureScreenshot", clip={"x": 5, "y": 5, "width": 300, "height": 200, "scale": 1})["data"]
+    )
+    found = np.asarray(Image.open(io.BytesIO(shot)).convert("RGB"), float)
+    expected = Image.fromarray(skimage.data.chelsea()).resize((300, 200))
+    assert np.sqrt(np.mean((found - np.asarray(expected, float)) ** 2)) < 35
+    release("/late/first.png")
+    wait_for(page, f"!{background()}")
+    assert page.run("img.naturalWidth") == 30 and page.run("img.alt") == "A cat"
+    assert page.run("img.getAttribute('style')").strip() == "padding: 5px;"
+    assert page.run("JSON.stringify(document.getElementById('below').getBoundingClientRect())") == place
+    assert page.run("moved") == 0
+
+
+def test_an_image_that_was_first_or_fails_has_no_preview(page: Browser, preview: str) -> None:
+    release("/late/done.png")
+    page.run("new Promise(done => { const i = new Image(); i.onload = done; i.src = '/late/done.png'; }).then(() => 1)")
+    add(page, f'previewsrc="{preview}" src="/late/done.png" width=30 height=20')
+    add(page, f'previewsrc="{preview}" src="/late/missing.png" width=30 height=20', "lost")
+    wait_for(page, background("lost"))
+    release("/late/missing.png")
+    wait_for(page, f"!{background('lost')}")
+    assert page.run("img.complete") and page.run(background()) == ""
+
+
+def test_changes_of_src_and_previewsrc_are_followed(page: Browser, preview: str) -> None:
+    release("/late/now.png")
+    add(page, 'src="/late/now.png" width=30 height=20')
+    wait_for(page, "img.complete")
+    page.run(f"img.setAttribute('previewsrc', {preview!r}); img.src = '/late/next.png'")
+    wait_for(page, background())
+    before = page.run(background())
+    other = preview.replace("x-tok-bare;base64,D", "x-tok-bare;base64,C")  # fewer tokens
+    page.run(f"img.setAttribute('previewsrc', {other!r})")
+    wait_for(page, f"{background()} && {background()} !== {before!r}")
+    page.run("img.removeAttribute('previewsrc')")
+    wait_for(page, f"!{background()}")
+    release("/late/next.png")
+
+
+def test_lazy_images_far_away_are_left_alone(page: Browser, preview: str) -> None:
+    page.run("document.body.insertAdjacentHTML('beforeend', '<div style=\"height: 9000px\"></div>')")
+    add(page, f'previewsrc="{preview}" src="/late/lazy.png" loading=lazy width=30 height=20')
+    time.sleep(0.3)
+    assert page.run(background()) == "" and "/late/lazy.png" not in Handler.requested
+    page.run("img.scrollIntoView()")
+    wait_for(page, background())
+    wait_for(page, "1")
+    release("/late/lazy.png")
+    wait_for(page, f"!{background()}")
+
+
+def test_picture_elements_and_object_fit(page: Browser, preview: str) -> None:
+    page.run(
+        "document.body.insertAdjacentHTML('beforeend', "
+        f"""'<picture><source srcset="/late/source.png"><img id=img previewsrc="{preview}" src="/late/other.png" """
+        """width=90 height=20 style="object-fit: cover; object-position: 0 0"></picture>')"""
+    )
+    wait_for(page, background())
+    assert page.run("img.style.backgroundSize") == "cover"
+    assert "/late/source.png" in Handler.requested and "/late/other.png" not in Handler.requested
+    release("/late/source.png")
+    wait_for(page, f"!{background()}")
+
+
+def test_bad_previews_leave_the_image_as_it_is(page: Browser) -> None:
+    add(page, 'previewsrc="data:image/x-tok;base64,AAAA" src="/late/bad.png" width=30 height=20')
+    time.sleep(0.3)
+    assert page.run(background()) == ""
+    release("/late/bad.png")
+    wait_for(page, "img.complete && img.naturalWidth")
+
+
+def test_nothing_where_the_browser_knows_the_attribute(browser: Browser, site: str, preview: str) -> None:
+    browser.open(Address(f"{site}/blank"), 800)
+    browser.run("HTMLImageElement.prototype.previewSrc = ''; 1")
+    add(browser, f'previewsrc="{preview}" src="/late/native.png" width=30 height=20')
+    browser.run("import('/tok-preview.js').then(m => m.start()).then(() => 1)")
+    time.sleep(0.3)
+    assert browser.run(background()) == ""
+    release("/late/native.png")
+
+
+# ---- the page
+
+
+@pytest.mark.parametrize("width", [360, 1600])
+def test_the_page_works_and_fits(browser: Browser, site: str, width: int) -> None:
+    browser.open(Address(f"{site}/index.html"), width)
+    wait_for(browser, "document.documentElement.dataset.ready")
+    assert browser.run("document.documentElement.scrollWidth") <= width
+    assert browser.run("document.querySelectorAll('#gallery img[previewsrc]').length") == 20
+    browser.run("window.first = document.querySelector('#gallery img'); 1")
+    wait_for(browser, "first.style.backgroundImage || first.complete")
+    caption = "document.querySelector('#tok').closest('figure').querySelector('span').textContent"
+    before = browser.run(caption)
+    browser.run("document.getElementById('tokens').focus()")
+    browser.key("Home")
+    wait_for(browser, f"{caption} !== {before!r}")
+    assert browser.run(caption) == f"{browser.run('document.getElementById(`text`).value').split()[0]} bytes"
+    browser.run("[...document.querySelectorAll('button')].find(b => b.textContent === 'rocket').click()")
+    wait_for(browser, "document.getElementById('original').width === 320")
+    targets = "[...document.querySelectorAll('button, .file, input[type=range]')]"
+    assert browser.run(f"Math.min(...{targets}.map(e => e.getBoundingClientRect().height))") >= 44  # a finger's width
+    assert [error for error in browser.errors() if not error.startswith((site, "blob:")) and "404" not in error] == []

@@ -1,0 +1,265 @@
+"""tok.js against the Python package: tokens exactly, pixels within a tolerance, files that either decodes."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import tokcodec
+from tokcodec.container.contents import pack
+from tokcodec.container.header import Header
+from tokcodec.models.registry import find_model
+from tokcodec.pictures.limits import FIT
+from tokcodec.pictures.tiling import Grid
+from tokcodec.tokenizers import load_tokenizer
+from tokcodec.tokenizers.cascade import CascadeTokenizer
+from tokcodec.tokenizers.tiles import draw
+from tokcodec.tokenizers.web import looks_of, pack_web
+from tokcodec.tokfile import read
+
+from .conftest import WEB, Run, pixels_of
+
+VECTORS = WEB.parent / "vectors"
+SMALL = WEB / "base-2-64.tokm"
+BUDGET_BARE, BUDGET_NETWORK = 2.0, 4.0  # levels on average
+
+CASES: dict[str, tuple[str, dict[str, Any]]] = {
+    "one tile": ("tile", {"tokens": 64}),
+    "two tiles": ("cat", {"tokens": 32}),
+    "fit": ("cat", {"tokens": 256, "pitch": "fit"}),
+    "bare": ("cat", {"tokens": 24, "container": "bare"}),
+    "scale 1": ("astronaut", {"tokens": 32, "pitch": 128}),
+    "scale 2, adaptive": ("cat", {"tokens": 16, "pitch": 64, "adaptive": True}),
+    "scale 3": ("cat", {"tokens": 5, "pitch": 32}),
+}
+PREFIXES = ["one tile", "bare", "scale 2, adaptive"]
+
+
+@pytest.fixture(scope="module")
+def files(photographs: dict[str, Image.Image], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("files")
+    paths = {}
+    for number, (case, (name, options)) in enumerate(CASES.items()):
+        paths[case] = folder / f"{number}.tok"
+        paths[case].write_bytes(tokcodec.encode(photographs[name], **options))
+    model, rng = find_model(), np.random.default_rng(3)
+    header = Header(model.id, 40, FIT, 300, 200)
+    paths["flat"] = folder / "flat.tok"
+    paths["flat"].write_bytes(pack(header, model, rng.integers(0, 4096, (1, 40))))
+    return paths
+
+
+def container(case: str) -> str:
+    return "bare" if case == "bare" else "tok"
+
+
+def job(name: str, path: Path, case: str, model: Path, **more: Any) -> dict[str, Any]:
+    return {"job": name, "file": path, "bare": case == "bare", "model": model, **more}
+
+
+def rows_of(data: bytes, form: str) -> list[list[int]]:
+    return [[token for token in row if token >= 0] for row in read(data, container=form).coded.tolist()]
+
+
+def drawn(data: bytes, form: str = "tok", look: str = "bare", size: tuple[int, int] | None = None) -> Any:
+    """Python's pixels, int H x W x 3; look: "bare" for the sum of codewords alone."""
+    found = read(data, container=form, size=size)
+    tokenizer = load_tokenizer(found.model, "cpu")
+    assert isinstance(tokenizer, CascadeTokenizer)
+    if look == "bare":
+        from safetensors.numpy import load_file
+
+        tensors = {k.removeprefix("decoder."): v for k, v in load_file(found.model.weights_path).items()}
+        tokenizer, look = CascadeTokenizer(tensors), "fidelity"
+    grid = Grid.for_picture(found.header.width, found.header.height, found.header.pitch)
+    return np.asarray(draw(tokenizer, grid, found.coded, found.counts(), look, None, found.scale), int)
+
+
+# ---- tokens
+
+
+def test_tokens_are_exact(files: dict[str, Path], run: Run, whole: Path) -> None:
+    assert read(files["flat"].read_bytes()).header.flat
+    assert sorted({read(path.read_bytes(), container=container(c)).scale for c, path in files.items()}) == [0, 1, 2, 3]
+    found = run(*(job("tokens", path, case, whole) for case, path in files.items()))
+    for rows, (case, path) in zip(found, files.items(), strict=True):
+        assert rows == rows_of(path.read_bytes(), container(case)), case
+
+
+@pytest.mark.parametrize("case", PREFIXES)
+def test_every_prefix_holds_what_python_says(case: str, files: dict[str, Path], run: Run, whole: Path) -> None:
+    data = files[case].read_bytes()
+    (found,) = run(job("prefixes", files[case], case, whole))
+    header = 2 if case == "bare" else 10
+    assert all(set(refused) == {"error"} for refused in found[:header])
+    for length in range(header, len(data) + 1):
+        assert found[length] == rows_of(data[:length], container(case)), length
+
+
+def test_vectors(run: Run, whole: Path) -> None:
+    listing = json.loads((VECTORS / "vectors.json").read_text())
+    if listing["model_hash"] != find_model().hash.hex():
+        pytest.skip("the vectors are of another model than the default one")
+    for name, expected in listing["files"].items():
+        case = expected["container"]
+        (rows,) = run(job("tokens", VECTORS / name, case, whole))
+        assert rows == expected["tokens"], name
+        if case == "tok":
+            (header,) = run({"job": "header", "file": VECTORS / name})
+            assert header["tokens"] == expected["tokens_per_tile"]
+            for key in ("width", "height", "pitch", "flat", "adaptive"):
+                assert header[key] == expected[key], name
+
+
+# ---- pixels
+
+
+def test_pixels_of_the_bare_sum(files: dict[str, Path], run: Run, whole: Path, tmp_path: Path) -> None:
+    out = tmp_path / "pixels"
+    for case, path in files.items():
+        (size,) = run(job("decode", path, case, whole, out=out))
+        expected = drawn(path.read_bytes(), container(case))
+        assert np.abs(pixels_of(out, size) - expected).mean() < BUDGET_BARE / 4, case
+
+
+def test_pixels_of_a_prefix(files: dict[str, Path], run: Run, whole: Path, tmp_path: Path) -> None:
+    """Half of the tiles have a token more, or there are grey ones."""
+    path, out = tmp_path / "prefix.tok", tmp_path / "pixels"
+    for length in (12, 30, 31):
+        path.write_bytes(files["scale 1"].read_bytes()[:length])
+        (size,) = run(job("decode", path, "", whole, out=out))
+        assert np.abs(pixels_of(out, size) - drawn(path.read_bytes())).mean() < BUDGET_BARE / 4
+
+
+@pytest.mark.parametrize(("case", "size"), [("one tile", (64, 64)), ("fit", (96, 64)), ("scale 1", (128, 128))])
+def test_small_pictures_are_the_large_ones_reduced(
+    case: str, size: tuple[int, int], files: dict[str, Path], run: Run, whole: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "pixels"
+    (found,) = run(job("decode", files[case], case, whole, out=out, width=size[0]))
+    assert (found["width"], found["height"]) == size
+    large = Image.fromarray(drawn(files[case].read_bytes()).astype(np.uint8))
+    expected = np.asarray(large.resize(size, Image.Resampling.LANCZOS), int)
+    assert np.abs(pixels_of(out, found) - expected).mean() < BUDGET_BARE / 2
+
+
+def test_pixels_of_a_network(files: dict[str, Path], run: Run, tmp_path: Path) -> None:
+    """int8 weights against float ones: the light network if there is one, else any of the model's."""
+    look = next(iter(looks_of(find_model())), None)
+    if look is None:
+        pytest.skip("the model has no network")
+    model, out = tmp_path / "network.tokm", tmp_path / "pixels"
+    model.write_bytes(pack_web(find_model(), 64, look=look))
+    for case in ("one tile", "two tiles"):
+        (size,) = run(job("decode", files[case], case, model, out=out))
+        expected = drawn(files[case].read_bytes(), look=look)
+        found = pixels_of(out, size)
+        assert np.abs(found - expected).mean() < BUDGET_NETWORK / 4
+        assert np.abs(found - expected).mean() < np.abs(drawn(files[case].read_bytes()) - expected).mean() / 2
+
+
+# ---- encoding
+
+
+def psnr(a: Any, b: Any) -> float:
+    return float(10 * np.log10(255**2 / np.mean((np.asarray(a, float) - b) ** 2)))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"tokens": 64}, {"tokens": 16, "bare": True}, {"tokens": 32, "pitch": 128}, {"tokens": 4, "pitch": "fit"}],
+)
+def test_files_are_as_good_as_pythons(
+    options: dict[str, Any], photographs: dict[str, Image.Image], run: Run, whole: Path, tmp_path: Path
+) -> None:
+    theirs = {k: v for k, v in options.items() if k != "bare"}
+    form = "bare" if options.get("bare") else "tok"
+    for name, picture in photographs.items():
+        pixels, path = tmp_path / "pixels", tmp_path / "made.tok"
+        pixels.write_bytes(np.asarray(picture.convert("RGBA")).tobytes())
+        size = picture.size
+        run(
+            {"job": "encode", "pixels": pixels, "width": size[0], "height": size[1], "model": whole, "out": path}
+            | options
+        )
+        ours, expected = path.read_bytes(), tokcodec.encode(picture, container=form, **theirs)
+        if name == "tile" and options.get("pitch") != 128:
+            assert ours == expected  # nothing is resampled
+        assert abs(len(ours) - len(expected)) <= max(1, 0.02 * len(expected))
+        shown = size if form == "bare" else None
+        a, b = (drawn(data, form, size=shown) for data in (ours, expected))
+        assert psnr(a, picture) > psnr(b, picture) - 0.05
+
+
+def test_a_size_is_used_and_never_exceeded(
+    photographs: dict[str, Image.Image], run: Run, whole: Path, tmp_path: Path
+) -> None:
+    pixels, path, picture = tmp_path / "pixels", tmp_path / "made.tok", photographs["cat"]
+    pixels.write_bytes(np.asarray(picture.convert("RGBA")).tobytes())
+    common = {"job": "encode", "pixels": pixels, "width": picture.width, "height": picture.height, "model": whole}
+    quality = []
+    for size in (30, 100, 400, 1000):
+        run(common | {"targetSize": size, "out": path})
+        data = path.read_bytes()
+        assert 0.9 * size <= len(data) <= size
+        quality.append(psnr(drawn(data), picture))
+    assert quality == sorted(quality)
+    assert quality[-1] > psnr(drawn(tokcodec.encode(picture, target_size=1000)), picture) - 0.7
+
+
+# ---- bad files
+
+
+def test_mutated_files_cause_tok_errors_alone(files: dict[str, Path], run: Run, whole: Path) -> None:
+    bare = [case == "bare" for case in files]
+    (found,) = run(
+        {"job": "mutate", "files": list(files.values()), "bare": bare, "model": whole, "number": 2000, "seed": 5}
+    )
+    assert 100 < found["refused"] < 1990
+
+
+def test_what_a_small_model_file_lacks_is_said(files: dict[str, Path], run: Run) -> None:
+    tokens, scale = run(job("tokens", files["fit"], "", SMALL), job("tokens", files["scale 1"], "", SMALL))
+    assert "256 tokens" in tokens["error"] and "64" in tokens["error"]
+    assert "192 pixels" in scale["error"] and "--scales all" in scale["error"]
+
+
+def test_pixels_beyond_the_limit_are_refused(files: dict[str, Path], run: Run, whole: Path, tmp_path: Path) -> None:
+    out = tmp_path / "pixels"
+    limits = [{"maxPixels": 1000}, {"width": 16383, "height": 16383}]
+    for found in run(*(job("decode", files["one tile"], "", whole, out=out, **more) for more in limits)):
+        assert "pixels exceed the limit" in found["error"]
+
+
+def test_cut_and_damaged_model_files_are_refused(run: Run, tmp_path: Path) -> None:
+    lengths = [0, 3, 8, 100, 2000, SMALL.stat().st_size - 4]
+    assert all("error" in found for found in run(*({"job": "load", "file": SMALL, "length": n} for n in lengths)))
+    damaged = tmp_path / "damaged.tokm"
+    data = SMALL.read_bytes()
+    for old, new in ((b'"half":8', b'"half":9'), (b"[64,2,64]", b"[64,2,63]"), (b'"format":1', b'"format":2')):
+        assert old in data
+        damaged.write_bytes(data.replace(old, new))
+        assert "error" in run({"job": "load", "file": damaged})[0]
+
+
+# ---- text
+
+
+def test_base64_and_data_urls(run: Run) -> None:
+    data = bytes(range(245, 256)) + b"?>"
+    text = base64.b64encode(data).decode()
+    variants = [text, text.rstrip("="), base64.urlsafe_b64encode(data).decode(), f" {text[:4]}\n{text[4:]} "]
+    assert run(*({"job": "text", "text": variant} for variant in variants)) == [list(data)] * len(variants)
+    for bad in ("a", "ab=c", "ab!d"):
+        assert run({"job": "text", "text": bad}) == [{"error": "not base64"}]
+    for bare, kind in ((False, "image/x-tok"), (True, "image/x-tok-bare")):
+        url = f"data:{kind};base64,{text}"
+        assert run({"job": "url", "url": url}) == [{"bytes": list(data), "bare": bare, "again": url}]
+    assert run({"job": "url", "url": f"data:image/x-tok;base64,{text.replace('+', '%2B')}"})[0]["bytes"] == list(data)
+    assert "error" in run({"job": "url", "url": "data:image/png;base64,AAAA"})[0]
