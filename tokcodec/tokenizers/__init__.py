@@ -24,7 +24,7 @@ WITHOUT_TORCH = {"cascade"}
 DTYPES = ("float32", "bfloat16")
 """Arithmetic of a decoder's networks; tokens never depend on it. bfloat16 is faster on some machines, and rougher."""
 
-MANY_DRAWN = 64
+MANY_DRAWN = 90
 """Tiles to draw for which importing torch pays off on a CPU (`bench.studies.startup` finds it)."""
 MANY_ENCODED = 1000
 """Tiles to encode for which importing torch pays off where there is a CUDA device; on a CPU it never does."""

@@ -78,10 +78,12 @@ class NumpyLayers:
         # Three neighbours in a row lie side by side in memory.
         windows = as_strided(padded, (height, width, 3, 3 * channels), (down, across, down, one))
         out = np.empty((height, width, len(bias)), np.float32)
-        rows = max(1, STRIP // (width * 9 * channels))
+        rows = min(height, max(1, STRIP // (width * 9 * channels)))
+        strip = np.empty((rows, width, 3, 3 * channels), np.float32)  # one for all: fresh memory takes time
         for top in range(0, height, rows):
-            strip = windows[top : top + rows].reshape(-1, 9 * channels)
-            np.matmul(strip, matrix, out=out[top : top + rows].reshape(-1, len(bias)))
+            part = strip[: min(rows, height - top)]
+            np.copyto(part, windows[top : top + rows])
+            np.matmul(part.reshape(-1, 9 * channels), matrix, out=out[top : top + rows].reshape(-1, len(bias)))
         out += bias
         return out
 
