@@ -42,7 +42,8 @@ def main(folder: Path, limit: int) -> None:
             for count in COUNTS:
                 counts = np.full(curves.tiles, count)
                 default, fidelity = (
-                    draw(tokenizer, curves.grid, curves.tokens, counts, look) for look in (None, "fidelity")
+                    draw(tokenizer, curves.grid, curves.tokens, counts, look, scale=curves.scale)
+                    for look in (None, "fidelity")
                 )
                 first, error = (float(curves.errors[:, k].sum()) + curves.floor for k in (1, count))
                 predicted = quality.to_psnr(error)

@@ -15,7 +15,7 @@ import tokcodec
 from tokcodec.models.modelfile import Model
 from tokcodec.pictures.limits import FIT
 from tokcodec.pictures.tiling import Grid
-from tokcodec.ratecontrol import quality
+from tokcodec.ratecontrol import estimate, quality
 from tokcodec.ratecontrol.control import RateControl
 from tokcodec.ratecontrol.lpips import WEIGHTS_ENV
 from tokcodec.ratecontrol.plans import distinct_steps
@@ -175,7 +175,7 @@ def test_lpips_without_weights_is_estimated_and_said_so(
     notes: list[str] = []
     sizes = [len(tokcodec.encode(photograph, target_lpips=value, warn=notes.append)) for value in (0.4, 0.3)]
     assert sizes[0] < sizes[1]
-    assert all(note.startswith("LPIPS is estimated, to about 0.05 (no LPIPS weights") for note in notes)
+    assert all(note.startswith(f"LPIPS is estimated, to about {estimate.ERROR:g} (no LPIPS weights") for note in notes)
     assert len(notes) == 2
 
 
