@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tokcodec.container.entropy import decode_tokens, encode_tokens
+from tokcodec.container.entropy import CHUNK_BYTES, decode_tokens, encode_tokens
 from tokcodec.container.tables import TOTAL, FrequencyTables, join_digits
 
 Tokens = npt.NDArray[np.int64]
@@ -263,3 +263,15 @@ def test_wrong_arguments_are_value_errors() -> None:
             decode_tokens(b"", tiles, n, tables)
     with pytest.raises(ValueError, match="more than n_tokens"):
         FrequencyTables.fit(np.zeros((1, 3), dtype=int), (8, 8), 2)
+
+
+def test_large_digits_take_no_more_memory_than_a_chunk() -> None:
+    """A digit of 2^15 values: 64 tokens at a time would be 32 MB of probabilities for a file of a few bytes."""
+    tables = FrequencyTables.uniform(3, (1 << 15, 2))
+    data = encode_tokens(np.zeros((1, 3), np.int64), tables)
+    decode_tokens(data, 1, 3, tables)
+    tracemalloc.start()
+    decode_tokens(data, 5000, 3, tables)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 * CHUNK_BYTES

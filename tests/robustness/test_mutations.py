@@ -1,7 +1,7 @@
 """Damaged files: whatever the damage, only a TokError comes out, in bounded time and memory.
 
 Hypothesis damages the conformance vectors here, so that what it finds is reduced to the smallest case;
-`bench/studies/fuzz.py` does more of the same at random, `tests/fuzz/` for hours.
+`bench/studies/fuzz` does more of the same at random, `tests/fuzz/` for hours.
 """
 
 from __future__ import annotations
@@ -19,17 +19,18 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 import tokcodec
-from bench.studies import fuzz
-from tokcodec.container.header import HEADER_SIZE
+from bench.studies.fuzz import __main__ as fuzz
+from bench.studies.fuzz import mutants, outcomes
+from tokcodec.container.header import HEADER_SIZE, PITCHES
 from tokcodec.models.registry import find_model
 from tokcodec.pictures.limits import MAX_SIDE
 
 ROOT = Path(__file__).parents[2]
-VECTORS = fuzz.vectors()
+VECTORS = mutants.vectors()
 SECONDS = 1.0  # of processor time for one file: fifty times what the slowest takes
-MEMORY = 3 * 4 * 256 * fuzz.MAX_PIXELS // 16**2  # bytes: the tokens of a file at the limit in int32, three times
+MEMORY = 3 * 4 * 256 * outcomes.MAX_PIXELS // 16**2  # bytes: the tokens of a file at the limit in int32, three times
 
-# ---- strategies: the same damage as in bench/studies/fuzz.py, but drawn so that it can be reduced
+# ---- strategies: the same damage as in bench/studies/fuzz, but drawn so that it can be reduced
 
 vectors = st.sampled_from(VECTORS)
 places = st.integers(0, max(map(len, VECTORS)))
@@ -61,10 +62,10 @@ edits = st.one_of(
 def damage(data: bytes, changes: list[Callable[[bytes], bytes]], repaired: bool) -> bytes:
     for change in changes:
         data = change(data)
-    return fuzz.repair(data, find_model().hash) if repaired else data
+    return mutants.repair(data, find_model().hash) if repaired else data
 
 
-mutants = st.builds(damage, vectors, st.lists(edits, min_size=1, max_size=4), st.booleans())
+mutated = st.builds(damage, vectors, st.lists(edits, min_size=1, max_size=4), st.booleans())
 many = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 few = settings(many, max_examples=15)
 
@@ -86,24 +87,24 @@ def bounded(seconds: float = SECONDS, memory: int = MEMORY) -> Iterator[None]:
 def warm() -> None:
     """Models, tables and modules are loaded: no file's fault."""
     for data in VECTORS:
-        fuzz.examine(data)
+        outcomes.examine(data)
 
 
 # ---- tests
 
 
 @many
-@given(mutants)
+@given(mutated)
 @example(b"")
 def test_description_and_tokens(data: bytes) -> None:
     with bounded():
-        fuzz.examine(data)
+        outcomes.examine(data)
 
 
 @few
-@given(mutants, st.integers(1, 256))
+@given(mutated, st.integers(1, 256))
 def test_truncating(data: bytes, tokens: int) -> None:
-    assume(len(data) < HEADER_SIZE or fuzz.examine(data) != "beyond the limit")
+    assume(len(data) < HEADER_SIZE or outcomes.examine(data) != "beyond the limit")
     with bounded():
         try:
             cut = tokcodec.truncate(data, tokens=tokens)
@@ -114,7 +115,7 @@ def test_truncating(data: bytes, tokens: int) -> None:
 
 
 @few
-@given(mutants, st.sampled_from([None, "fidelity"]))
+@given(mutated, st.sampled_from([None, "fidelity"]))
 def test_pixels(data: bytes, look: str | None) -> None:
     """The limit that the user sets holds, and what is within it is decoded to the size that is declared."""
     limit = 1 << 16
@@ -128,7 +129,7 @@ def test_pixels(data: bytes, look: str | None) -> None:
 
 
 @few
-@given(st.binary(max_size=400) | mutants, st.none() | st.tuples(st.integers(1, 300), st.integers(1, 300)))
+@given(st.binary(max_size=400) | mutated, st.none() | st.tuples(st.integers(1, 300), st.integers(1, 300)))
 def test_bare_files(data: bytes, size: tuple[int, int] | None) -> None:
     """Nearly any bytes are one: they give a picture of the size that is asked for."""
     try:
@@ -140,10 +141,10 @@ def test_bare_files(data: bytes, size: tuple[int, int] | None) -> None:
 
 
 @many
-@given(mutants)
+@given(mutated)
 def test_the_independent_reader_finds_the_same_header(data: bytes) -> None:
     """Where the codec reads a damaged file; the reader beside the specification checks less."""
-    data = fuzz.repair(data, find_model().hash)
+    data = mutants.repair(data, find_model().hash)
     try:
         found = tokcodec.info(data)
     except tokcodec.TokError:
@@ -169,22 +170,50 @@ def test_the_fuzzers_target_takes_its_seeds() -> None:
         target.check_one(data)
 
 
-def test_the_bench_finds_nothing_and_repeats_itself(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    assert fuzz.main(["--count", "200", "--seed", "3", "--keep", str(tmp_path / "kept")]) == 0
-    first = capsys.readouterr().out
+def test_the_study_finds_nothing_and_repeats_itself(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    journal = tmp_path / "journal"
+    assert (
+        fuzz.main(["--files", "1200", "--seed", "3", "--keep", str(tmp_path / "kept"), "--journal", str(journal)]) == 0
+    )
+    first = [line for line in capsys.readouterr().out.splitlines() if line.endswith("% |")]
     kept = sorted((tmp_path / "kept").iterdir())
-    assert all(int(path.stem.split("-")[2]) < 200 for path in kept) and kept
-    assert fuzz.main(["--count", "200", "--seed", "3", "--jobs", "2"]) == 0
-    counts = [line for line in first.splitlines() if line.endswith("%")]
-    assert counts == [line for line in capsys.readouterr().out.splitlines() if line.endswith("%")]
-    assert {"complete", "cut", "HeaderCheckError"} <= {line.split()[0] for line in counts}
+    assert all(int(path.stem.split("-")[2]) < 1200 for path in kept) and kept
+    lines = journal.read_text().splitlines()
+    journal.write_text(f"{lines[1]}\n{lines[2][:50]}")  # stopped in the middle
+    assert fuzz.main(["--files", "1200", "--seed", "3", "--journal", str(journal)]) == 0
+    assert first == [line for line in capsys.readouterr().out.splitlines() if line.endswith("% |")]
+    assert len(journal.read_text().splitlines()) == 3  # one is half a line
+    assert {"complete", "cut", "HeaderCheckError", "drawn"} <= {line.split()[1] for line in first}
+    with pytest.raises(SystemExit, match="another run"):
+        fuzz.main(["--files", "1200", "--seed", "4", "--journal", str(journal)])
 
 
-def test_the_bench_names_what_it_finds(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_built_files_pass_the_header(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What only files with a right check reach: levels, every digit's shape, the limits, ids of no model."""
+    mutants.write_models(tmp_path)
+    monkeypatch.setenv("TOKCODEC_MODELS", str(tmp_path))
+    using = mutants.sources()
+    found = []
+    for number in range(2, 1200, mutants.KINDS):
+        try:
+            found.append(tokcodec.info(mutants.mutant(0, number, using)))
+        except tokcodec.TokError:
+            continue
+    assert {one.model for one in found} >= {model.name for model in using.models}
+    assert {one.pitch for one in found} == set(PITCHES)
+    assert any(one.adaptive and one.complete for one in found)
+    assert any(one.adaptive and one.declared is None for one in found)
+    assert any(one.model is None for one in found)
+    assert {1, 256} <= {one.tokens for one in found} and {1, MAX_SIDE} <= {one.width for one in found}
+
+
+def test_the_study_names_what_it_finds(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(data: bytes, **options: str) -> None:
         raise IndexError("list index out of range")
 
     monkeypatch.setattr(tokcodec, "read_tokens", fail)
-    assert fuzz.main(["--count", "20"]) == 1
+    monkeypatch.setattr(fuzz, "warm", mutants.sources)
+    monkeypatch.setattr(fuzz.warm, "cache_clear", lambda: None, raising=False)
+    assert fuzz.main(["--files", "20"]) == 1
     printed = capsys.readouterr().out
     assert "BUG: IndexError" in printed and "IndexError: list index out of range" in printed

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 import tokcodec
+from bench.studies.fuzz import web
 from tokcodec.container.contents import pack
 from tokcodec.container.header import Header
 from tokcodec.models.registry import find_model
@@ -222,6 +223,21 @@ def test_mutated_files_cause_tok_errors_alone(files: dict[str, Path], run: Run, 
         {"job": "mutate", "files": list(files.values()), "bare": bare, "model": whole, "number": 2000, "seed": 5}
     )
     assert 100 < found["refused"] < 1990
+
+
+def test_bad_files_have_pythons_tokens_or_a_tok_error(node: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert web.main(["--files", "1200", "--seed", "7"]) == 0
+    outcomes = [line.split(" | ")[0] for line in capsys.readouterr().out.splitlines()]
+    assert {"| tokens, as Python", "| refused", "| drawn"} <= set(outcomes)
+
+
+def test_other_tokens_than_pythons_are_found(
+    node: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web, "_digest", lambda data, container: [1, 1, 1])
+    assert web.main(["--files", "40"]) == 1
+    printed = capsys.readouterr().out
+    assert "| BUG | 40 |" in printed and "but Python [1, 1, 1]" in printed
 
 
 def test_what_a_small_model_file_lacks_is_said(files: dict[str, Path], run: Run) -> None:

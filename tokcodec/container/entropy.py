@@ -139,7 +139,7 @@ class _Agreement:
 
         Nothing may be read after a piece that is shorter than what was left.
         """
-        size = FIRST_CHUNK
+        size = min(FIRST_CHUNK, coder.largest)
         waiting = np.zeros(0, dtype=np.int64)
         source = iter(groups)
         while True:
