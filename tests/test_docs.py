@@ -11,6 +11,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import click
@@ -51,7 +52,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_examples(document: Path, folder: Path) -> None:
     scope: dict[str, object] = {}
     for kind, text in BLOCK.findall((ROOT / document).read_text(encoding="utf-8")):
-        if kind == "python":
+        if kind == "toml":
+            tomllib.loads(text)
+        elif kind == "python":
             exec(compile(text, f"{document}", "exec"), scope)
         elif kind in ("sh", "console"):
             for line in text.splitlines():
@@ -82,6 +85,8 @@ def check(command: str) -> None:
         assert re.search(rf"^{words[1]}:", (ROOT / "Makefile").read_text(), re.MULTILINE), command
     elif words[:3] == ["python", "-m", "bench"] or words[:1] == ["tokcodec"]:
         check_options(words[1:] if words[0] == "tokcodec" else words[2:], command)
+    elif words[:3] == ["python", "-m", "tokcodec_squares"]:
+        pass  # a package of the document's own: tests/tokenizers/test_families.py
     elif words[:2] == ["python", "-m"] and words[2].startswith("bench."):
         assert (ROOT / f"{words[2].replace('.', '/')}.py").exists(), command
     else:

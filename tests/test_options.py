@@ -16,7 +16,7 @@ from tokcodec.container.header import PITCHES, Header
 from tokcodec.datasets.bulk import encode_many, encode_many_with
 from tokcodec.errors import LimitError, UnknownModelError
 from tokcodec.models.modelfile import Model
-from tokcodec.options import DEFAULT_PITCH, DecodeOptions, EncodeOptions
+from tokcodec.options import DecodeOptions, EncodeOptions
 from tokcodec.pictures.limits import DEFAULT_MAX_PIXELS, FIT
 from tokcodec.ratecontrol.targets import BPP, LPIPS, PSNR, SIZE, Target
 
@@ -77,7 +77,7 @@ def test_frozen_and_by_name_alone() -> None:
 def test_defaults(tiny: Model) -> None:
     options = EncodeOptions()
     assert options.tokens_of(tiny) == tiny.default_tokens
-    assert options.step() == DEFAULT_PITCH == 256
+    assert options.step() == 256
     assert options.target_of(tiny) is None and options.plain
     assert DecodeOptions().max_pixels == DEFAULT_MAX_PIXELS
 

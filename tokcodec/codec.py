@@ -92,7 +92,7 @@ def encode_with(
     chosen = find_model(options.model)
     target = options.target_of(chosen)
     count = options.tokens_of(chosen)
-    step = options.step()
+    step = options.step(chosen.tile)
     picture = to_rgb(image, warn=warn or _warn)
     check_size(*picture.size, max_pixels=picture.width * picture.height)
     if container == "bare" and not fits(*picture.size):
@@ -113,7 +113,7 @@ def encode_with(
     scale = scale_of(header, chosen, container)
     coded = np.empty((grid.tiles, count), np.int32)
     for batch in batches(grid.tiles):
-        coded[batch.start : batch.stop] = tokenise(tokenizer, cut(picture, grid, batch), count, scale)
+        coded[batch.start : batch.stop] = tokenise(tokenizer, cut(picture, grid, batch, side=chosen.tile), count, scale)
         if progress:
             progress(batch.stop, grid.tiles)
     return pack(header, chosen, coded, container=container)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from .container.contents import check_container
 from .container.header import PITCHES
-from .pictures.limits import DEFAULT_MAX_PIXELS, FIT
+from .pictures.limits import DEFAULT_MAX_PIXELS, DEFAULT_TILE, FIT
 from .ratecontrol.targets import BPP, LPIPS, PSNR, SIZE, Target
 from .tokfile import read
 
@@ -20,17 +20,15 @@ if TYPE_CHECKING:
     from .container.contents import Contents
     from .models.modelfile import Model
 
-DEFAULT_PITCH = 256
-"""Source pixels per tile: one for each sample of the tokenizer."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class EncodeOptions:
     """How to encode a picture. The methods check, and raise ValueError for what cannot be.
 
     tokens: per tile, 1 to the model's number (None: the model's default); pitch: source pixels from tile to tile, one
-    of `header.PITCHES`, or "fit" for one tile (None: 256); container: "tok", or "bare" for two bytes instead of the
-    header, which needs pitch fit (its None); model: name or folder (None: the default one); device: auto, cpu or cuda.
+    of `header.PITCHES`, or "fit" for one tile (None: as many as a tile of the model has samples, usually 256);
+    container: "tok", or "bare" for two bytes instead of the header, which needs pitch fit (its None); model: name or
+    folder (None: the default one); device: auto, cpu or cuda.
 
     One target instead of `tokens` chooses the tokens of every tile, and the pitch unless it is given: target_size, at
     most so many bytes; target_bpp, bits of the file per pixel, above 0; target_psnr, the smallest file with so many dB
@@ -53,15 +51,15 @@ class EncodeOptions:
         """Tokens per tile with a model."""
         return check_tokens(self.tokens, model)
 
-    def step(self) -> int:
-        """The pitch as the header stores it."""
+    def step(self, side: int = DEFAULT_TILE) -> int:
+        """The pitch as the header stores it; side: samples along a side of the model's tiles."""
         check_container(self.container)
         if self.pitch == "fit" or (self.pitch is None and self.container == "bare"):
             return FIT
         if self.container == "bare":
             raise ValueError(f"the bare container holds one tile: pitch must be fit, not {self.pitch}")
         if self.pitch is None:
-            return DEFAULT_PITCH
+            return side
         if self.pitch not in PITCHES[1:]:
             raise ValueError(f"pitch must be fit or one of {', '.join(map(str, PITCHES[1:]))}, not {self.pitch}")
         return int(self.pitch)

@@ -28,7 +28,6 @@ OTHER_COUNTS = (64,)
 # with more of its tokens does better.
 SERVES_FROM = 0.25
 HEADER_BYTES = 10  # of a `.tok` file
-TOKEN_BITS = 12
 # Steps of the token count at which file sizes are recorded for the plot of bits per token by position.
 SIZES_STEP = 8
 
@@ -42,13 +41,15 @@ class ModelFacts:
     n_tokens: int
     ordered: bool
     looks: tuple[str | None, ...]
+    token_bits: int = 12
 
 
 def model_facts(api: Any, name: str | None) -> ModelFacts:
     """Facts of an installed model (None: the default). Raises TokError if there is no such model."""
     model = importlib.import_module("tokcodec.models.registry").find_model(name)
+    bits = math.ceil(math.log2(math.prod(model.radices)))
     return ModelFacts(
-        model.name, model.hash.hex(), model.n_tokens, model.ordered, api.load_tokenizer(name, "cpu").looks
+        model.name, model.hash.hex(), model.n_tokens, model.ordered, api.load_tokenizer(name, "cpu").looks, bits
     )
 
 
@@ -135,7 +136,8 @@ class TokCodec(Codec):
         counts = (WHOLE_COUNTS if scene.whole else COUNTS) if default else () if scene.whole else OTHER_COUNTS
         cuts: list[Setting] = [{"tokens": count} for count in counts if count < self.facts.n_tokens]
         cuts.append({"tokens": self.facts.n_tokens})
-        lowest = HEADER_BYTES + 1 if default and not scene.whole else SERVES_FROM * len(full)
+        least = HEADER_BYTES + math.ceil((self.facts.token_bits + 1) / 8)  # as `targets.smallest_file`
+        lowest = least if default and not scene.whole else SERVES_FROM * len(full)
         return cuts + [{"size": budget} for budget in scene.budgets if lowest <= budget < len(full)]
 
     def _cut(self, full: bytes, cut: Setting) -> bytes:
@@ -161,8 +163,8 @@ class TokCodec(Codec):
                     yield self._packed(point, cut["tokens"] * tiles)
 
     def _packed(self, point: Point, tokens: int) -> Point:
-        """The same picture if its tokens were written with 12 bits each behind the same header."""
-        size = HEADER_BYTES + math.ceil(tokens * TOKEN_BITS / 8)
+        """The same picture if its tokens were written with equally many bits each behind the same header."""
+        size = HEADER_BYTES + math.ceil(tokens * self.facts.token_bits / 8)
         return Point(point.setting, size, point.decoded, label=f"{self.label}-packed")
 
     def _sizes(self, full: bytes) -> list[list[int]]:

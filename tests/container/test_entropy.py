@@ -275,3 +275,14 @@ def test_large_digits_take_no_more_memory_than_a_chunk() -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 4 * CHUNK_BYTES
+
+
+@pytest.mark.parametrize("radices", [(1 << 16,), (1 << 15, 2), (32, 64, 32)])
+def test_the_largest_vocabularies_are_as_the_reader_has_them(radices: tuple[int, ...]) -> None:
+    """Of one digit of 2^16 values every count is 1: they are allowed, if nothing is gained by tables then."""
+    tables = FrequencyTables.uniform(4, radices)
+    tokens = np.array([[0, 1 << 15, (1 << 16) - 1, 12345], [7, 8, 9, 10]])
+    data = encode_tokens(tokens, tables)
+    assert len(data) in (16, 17)
+    assert np.array_equal(decode_tokens(data, 2, 4, tables)[0], tokens)
+    assert read(data, 2, 4, tables) == tokens.T.ravel().tolist()

@@ -134,7 +134,8 @@ def test_damaged_table_files_are_model_file_errors(tmp_path: Path) -> None:
         ((2,), [np.zeros((0, 2), dtype=np.int64)], "two-dimensional"),
         ((1,), [np.array([[65536]])], "radices must be"),
         ((), [], "radices must be"),
-        ((65536, 65536), [], "radices must be"),
+        ((65537,), [], "radices must be"),
+        ((65536, 65536), [], "make more than"),
         ((32768, 32768, 32768), [], "make more than"),
     ],
 )

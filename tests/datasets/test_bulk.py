@@ -137,10 +137,10 @@ def test_a_batch_that_fails_fails_its_pictures_alone(pictures: list[str], monkey
 
 
 def test_cutting_that_fails_half_way(pictures: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail_late(picture: Image.Image, grid: Any, indices: range) -> Any:
+    def fail_late(picture: Image.Image, grid: Any, indices: range, *, side: int) -> Any:
         if indices.start >= 2 * BATCH:
             raise MemoryError
-        return cut(picture, grid, indices)
+        return cut(picture, grid, indices, side=side)
 
     cut = bulk.cut
     monkeypatch.setattr(bulk, "cut", fail_late)

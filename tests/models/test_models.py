@@ -213,7 +213,7 @@ def test_damaged_folders_are_skipped_and_named(place: Path) -> None:
         (lambda m: m.update(n_tokens=257), "'n_tokens' <= 256"),
         (lambda m: m.update(default_tokens=9), "'default_tokens' <= 'n_tokens'"),
         (lambda m: m.update(default_tokens=0), "'default_tokens'"),
-        (lambda m: m.update(radices=[8, 1]), "'radices' must be numbers from 2"),
+        (lambda m: m.update(radices=[8, 1]), "'radices' must be numbers, 2..65536"),
         (lambda m: m.update(radices=["8"]), "'radices'"),
         (lambda m: m.update(radices=[]), "'radices'"),
         (lambda m: m.pop("scales"), "'scales' is missing or not of type list"),

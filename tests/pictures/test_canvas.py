@@ -294,3 +294,33 @@ def test_memory_of_blending(pitch: int) -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < (45e6 if pitch else 90e6)
+
+
+# ---- other numbers of samples than 256
+
+
+@pytest.mark.parametrize("side", [128, 384, 512])
+@pytest.mark.parametrize("pitch", [FIT, 64, 256, 512])
+def test_tiles_of_other_sizes(side: int, pitch: int) -> None:
+    image = gradient(700, 500)
+    grid = Grid.for_picture(*image.size, pitch)
+    tiles = cut(image, grid, side=side)
+    assert tiles.shape == (grid.tiles, side, side, 3)
+    canvas = Canvas(grid, side)
+    canvas.add(tiles)
+    assert difference(canvas.finish(), image) <= 1
+    with pytest.raises(ValueError, match=rf"\[n, {side}, {side}, 3\]"):
+        Canvas(grid, side).add(np.zeros((1, TILE, TILE, 3), np.uint8))
+
+
+@pytest.mark.parametrize("side", [128, 384, 512])
+def test_seams_are_mended_alike_at_other_sizes(side: int) -> None:
+    """Tiles that differ by a level: the same ramp in the picture, whatever their samples."""
+    grid = Grid.for_picture(496, 256, 256)
+
+    def drawn(samples: int) -> NDArray[np.int16]:
+        canvas = Canvas(grid, samples)
+        canvas.add(np.stack([np.full((samples, samples, 3), level, np.uint8) for level in (100, 140)]))
+        return np.asarray(canvas.finish(), np.int16)
+
+    assert np.abs(drawn(side) - drawn(TILE)).max() <= 1

@@ -162,8 +162,8 @@ def _normalised(weights: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 
 def _checked_radices(radices: Sequence[int]) -> tuple[int, ...]:
     checked = tuple(int(radix) for radix in radices)
-    if not checked or min(checked) < 2 or max(checked) > TOTAL // 2:
-        raise ValueError(f"radices must be 2..{TOTAL // 2}, not {checked}")
+    if not checked or min(checked) < 2 or max(checked) > TOTAL:
+        raise ValueError(f"radices must be 2..{TOTAL}, not {checked}")
     vocabulary = 1
     for radix in checked:
         vocabulary *= radix

@@ -30,7 +30,7 @@ from ..models.registry import find_model
 from ..options import EncodeOptions
 from ..pictures.images import read_picture
 from ..pictures.limits import DEFAULT_MAX_PIXELS
-from ..pictures.tiling import TILE, Grid, cut
+from ..pictures.tiling import Grid, cut
 from ..tokenizers import load_tokenizer
 from ..tokenizers.tiles import BATCH, tokenise
 
@@ -100,13 +100,13 @@ def encode_many_with(
     if not options.plain:
         raise ValueError("a target, adaptive and bare files take pictures one by one")
     chosen = find_model(options.model)
-    count, step = options.tokens_of(chosen), options.step()
+    count, step = options.tokens_of(chosen), options.step(chosen.tile)
     if jobs is not None and not 1 <= jobs <= MAX_JOBS:
         raise ValueError(f"jobs must be 1..{MAX_JOBS}, not {jobs}")
 
     unfinished: deque[_Work] = deque()
     batch = _Batch(chosen, options.device, count)
-    for chunk in _chunks(sources, step, max_pixels, jobs or default_jobs()):
+    for chunk in _chunks(sources, step, chosen.tile, max_pixels, jobs or default_jobs()):
         if chunk.start == 0:
             current = _Work(chunk, count)
             unfinished.append(current)
@@ -122,7 +122,7 @@ def encode_many_with(
 
 @dataclass
 class _Chunk:
-    """Some tiles of a picture from number `start` on, uint8 [n, 256, 256, 3]; none with an error."""
+    """Some tiles of a picture from number `start` on, uint8 [n, side, side, 3]; none with an error."""
 
     source: str | Path
     start: int
@@ -198,7 +198,7 @@ class _Batch:
         self.parts, self.room = [], BATCH
 
 
-def _chunks(sources: Iterable[str | Path], step: int, max_pixels: int, jobs: int) -> Iterator[_Chunk]:
+def _chunks(sources: Iterable[str | Path], step: int, side: int, max_pixels: int, jobs: int) -> Iterator[_Chunk]:
     """The chunks of all pictures in order; each picture has at least one, with `start` 0."""
     desk = _Desk()
     turn = begun = 0
@@ -208,7 +208,7 @@ def _chunks(sources: Iterable[str | Path], step: int, max_pixels: int, jobs: int
             while True:
                 for source in islice(waiting, turn + AHEAD - begun):
                     desk.open(begun)
-                    pool.submit(_read, desk, begun, source, step, max_pixels)
+                    pool.submit(_read, desk, begun, source, step, side, max_pixels)
                     begun += 1
                 if turn == begun:
                     return
@@ -221,9 +221,9 @@ def _chunks(sources: Iterable[str | Path], step: int, max_pixels: int, jobs: int
             pool.shutdown(cancel_futures=True)
 
 
-def _read(desk: _Desk, turn: int, source: str | Path, step: int, max_pixels: int) -> None:
+def _read(desk: _Desk, turn: int, source: str | Path, step: int, side: int, max_pixels: int) -> None:
     """Put a picture's chunks on the desk; runs in a thread."""
-    failed = _Chunk(source, 0, None, np.empty((0, TILE, TILE, 3), np.uint8))
+    failed = _Chunk(source, 0, None, np.empty((0, side, side, 3), np.uint8))
     try:
         desk.wait(turn)
         picture = read_picture(source, max_pixels=max_pixels, warn=failed.notes.append)
@@ -232,7 +232,7 @@ def _read(desk: _Desk, turn: int, source: str | Path, step: int, max_pixels: int
         for start in range(0, grid.tiles, BATCH):
             failed.start = start
             stop = min(start + BATCH, grid.tiles)
-            tiles = cut(picture, grid, range(start, stop))
+            tiles = cut(picture, grid, range(start, stop), side=side)
             desk.put(turn, _Chunk(source, start, grid, tiles, failed.notes, last=stop == grid.tiles))
     except _ClosedError:
         pass

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 import shutil
 import tempfile
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..container.header import HASH_SIZE, MAX_TOKENS, Header
 from ..errors import ModelFileError, OutputError, UnknownModelError
+from ..pictures.limits import DEFAULT_TILE, TILE_SIDES
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,6 +34,8 @@ MANIFEST_FORMAT = 1
 MANIFEST, TABLES, WEIGHTS, CARD = "model.json", "tables.safetensors", "model.safetensors", "README.md"
 MAX_MANIFEST_BYTES = 1 << 20  # a manifest is about 1 kB: more is not one, and is not read into memory
 MAX_BOUND = 1 << 14  # of a scale, in pixels: no tile covers more along a side
+MAX_RADIX = 1 << 16  # of a digit: each of its values has a count of at least 1, and they sum to so many
+MAX_VOCABULARY = 1 << 31
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # of a model: safe as a folder name on every system
 
 
@@ -42,7 +46,7 @@ class Model:
     hash: 32 bytes; n_tokens: tokens per tile, 1..256; radices: digits of a token (see `entropy`); scales: source pixels
     a tile below which another set of tables and codewords serves it, falling (see `tiling.Grid.scale`); ordered:
     whether fewer than all tokens decode; default_tokens: 1..n_tokens; files: sha256 (hex) by file name; hashed:
-    prefixes of the tensors that take part in decoding.
+    prefixes of the tensors that take part in decoding; tile: samples along a tile's side, one of `limits.TILE_SIDES`.
     """
 
     name: str
@@ -56,6 +60,7 @@ class Model:
     default_tokens: int
     files: Mapping[str, str] = field(hash=False)
     hashed: tuple[str, ...]
+    tile: int = DEFAULT_TILE
     licence: str = ""
     description: str = ""
 
@@ -173,6 +178,7 @@ def write_model(
     tensors: Mapping[str, npt.NDArray[Any]],
     hashed: Sequence[str],
     scales: Sequence[int] = (),
+    tile: int = DEFAULT_TILE,
     ordered: bool,
     default_tokens: int,
     licence: str,
@@ -183,7 +189,8 @@ def write_model(
 ) -> Model:
     """Write a model's folder, all of it or nothing.
 
-    tables: one for each scale; tensors: numpy arrays by name; metadata goes into the weights file.
+    tables: one for each scale; tensors: numpy arrays by name; metadata goes into the weights file; the others are as in
+    `Model`.
 
     Raises OutputError when the folder exists (unless overwrite) or cannot be written, ValueError when the arguments
     do not fit together.
@@ -204,6 +211,7 @@ def write_model(
         "n_tokens": tables[0].n_tokens,
         "radices": list(tables[0].radices),
         "scales": list(scales),
+        "tile": tile,
         "ordered": ordered,
         "default_tokens": default_tokens,
         "hash": model_hash(tables, decoding).hex(),
@@ -257,8 +265,13 @@ def _from_manifest(folder: Path, manifest: Any) -> Model:
     name, files, radices, hashed = take("name", str), take("files", dict), take("radices", list), take("hashed", list)
     if not NAME.fullmatch(name):
         raise ValueError("'name' must be letters, digits, '.', '_' and '-', at most 64")
-    if not radices or not all(type(radix) is int and radix >= 2 for radix in radices):
-        raise ValueError("'radices' must be numbers from 2")
+    if not radices or not all(type(radix) is int and 2 <= radix <= MAX_RADIX for radix in radices):
+        raise ValueError(f"'radices' must be numbers, 2..{MAX_RADIX}")
+    if math.prod(radices) > MAX_VOCABULARY:
+        raise ValueError(f"'radices' must make at most {MAX_VOCABULARY} tokens")
+    tile = manifest.get("tile", DEFAULT_TILE)  # early manifests have none
+    if type(tile) is not int or tile not in TILE_SIDES:
+        raise ValueError(f"'tile' must be one of {', '.join(map(str, TILE_SIDES))} samples, not {tile!r}")
     scales = take("scales", list)
     if not all(type(bound) is int and 0 < bound <= MAX_BOUND for bound in scales) or any(
         below >= bound for bound, below in pairwise(scales)
@@ -287,6 +300,7 @@ def _from_manifest(folder: Path, manifest: Any) -> Model:
         default_tokens=default_tokens,
         files=dict(files),
         hashed=tuple(hashed),
+        tile=tile,
         licence=take("licence", str),
         description=take("description", str),
     )

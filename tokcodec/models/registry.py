@@ -113,6 +113,7 @@ def describe(model: Model) -> dict[str, Any]:
         "default_tokens": model.default_tokens,
         "ordered": model.ordered,
         "radices": list(model.radices),
+        "tile": model.tile,
         "licence": model.licence,
         "description": model.description,
         "path": str(model.path),

@@ -13,9 +13,6 @@ from .tiling import OVERLAP, TILE, Grid, tile_pixels, tile_span
 
 STRIP = 512
 """Output rows resampled at a time: bounds the memory of a tile that covers millions of pixels."""
-SHARED = TILE // OVERLAP
-"""Samples that neighbours have in common: they lie at the same places in the picture."""
-
 HALF = np.float32(0.5)
 
 Floats = NDArray[np.float32]
@@ -26,12 +23,17 @@ class Canvas:
 
     Where neighbours overlap both show the same pixels; half of the difference of their smooth parts is taken from the
     one and half given to the other (`seams`), first between the tiles of a row, then between rows.
+
+    side: samples of a tile along each of its sides.
     """
 
-    def __init__(self, grid: Grid) -> None:
-        self.grid = grid
+    def __init__(self, grid: Grid, side: int = TILE) -> None:
+        self.grid, self.side = grid, side
+        self._shared = side // OVERLAP  # samples that neighbours have in common: they lie at the same places
+        self._profile = profile(side)
         self._added = 0
-        self._rows, self._columns = blend_matrices(grid.height, grid.rows), blend_matrices(grid.width, grid.columns)
+        self._rows = blend_matrices(grid.height, grid.rows, side)
+        self._columns = blend_matrices(grid.width, grid.columns, side)
         self._picture = np.empty((grid.height, grid.width, 3), np.uint8)
         self._top = 0  # picture row at which the band begins
         self._band = np.zeros((3, 0, grid.width), np.float32)
@@ -43,15 +45,15 @@ class Canvas:
         self._above: list[Floats] = []
 
     def add(self, tiles: NDArray[np.uint8] | Floats, blank: NDArray[np.bool_] | None = None) -> None:
-        """Add the next tiles of the grid: [n, 256, 256, 3], uint8 or float32 in [0, 1] (clipped; NaN becomes 0).
+        """Add the next tiles of the grid: [n, side, side, 3], uint8 or float32 in [0, 1] (clipped; NaN becomes 0).
 
         blank: bool [n], tiles that stand for nothing and to which no other is adapted. Raises TypeError for another
         dtype, ValueError for another shape or more tiles than the grid has.
         """
         if tiles.dtype not in (np.uint8, np.float32):
             raise TypeError(f"tiles must be uint8, or float32 in [0, 1]; not {tiles.dtype}")
-        if tiles.ndim != 4 or tiles.shape[1:] != (TILE, TILE, 3):
-            raise ValueError(f"tiles must have the shape [n, {TILE}, {TILE}, 3], not {list(tiles.shape)}")
+        if tiles.ndim != 4 or tiles.shape[1:] != (self.side, self.side, 3):
+            raise ValueError(f"tiles must have the shape [n, {self.side}, {self.side}, 3], not {list(tiles.shape)}")
         if self._added + len(tiles) > self.grid.tiles:
             raise ValueError(f"more than the {self.grid.tiles} tiles of the grid")
         if blank is not None:
@@ -61,7 +63,7 @@ class Canvas:
             if tiles.dtype == np.float32:
                 planes = planes.clip(0, 1) * np.float32(255)
                 planes[np.isnan(planes)] = 0
-            if (self.grid.tiles, self.grid.width, self.grid.height) == (1, TILE, TILE):
+            if (self.grid.tiles, self.grid.width, self.grid.height) == (1, self.side, self.side):
                 # One tile at scale 1 is the picture. Not only exact: NumPy's matrix product wakes threads of its own,
                 # which for a while get in the way of torch's.
                 self._picture[:] = np.rint(planes).transpose(1, 2, 0)
@@ -82,8 +84,8 @@ class Canvas:
             self._begin_row(row)
         if self._waiting is not None:
             if not self._blank[self._added - 1 : self._added + 1].any():
-                left, right = self._waiting[:, :, -SHARED:].mean(2), planes[:, :, :SHARED].mean(2)
-                change = along(HALF * spectrum(left - right)) @ profile()  # float32 3 x 256 x 256
+                left, right = self._waiting[:, :, -self._shared :].mean(2), planes[:, :, : self._shared].mean(2)
+                change = along(HALF * spectrum(left - right), self.side) @ self._profile  # float32 3 x side x side
                 self._waiting -= change[:, :, ::-1]
                 planes = planes + change
             self._blend(self._waiting, row, column - 1)
@@ -104,8 +106,8 @@ class Canvas:
 
     def _blend(self, planes: Floats, row: int, column: int) -> None:
         """Add a tile to the band, and note its ends."""
-        self._upper.append(spectrum(planes[:, :SHARED].mean(1)))
-        self._lower.append(spectrum(planes[:, -SHARED:].mean(1)))
+        self._upper.append(spectrum(planes[:, : self._shared].mean(1)))
+        self._lower.append(spectrum(planes[:, -self._shared :].mean(1)))
         rows = self._rows[row]
         for top in range(0, len(rows), STRIP):
             self._add(rows[top : top + STRIP] @ planes, row, column, top)
@@ -120,18 +122,19 @@ class Canvas:
         """Adapt a row of tiles and the one above to each other; round the pixel rows to which nothing more is added."""
         if row > 0:
             kept = self._top - tile_pixels(self.grid.height, self.grid.rows, row - 1)[0]
-            above: Floats = self._rows[row - 1][kept:] @ profile()[:, ::-1].T
-            below: Floats = self._rows[row] @ profile().T
+            above: Floats = self._rows[row - 1][kept:] @ self._profile[:, ::-1].T
+            below: Floats = self._rows[row] @ self._profile.T
             for column, (lower, upper) in enumerate(zip(self._above, self._upper, strict=True)):
                 place = row * self.grid.columns + column
                 if not self._blank[[place - self.grid.columns, place]].any():
-                    change: Floats = along(HALF * (lower - upper)).transpose(0, 2, 1)  # 3 x frequencies x 256
+                    # float32 3 x frequencies x side
+                    change: Floats = along(HALF * (lower - upper), self.side).transpose(0, 2, 1)
                     self._add(-above @ change, row - 1, column, kept)
                     self._add(below @ change, row, column)
         if row == self.grid.rows - 1:
             done = self.grid.height
         else:
-            changes = (self._rows[row] @ profile()[:, ::-1].T).any(axis=1)
+            changes = (self._rows[row] @ self._profile[:, ::-1].T).any(axis=1)
             done = tile_pixels(self.grid.height, self.grid.rows, row)[0] + int(changes.argmax())
         for top in range(self._top, done, STRIP):
             strip = self._band[:, top - self._top : min(top + STRIP, done) - self._top]
@@ -141,13 +144,15 @@ class Canvas:
 
 
 @lru_cache(maxsize=4)
-def blend_matrices(side: int, n: int) -> tuple[Floats, ...]:
+def blend_matrices(side: int, n: int, samples: int = TILE) -> tuple[Floats, ...]:
     """`blend_matrix` of every tile along a side: several decodings of one picture need the same ones."""
-    return tuple(blend_matrix(side, n, i) for i in range(n))
+    return tuple(blend_matrix(side, n, i, samples) for i in range(n))
 
 
-def blend_matrix(side: int, n: int, i: int) -> Floats:
-    """Resampling and blending of tile i of n along one side: float32 [pixels, 256], pixels as in `tiling.tile_pixels`.
+def blend_matrix(side: int, n: int, i: int, samples: int = TILE) -> Floats:
+    """Resampling and blending of tile i of n along one side: float32 [pixels, samples].
+
+    pixels: as in `tiling.tile_pixels`; samples: of the tile.
 
     Row p holds the samples' shares in pixel p: a Lanczos-3 kernel, widened when the tile shrinks, as in Pillow, with
     its sum scaled to the blending weight. The weight rises linearly from 0 to 1 over the overlap with the previous tile
@@ -156,9 +161,9 @@ def blend_matrix(side: int, n: int, i: int) -> Floats:
     """
     start, end = tile_span(side, n, i)
     centres = np.arange(*tile_pixels(side, n, i)) + 0.5
-    samples = (centres - start) * (TILE / (end - start))
-    scale = max(1.0, TILE / (end - start))
-    distance = np.abs(np.arange(TILE) + 0.5 - samples[:, None]) / scale
+    places = (centres - start) * (samples / (end - start))
+    scale = max(1.0, samples / (end - start))
+    distance = np.abs(np.arange(samples) + 0.5 - places[:, None]) / scale
     kernel = np.where(distance < 3, np.sinc(distance) * np.sinc(distance / 3), 0)
     weight = blend_weights(side, n, i, centres)
     return np.asarray(kernel * (weight / kernel.sum(axis=1))[:, None], np.float32)

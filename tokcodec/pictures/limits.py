@@ -5,6 +5,8 @@ from __future__ import annotations
 from ..errors import LimitError
 
 MAX_SIDE = 16383  # WebP's limit; 14 bits with the value 16384 never used
+TILE_SIDES = (128, 256, 384, 512)  # samples that a model may have along a tile's side
+DEFAULT_TILE = 256  # those of our own models, and the shape of the published 1D tokenizers
 FIT = 0  # pitch of a picture that is one tile, whatever its size
 # Pillow's own limit (a quarter of a GiB at 3 bytes a pixel), so that nobody meets two limits that differ.
 DEFAULT_MAX_PIXELS = 89_478_485

@@ -18,33 +18,33 @@ from .tiling import OVERLAP, TILE
 FREQUENCIES = 16
 """How many are mended. Finer ones are texture: they would run into the tiles as streaks."""
 REACH = 40
-"""Samples from the overlap on until nothing is changed."""
+"""Samples of 256 from the overlap on until nothing is changed."""
 
 Floats = NDArray[np.float32]
 
 
 @cache
-def _basis() -> Floats:
-    """The first vectors of the orthonormal DCT-II: float32 FREQUENCIES x 256."""
-    k, n = np.arange(FREQUENCIES)[:, None], np.arange(TILE)
-    basis = np.cos(np.pi * k * (2 * n + 1) / (2 * TILE)) * np.sqrt(2 / TILE)
+def _basis(side: int) -> Floats:
+    """The first vectors of the orthonormal DCT-II: float32 FREQUENCIES x side."""
+    k, n = np.arange(FREQUENCIES)[:, None], np.arange(side)
+    basis = np.cos(np.pi * k * (2 * n + 1) / (2 * side)) * np.sqrt(2 / side)
     basis[0] /= np.sqrt(2)
     return np.asarray(basis, np.float32)
 
 
 @cache
-def profile() -> Floats:
-    """Share of each frequency that is mended across a tile, from its overlapping end on: float32 FREQUENCIES x 256."""
-    distance = np.maximum(0, np.arange(TILE) - (TILE // OVERLAP - 1))
-    fall = np.exp(-np.pi * np.arange(FREQUENCIES)[:, None] * distance / TILE)
-    return np.asarray(fall * np.clip(1 - distance / REACH, 0, 1), np.float32)
+def profile(side: int = TILE) -> Floats:
+    """Share of each frequency that is mended across a tile, from its overlapping end on: float32 FREQUENCIES x side."""
+    distance = np.maximum(0, np.arange(side) - (side // OVERLAP - 1))
+    fall = np.exp(-np.pi * np.arange(FREQUENCIES)[:, None] * distance / side)
+    return np.asarray(fall * np.clip(1 - distance * TILE / (REACH * side), 0, 1), np.float32)
 
 
 def spectrum(border: Floats) -> Floats:
-    """Lowest frequencies of a border: float32 ... x 256 -> ... x FREQUENCIES."""
-    return border @ _basis().T
+    """Lowest frequencies of a border: float32 ... x side -> ... x FREQUENCIES."""
+    return border @ _basis(border.shape[-1]).T
 
 
-def along(frequencies: Floats) -> Floats:
-    """Each frequency along a border: float32 ... x FREQUENCIES -> ... x 256 x FREQUENCIES."""
-    return frequencies[..., None, :] * _basis().T
+def along(frequencies: Floats, side: int = TILE) -> Floats:
+    """Each frequency along a border: float32 ... x FREQUENCIES -> ... x side x FREQUENCIES."""
+    return frequencies[..., None, :] * _basis(side).T

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from .limits import FIT
+from .limits import DEFAULT_TILE, FIT
 
 if TYPE_CHECKING:
     from PIL import Image
 
-TILE = 256  # samples along a tile's side, the same for every model: the shape of the published 1D tokenizers
+TILE = DEFAULT_TILE  # samples along a tile's side, unless a model has others
 OVERLAP = 16  # neighbours share 1/16 of a tile: a ramp long enough to hide the seam, for 6 % of a tile's side
 
 Rect = tuple[float, float, float, float]
@@ -99,12 +99,12 @@ def tile_pixels(side: int, n: int, i: int) -> tuple[int, int]:
 # ---- cutting
 
 
-def cut(image: Image.Image, grid: Grid, indices: Iterable[int] | None = None) -> NDArray[np.uint8]:
-    """The tiles `indices` (None: all) of an RGB picture as uint8 [n, 256, 256, 3].
+def cut(image: Image.Image, grid: Grid, indices: Iterable[int] | None = None, *, side: int = TILE) -> NDArray[np.uint8]:
+    """The tiles `indices` (None: all) of an RGB picture as uint8 [n, side, side, 3].
 
-    Each tile's rectangle is resampled to 256x256 (Lanczos, which averages when it shrinks); a rectangle of exactly
-    256x256 whole pixels is copied. A large picture is cut in batches of indices. Raises ValueError if image and grid do
-    not belong together, IndexError for an index beyond the grid.
+    Each tile's rectangle is resampled to so many samples (Lanczos, which averages when it shrinks); a rectangle of
+    exactly as many whole pixels is copied. A large picture is cut in batches of indices. Raises ValueError if image and
+    grid do not belong together, IndexError for an index beyond the grid.
     """
     from PIL.Image import Resampling  # here: what reads files needs the geometry alone
 
@@ -113,12 +113,12 @@ def cut(image: Image.Image, grid: Grid, indices: Iterable[int] | None = None) ->
     if image.size != (grid.width, grid.height):
         raise ValueError(f"a grid for {grid.width}x{grid.height} pixels, but a picture of {image.width}x{image.height}")
     chosen = list(range(grid.tiles) if indices is None else indices)
-    tiles = np.empty((len(chosen), TILE, TILE, 3), np.uint8)
+    tiles = np.empty((len(chosen), side, side, 3), np.uint8)
     for tile, index in zip(tiles, chosen, strict=True):
         rect = grid.rect(index)
         left, top, right, bottom = rect
-        if right - left == bottom - top == TILE and left.is_integer() and top.is_integer():
+        if right - left == bottom - top == side and left.is_integer() and top.is_integer():
             tile[:] = np.asarray(image.crop((int(left), int(top), int(right), int(bottom))))
         else:
-            tile[:] = np.asarray(image.resize((TILE, TILE), Resampling.LANCZOS, box=rect))
+            tile[:] = np.asarray(image.resize((side, side), Resampling.LANCZOS, box=rect))
     return tiles

@@ -18,7 +18,7 @@ from PIL import Image
 
 from ..container.contents import scale_of
 from ..container.header import Header
-from ..pictures.tiling import OVERLAP, TILE, Grid, cut
+from ..pictures.tiling import OVERLAP, Grid, cut
 from ..tokenizers.tiles import batches, device_memory, pixels
 from .quality import mean_squared_error
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from ..models.modelfile import Model
     from ..tokenizers.base import Tokenizer
 
-SAMPLES = 3 * TILE * TILE
 WIDE = 1.05
 """Tiles that cover this many times their own samples along a side lose detail before they are coded."""
 
@@ -37,7 +36,8 @@ class Curves:
 
     scale: of its tiles (see `contents.scale_of`); tokens: int32 [tiles, N]; errors: float32 [tiles, N + 1], part of
     each tile in the picture's mean squared error (values in [0, 1]) after 0, 1, ... N tokens; bits: float32 [tiles,
-    N + 1], ideal cost of the first 0, 1, ... N tokens; picture: what was encoded.
+    N + 1], ideal cost of the first 0, 1, ... N tokens; picture: what was encoded; side: samples along
+    a tile's side.
     """
 
     step: int
@@ -47,11 +47,12 @@ class Curves:
     errors: npt.NDArray[np.float32]
     bits: npt.NDArray[np.float32]
     picture: Image.Image
+    side: int
 
     @cached_property
     def floor(self) -> float:
         """Mean squared error that no token can mend, since wide tiles are shrunk before they are coded."""
-        return _floor(self.picture, self.grid)
+        return _floor(self.picture, self.grid, self.side)
 
     @property
     def tiles(self) -> int:
@@ -83,11 +84,12 @@ def find_curves(
     for batch in batches(grid.tiles):
         part = slice(batch.start, batch.stop)
         with device_memory():
-            tokens[part], errors[part] = _encode(tokenizer, cut(picture, grid, batch), count, scale, measured)
+            tiles = cut(picture, grid, batch, side=tokenizer.tile)
+            tokens[part], errors[part] = _encode(tokenizer, tiles, count, scale, measured)
         if progress:
             progress(batch.stop, grid.tiles)
-    errors *= (shares(grid) / SAMPLES).astype(np.float32)[:, None]
-    return Curves(step, grid, scale, tokens, errors, _bits(model, scale, tokens), picture)
+    errors *= (shares(grid) / (3 * tokenizer.tile**2)).astype(np.float32)[:, None]
+    return Curves(step, grid, scale, tokens, errors, _bits(model, scale, tokens), picture, tokenizer.tile)
 
 
 def shares(grid: Grid) -> npt.NDArray[np.float64]:
@@ -106,7 +108,7 @@ def shares(grid: Grid) -> npt.NDArray[np.float64]:
 def _encode(
     tokenizer: Tokenizer, tiles: npt.NDArray[np.uint8], count: int, scale: int, measured: bool
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-    """Tokens int64 [n, N] and squared errors float32 [n, N + 1] of tiles uint8 [n, 256, 256, 3]."""
+    """Tokens int64 [n, N] and squared errors float32 [n, N + 1] of tiles uint8 [n, T, T, 3]."""
     x = pixels(tiles)
     found = None if measured else tokenizer.encode_curves(x, count, scale)
     if found is None:
@@ -118,7 +120,7 @@ def _encode(
 def measure(
     tokenizer: Tokenizer, tokens: npt.NDArray[np.int64], x: npt.NDArray[np.float32], scale: int = 0
 ) -> npt.NDArray[np.float32]:
-    """Squared errors by decoding 1, 2, 4, ... N tokens: int64 n x N, float32 n x 3 x 256 x 256 -> float32 n x (N + 1).
+    """Squared errors by decoding 1, 2, 4, ... N tokens: int64 n x N, float32 n x 3 x T x T -> float32 n x (N + 1).
 
     Between the lengths the logarithm of the error runs straight over the logarithm of the length; no token at all is
     grey. Errors that rise with more tokens are levelled: such tokens are worth nothing.
@@ -145,13 +147,13 @@ def _bits(model: Model, scale: int, tokens: npt.NDArray[np.int32]) -> npt.NDArra
     return bits
 
 
-def _floor(picture: Image.Image, grid: Grid) -> float:
+def _floor(picture: Image.Image, grid: Grid, samples: int) -> float:
     """Mean squared error of the picture shrunk to its tiles' samples and enlarged again."""
     small = [
-        min(side, max(1, round(side * TILE / extent)))
+        min(side, max(1, round(side * samples / extent)))
         for side, extent in zip(picture.size, grid.tile_extent, strict=True)
     ]
-    if all(side <= WIDE * samples for side, samples in zip(picture.size, small, strict=True)):
+    if all(side <= WIDE * fewer for side, fewer in zip(picture.size, small, strict=True)):
         return 0.0
     shrunk = picture.resize((small[0], small[1]), Image.Resampling.LANCZOS)
     restored = shrunk.resize(picture.size, Image.Resampling.LANCZOS)

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import DeviceError, MissingPackageError, ModelFileError
+from ..errors import DeviceError, MissingPackageError
 from ..models.modelfile import Model
 from ..models.registry import find_model
 from .base import Tokenizer
+from .families import Family, check_loaded, find_family
 
 if TYPE_CHECKING:
     import torch
-
-FAMILIES = {"cascade": ".cascade", "titok": ".titok"}
-"""Family named in a model's manifest -> module here with `load(model, device, dtype) -> Tokenizer`."""
-WITHOUT_TORCH = {"cascade"}
-"""Families that run on NumPy alone: their `load` takes None for the device."""
 
 DTYPES = ("float32", "bfloat16")
 """Arithmetic of a decoder's networks; tokens never depend on it. bfloat16 is faster on some machines, and rougher."""
@@ -44,20 +39,17 @@ def load_tokenizer(
 
     dtype: float32 or bfloat16, for decoding only; encoding, drawing: tiles that the job will encode and draw. Our own
     models run on NumPy unless torch is asked for (by cuda or bfloat16) or pays off. Loaded once per process. Raises
-    UnknownModelError, ModelFileError (damaged or changed), DeviceError, MissingPackageError (torch is needed and not
-    installed), and ValueError for another device or dtype.
+    UnknownModelError, ModelFileError (damaged or changed), DeviceError, MissingPackageError (torch, or the package that
+    brings the model's family, is needed and not installed), and ValueError for another device or dtype.
     """
     if dtype not in DTYPES:
         raise ValueError(f"dtype must be {' or '.join(DTYPES)}, not {dtype!r}")
     check_device(device)
     model = name_or_path if isinstance(name_or_path, Model) else find_model(name_or_path)
-    if model.family not in FAMILIES:
-        raise ModelFileError(
-            f"{model.path}: family {model.family!r} needs a newer tokcodec (known: {', '.join(FAMILIES)})"
-        )
-    if model.family in WITHOUT_TORCH and dtype == "float32" and not _torch_pays(device, encoding, drawing):
+    family = find_family(model.family)
+    if family.without_torch and dtype == "float32" and not _torch_pays(family, device, encoding, drawing):
         return _load(model, None, None)
-    need_torch(f"dtype {dtype}" if model.family in WITHOUT_TORCH else f"model {model.name}")
+    need_torch(f"dtype {dtype}" if family.without_torch else f"model {model.name}")
     import torch
 
     if device == "auto":
@@ -83,9 +75,11 @@ def need_torch(what: str) -> None:
         raise MissingPackageError(f"{what} needs PyTorch: pip install 'tokcodec[torch]'")
 
 
-def _torch_pays(device: str, encoding: int, drawing: int) -> bool:
+def _torch_pays(family: Family, device: str, encoding: int, drawing: int) -> bool:
     if device.startswith("cuda"):
         return True
+    if not family.gains:
+        return False
     gpu = device == "auto" and any(path.exists() for path in NVIDIA)
     many = drawing >= MANY_DRAWN or (gpu and encoding >= MANY_ENCODED)
     return many and find_spec("torch") is not None
@@ -94,5 +88,4 @@ def _torch_pays(device: str, encoding: int, drawing: int) -> bool:
 @lru_cache(maxsize=4)
 def _load(model: Model, device: torch.device | None, dtype: torch.dtype | None) -> Tokenizer:
     model.verify()
-    loaded: Tokenizer = import_module(FAMILIES[model.family], __name__).load(model, device, dtype)
-    return loaded
+    return check_loaded(find_family(model.family).load(model, device, dtype), model)

@@ -1,4 +1,4 @@
-"""What every tokenizer offers: 256x256 tiles to ordered tokens and back."""
+"""What every tokenizer offers: square tiles to ordered tokens and back."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ class Tokenizer(ABC):
     n_tokens: int
     """Tokens of a whole tile."""
 
+    tile: int = TILE
+    """Samples along a tile's side, T below: one of `limits.TILE_SIDES`, and as the model's manifest says."""
     device: str = "cpu"
     """Where it computes, in torch's words."""
     looks: tuple[str, ...] = ("fidelity",)
@@ -27,7 +29,7 @@ class Tokenizer(ABC):
 
     @abstractmethod
     def encode(self, x: Array, count: int | None = None, scale: int = 0) -> Array:
-        """Turn tiles into their first `count` tokens: float N x 3 x 256 x 256 in [0, 1] -> int64 N x count.
+        """Turn tiles into their first `count` tokens: float N x 3 x T x T in [0, 1] -> int64 N x count.
 
         count: 1..n_tokens (None: all); fewer may take less time.
         """
@@ -42,16 +44,16 @@ class Tokenizer(ABC):
 
     @abstractmethod
     def decode(self, tokens: Array, look: str | None = None, scale: int = 0) -> Array:
-        """Draw the first k tokens of tiles: int N x k, 1 <= k <= n_tokens -> float32 N x 3 x 256 x 256 in [0, 1].
+        """Draw the first k tokens of tiles: int N x k, 1 <= k <= n_tokens -> float32 N x 3 x T x T in [0, 1].
 
         look: one of `looks` (None: the first). Raises ValueError for another look or shape, or a token outside the
         codebook.
         """
 
     def check_tiles(self, x: Array) -> None:
-        """Raise ValueError unless `x` is float N x 3 x 256 x 256."""
-        if x.ndim != 4 or tuple(x.shape[1:]) != (3, TILE, TILE) or not _is_float(x):
-            raise ValueError(f"tiles must be float N x 3 x {TILE} x {TILE}, not {x.dtype} {tuple(x.shape)}")
+        """Raise ValueError unless `x` is float N x 3 x T x T."""
+        if x.ndim != 4 or tuple(x.shape[1:]) != (3, self.tile, self.tile) or not _is_float(x):
+            raise ValueError(f"tiles must be float N x 3 x {self.tile} x {self.tile}, not {x.dtype} {tuple(x.shape)}")
 
     def check_tokens(self, tokens: Array, vocabulary: int) -> None:
         """Raise ValueError unless `tokens` is integer N x k, 1 <= k <= n_tokens, with values in [0, vocabulary)."""

@@ -1,4 +1,7 @@
-"""Tiles of a picture through a tokenizer, a batch at a time: pixels to tokens, and tokens to a picture."""
+"""Tiles of a picture through a tokenizer, a batch at a time: pixels to tokens, and tokens to a picture.
+
+T is the number of samples along a tile's side.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..errors import DeviceError
 from ..pictures.canvas import Canvas
-from ..pictures.tiling import TILE, Grid
+from ..pictures.tiling import Grid
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -32,14 +35,14 @@ def batches(tiles: int) -> Iterator[range]:
 
 
 def pixels(tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """What a tokenizer takes from tiles as `cut` makes them: uint8 [n, 256, 256, 3] -> float32 [n, 3, 256, 256]."""
+    """What a tokenizer takes from tiles as `cut` makes them: uint8 [n, T, T, 3] -> float32 [n, 3, T, T]."""
     scaled: NDArray[np.float32] = tiles.transpose(0, 3, 1, 2).astype(np.float32)
     scaled /= 255
     return scaled
 
 
 def tokenise(tokenizer: Tokenizer, tiles: NDArray[np.uint8], count: int, scale: int = 0) -> NDArray[np.int64]:
-    """The first tokens of some tiles: uint8 [n, 256, 256, 3] -> int64 [n, count]. Raises DeviceError."""
+    """The first tokens of some tiles: uint8 [n, T, T, 3] -> int64 [n, count]. Raises DeviceError."""
     with device_memory():
         tokens: NDArray[np.int64] = tokenizer.encode(pixels(tiles), count, scale)
         return tokens
@@ -55,7 +58,7 @@ def draw(
     scale: int = 0,
 ) -> Image.Image:
     """The picture of tokens, int32 [tiles, at least the largest count], of each tile the first int64 counts [tiles]."""
-    canvas = Canvas(grid)
+    canvas = Canvas(grid, tokenizer.tile)
     for batch in batches(grid.tiles):
         part = slice(batch.start, batch.stop)
         canvas.add(_draw(tokenizer, coded[part], counts[part], look, scale), counts[part] == 0)
@@ -67,8 +70,8 @@ def draw(
 def _draw(
     tokenizer: Tokenizer, coded: NDArray[np.int32], counts: NDArray[np.int64], look: str | None, scale: int
 ) -> NDArray[np.float32]:
-    """Pixels of a batch of tiles, those with equally many tokens together: float32 [n, 256, 256, 3] in [0, 1]."""
-    out = np.full((len(coded), TILE, TILE, 3), BLANK / 255, np.float32)
+    """Pixels of a batch of tiles, those with equally many tokens together: float32 [n, T, T, 3] in [0, 1]."""
+    out = np.full((len(coded), tokenizer.tile, tokenizer.tile, 3), BLANK / 255, np.float32)
     for count in np.unique(counts[counts > 0]):
         rows = counts == count
         with device_memory():
