@@ -22,7 +22,8 @@ MODEL_FILES = {"README.md", "model.json", "model.safetensors", "tables.safetenso
 BYTE_MODULES = (
     "errors", "pictures.canvas", "pictures.files", "pictures.images", "pictures.limits", "pictures.tiling",
     "container.bare", "container.contents", "container.counts", "container.entropy", "container.header",
-    "container.tables", "models.modelfile", "models.registry", "tokfile", "tokenizers", "tokenizers.families", "tokenizers.importing",
+    "container.tables", "models.modelfile", "models.registry", "tokfile", "tokenizers", "tokenizers.families",
+    "tokenizers.importing",
     "tokenizers.tiles", "ratecontrol.allocation", "ratecontrol.targets", "options", "codec", "progressive",
     "datasets.bulk", "datasets.pack", "pillow", "cli", "cli.decoding", "cli.jobs", "cli.models", "cli.packing",
 )  # fmt: skip

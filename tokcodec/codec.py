@@ -9,7 +9,7 @@ torch is imported only where pixels are coded; what `tokfile` does without them 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -54,6 +54,8 @@ def encode(
     target_psnr: float | None = None,
     target_lpips: float | None = None,
     adaptive: bool = False,
+    focus: Sequence[str | Sequence[float]] = (),
+    focus_map: Image.Image | None = None,
     model: str | Path | None = None,
     device: str = "auto",
     warn: Warn | None = None,
@@ -74,6 +76,8 @@ def encode(
         target_psnr=target_psnr,
         target_lpips=target_lpips,
         adaptive=adaptive,
+        focus=focus,
+        focus_map=focus_map,
         model=model,
         device=device,
     )
@@ -104,7 +108,14 @@ def encode_with(
 
         kept = step if options.pitch is not None or container == "bare" or target is None else None
         control = RateControl(
-            picture, chosen, tokenizer, step=kept, container=container, warn=warn or _warn, progress=progress
+            picture,
+            chosen,
+            tokenizer,
+            step=kept,
+            container=container,
+            weights=options.weights_of(*picture.size),
+            warn=warn or _warn,
+            progress=progress,
         )
         return control.as_equal(count) if target is None else control.encode(target)
     if container == "tok":

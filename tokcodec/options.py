@@ -11,11 +11,15 @@ from typing import TYPE_CHECKING
 from .container.contents import check_container
 from .container.header import PITCHES
 from .pictures.limits import DEFAULT_MAX_PIXELS, DEFAULT_TILE, FIT
+from .ratecontrol.focus import Weights, find_region
 from .ratecontrol.targets import BPP, LPIPS, PSNR, SIZE, Target
 from .tokfile import read
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
+
+    from PIL import Image
 
     from .container.contents import Contents
     from .models.modelfile import Model
@@ -34,6 +38,11 @@ class EncodeOptions:
     most so many bytes; target_bpp, bits of the file per pixel, above 0; target_psnr, the smallest file with so many dB
     in the fidelity look, up to 100; target_lpips, the smallest one with at most this distance in the default look, up
     to 1. adaptive: as many bytes as `tokens` take, but spent where the picture needs them.
+
+    With a target or adaptive error may count more in some places when tokens are spent (and in the PSNR of a target):
+    focus, rectangles as "X,Y,W,H" or "X,Y,W,H:WEIGHT" in pixels (120) or per cent (25%), or as 4 or 5 numbers; a weight
+    is 4 unless given; focus_map, a PIL image of any size that is laid over the picture: black counts once, white 4
+    times.
     """
 
     tokens: int | None = None
@@ -44,6 +53,8 @@ class EncodeOptions:
     target_psnr: float | None = None
     target_lpips: float | None = None
     adaptive: bool = False
+    focus: Sequence[str | Sequence[float]] = ()
+    focus_map: Image.Image | None = None
     model: str | Path | None = None
     device: str = "auto"
 
@@ -71,6 +82,7 @@ class EncodeOptions:
             raise ValueError(
                 f"model {model.name} is not ordered: it always takes all tokens, there is nothing to choose"
             )
+        self._check_focus(bool(found))
         if not found:
             return None
         if len(found) > 1:
@@ -79,6 +91,22 @@ class EncodeOptions:
             raise ValueError("a target chooses the tokens: give no tokens with it")
         found[0].check(model, self.container)
         return found[0]
+
+    def _check_focus(self, target: bool) -> None:
+        for region in self.focus:
+            find_region(region)
+        if not self.focus and self.focus_map is None:
+            return
+        if not target and not self.adaptive:
+            raise ValueError("focus says where tokens are spent: give a target or adaptive with it")
+        if self.container == "bare" or self.pitch == "fit":
+            raise ValueError("focus chooses between tiles, and there is only one")
+
+    def weights_of(self, width: int, height: int) -> Weights | None:
+        """What the error of every pixel of a picture counts; None where all count alike."""
+        if not self.focus and self.focus_map is None:
+            return None
+        return Weights(width, height, [find_region(region) for region in self.focus], self.focus_map)
 
     @property
     def plain(self) -> bool:

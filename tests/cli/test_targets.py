@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import Result
+from PIL import Image
 
 import tokcodec
 from tokcodec.cli.targets import parse_size
@@ -96,3 +97,39 @@ def test_too_small_for_this_picture(call: Call, tmp_path: Path) -> None:
     assert found.exit_code == 2
     assert "tokcodec: a.png: this picture takes at least" in found.stderr
     assert not (tmp_path / "a.tok").exists()
+
+
+# ---- focus
+
+
+def test_focus_and_map(call: Call, tmp_path: Path) -> None:
+    Image.new("RGBA", (3, 2), "white").save(tmp_path / "mask.png")
+    options = ["--model", "tiny", "--pitch", "16", "--target-size", "60", "a.png"]
+    for focus in (["--focus", "0,0,8,8", "--focus", "50%,50%,9,9:2"], ["--focus-map", "mask.png"]):
+        found = call("encode", "-f", *focus, *options)
+        assert found.exit_code == 0, found.output
+        assert len((tmp_path / "a.tok").read_bytes()) <= 60
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (["--focus", "0,0,8,8"], "focus says where tokens are spent: give a target or adaptive with it"),
+        (
+            ["--focus", "0,0,8", "--adaptive"],
+            "focus must be X,Y,W,H or X,Y,W,H:WEIGHT in pixels or per cent, not '0,0,8'",
+        ),
+        (["--focus", "40,0,8,8", "--adaptive"], "a.png: focus 40,0,8,8 lies outside of a picture of 40x30 pixels"),
+    ],
+)
+def test_focus_that_cannot_be(call: Call, tmp_path: Path, options: list[str], text: str) -> None:
+    found = call("encode", "--model", "tiny", *options, "a.png")
+    assert found.exit_code == 2 and text in found.stderr and not (tmp_path / "a.tok").exists()
+
+
+def test_a_map_that_cannot_be_read(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "mask.png").write_bytes(b"no picture")
+    for name in ("mask.png", "nowhere.png"):
+        found = call("encode", "--model", "tiny", "--adaptive", "--focus-map", name, "a.png")
+        assert found.exit_code == 1 and found.stderr.startswith(f"tokcodec: --focus-map {name}: ")
+        assert found.stderr.count("\n") == 1 and not (tmp_path / "a.tok").exists()

@@ -10,7 +10,8 @@ import click
 
 from ..container.bare import BARE_SIZE
 from ..container.header import HEADER_SIZE, PITCHES
-from .console import PATH, STDIO, Bar, Report, report_options
+from ..errors import TokError
+from .console import PATH, STDIO, Bar, Report, reason, report_options
 from .jobs import PICTURE_SUFFIXES, Files, Job, plan, run, run_many, stdin
 from .options import (
     base64_option,
@@ -26,6 +27,8 @@ from .options import (
 from .targets import parse_size, target_options
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from ..datasets.bulk import Encoded
 
 
@@ -35,6 +38,17 @@ def _check_device(device: str) -> None:
         from ..tokenizers import check_device
 
         check_device(device)
+
+
+def _read_map(path: str, max_pixels: int) -> Image:
+    """Once, for all pictures. Raises PictureError that names the file."""
+    from ..errors import PictureError
+    from ..pictures import images
+
+    try:
+        return images.read_picture(path, max_pixels=max_pixels, warn=lambda text: None)
+    except (TokError, OSError) as error:
+        raise PictureError(f"--focus-map {path}: {reason(error)}") from error
 
 
 @click.command()
@@ -91,6 +105,8 @@ def encode(
     from ..pictures import images
 
     step = int(pitch) if pitch and pitch != "fit" else pitch
+    if targets["focus_map"] is not None:
+        targets["focus_map"] = _read_map(targets["focus_map"], max_pixels)
     options = EncodeOptions(tokens=tokens, pitch=step, container=container, **targets, model=model, device=device)
     chosen = find_model(model)
     try:

@@ -1,4 +1,4 @@
-"""Options of `tokcodec encode` that ask for a size or a quality."""
+"""Options of `tokcodec encode` that ask for a size or a quality, and where it matters."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 import click
+
+from .console import PATH
 
 UNITS = {"": 1, "k": 1000, "ki": 1024}
 
@@ -34,7 +36,7 @@ def number(wanted: str) -> Callable[[str], float]:
 
 
 def target_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options, handed to the command as one dict `targets` of arguments of `codec.encode`."""
+    """The options, handed to the command as one dict `targets` of arguments of `codec.encode` (of the map its path)."""
 
     @functools.wraps(command)
     def collect(
@@ -43,6 +45,8 @@ def target_options(command: Callable[..., Any]) -> Callable[..., Any]:
         target_psnr: float | None,
         target_lpips: float | None,
         adaptive: bool,
+        focus: tuple[str, ...],
+        focus_map: str | None,
         **options: Any,
     ) -> Any:
         targets = {
@@ -51,10 +55,24 @@ def target_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "target_psnr": target_psnr,
             "target_lpips": target_lpips,
             "adaptive": adaptive,
+            "focus": focus,
+            "focus_map": focus_map,
         }
         return command(targets=targets, **options)
 
     for decorate in (
+        click.option(
+            "--focus-map",
+            metavar="MASK",
+            type=PATH,
+            help="A picture laid over the other: black counts once, white 4 times.",
+        ),
+        click.option(
+            "--focus",
+            metavar="X,Y,W,H[:WEIGHT]",
+            multiple=True,
+            help="With a target or --adaptive: error counts 4, or WEIGHT, times there; in pixels, or per cent as 25%.",
+        ),
         click.option("--adaptive", is_flag=True, help="As many bytes as --tokens takes, spent where detail is."),
         click.option(
             "--target-lpips",

@@ -26,6 +26,8 @@ LPIPS_WINDOW = 0.4, 0.65, 0.95
 ENOUGH, CAPPED, DEARER = 0.68, 0.8, 2.5
 """The next smaller pitch is tried for a size where tiles have a larger share than this, or the largest count comes near
 to all tokens, and if it has no more than so many times the tiles: it costs as many times the time."""
+FOCUSED = 3
+"""So many smaller pitches are tried where some places matter more: they follow their outlines."""
 FIRST_TILES = 2
 """For a quality the search begins at the smallest pitch with so few tiles: more would cost time, fewer save none."""
 USUAL_GAIN = 0.6
@@ -69,9 +71,10 @@ class RateControl(Planner):
         """The file with the least squared error of at most `budget` bytes. Raises ValueError where there is none."""
         place = self._place_for(budget)
         best = self.fit(self.steps[place], budget)
-        if place + 1 < len(self.steps) and (best is None or self._worth_trying(place + 1, best)):
-            other = self.fit(self.steps[place + 1], budget)
-            best = other if best is None or (other is not None and other.error < best.error) else best
+        for other in range(place + 1, min(place + 1 + (1 if self.weights is None else FOCUSED), len(self.steps))):
+            if best is None or self.weights is not None or self._worth_trying(other, best):
+                found = self.fit(self.steps[other], budget)
+                best = found if best is None or (found is not None and found.error < best.error) else best
         if best is None:
             return self._packed_within(self.steps[place], None, budget)
         data = self._packed_within(best.curves.step, best, budget)
@@ -128,7 +131,7 @@ class RateControl(Planner):
         look = "fidelity" if "fidelity" in self.tokenizer.looks else None
 
         def margin(planned: Planned) -> float:
-            return quality.psnr(self.picture, self.draw(planned, look)) - target
+            return quality.psnr(self.picture, self.draw(planned, look), self.weights) - target
 
         start = target
         if self.tokenizer.mends and not self.measured:

@@ -25,6 +25,7 @@ from .quality import mean_squared_error
 if TYPE_CHECKING:
     from ..models.modelfile import Model
     from ..tokenizers.base import Tokenizer
+    from .focus import Weights
 
 WIDE = 1.05
 """Tiles that cover this many times their own samples along a side lose detail before they are coded."""
@@ -36,8 +37,8 @@ class Curves:
 
     scale: of its tiles (see `contents.scale_of`); tokens: int32 [tiles, N]; errors: float32 [tiles, N + 1], part of
     each tile in the picture's mean squared error (values in [0, 1]) after 0, 1, ... N tokens; bits: float32 [tiles,
-    N + 1], ideal cost of the first 0, 1, ... N tokens; picture: what was encoded; side: samples along
-    a tile's side.
+    N + 1], ideal cost of the first 0, 1, ... N tokens; picture: what was encoded; side: samples along a tile's side;
+    weights: of the pixels' errors (None: all count alike).
     """
 
     step: int
@@ -48,11 +49,12 @@ class Curves:
     bits: npt.NDArray[np.float32]
     picture: Image.Image
     side: int
+    weights: Weights | None = None
 
     @cached_property
     def floor(self) -> float:
         """Mean squared error that no token can mend, since wide tiles are shrunk before they are coded."""
-        return _floor(self.picture, self.grid, self.side)
+        return _floor(self.picture, self.grid, self.side, self.weights)
 
     @property
     def tiles(self) -> int:
@@ -68,13 +70,14 @@ def find_curves(
     container: str = "tok",
     count: int | None = None,
     measured: bool = False,
+    weights: Weights | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Curves:
     """Encode an RGB picture at a pitch (as the header stores it) and find what its tokens are worth.
 
     container: of the file that is planned, which decides on the scale; count: find no more tokens than these (None:
-    all); measured: decode at a few lengths even where the tokenizer can predict. Raises DeviceError when memory is
-    short.
+    all); measured: decode at a few lengths even where the tokenizer can predict; weights: of the pixels' errors. Raises
+    DeviceError when memory is short.
     """
     grid = Grid.for_picture(*picture.size, step)
     scale = scale_of(Header(model.id, 1, step, *picture.size), model, container)
@@ -89,7 +92,9 @@ def find_curves(
         if progress:
             progress(batch.stop, grid.tiles)
     errors *= (shares(grid) / (3 * tokenizer.tile**2)).astype(np.float32)[:, None]
-    return Curves(step, grid, scale, tokens, errors, _bits(model, scale, tokens), picture, tokenizer.tile)
+    if weights is not None:
+        errors *= weights.of_tiles(grid)[:, None]
+    return Curves(step, grid, scale, tokens, errors, _bits(model, scale, tokens), picture, tokenizer.tile, weights)
 
 
 def shares(grid: Grid) -> npt.NDArray[np.float64]:
@@ -147,7 +152,7 @@ def _bits(model: Model, scale: int, tokens: npt.NDArray[np.int32]) -> npt.NDArra
     return bits
 
 
-def _floor(picture: Image.Image, grid: Grid, samples: int) -> float:
+def _floor(picture: Image.Image, grid: Grid, samples: int, weights: Weights | None) -> float:
     """Mean squared error of the picture shrunk to its tiles' samples and enlarged again."""
     small = [
         min(side, max(1, round(side * samples / extent)))
@@ -157,4 +162,4 @@ def _floor(picture: Image.Image, grid: Grid, samples: int) -> float:
         return 0.0
     shrunk = picture.resize((small[0], small[1]), Image.Resampling.LANCZOS)
     restored = shrunk.resize(picture.size, Image.Resampling.LANCZOS)
-    return mean_squared_error(picture, restored)
+    return mean_squared_error(picture, restored, weights)

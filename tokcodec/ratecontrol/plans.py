@@ -24,6 +24,7 @@ from ..tokenizers.base import Tokenizer
 from ..tokenizers.tiles import draw
 from .allocation import Allocation, Allocator
 from .curves import Curves, find_curves
+from .focus import Weights
 
 Progress = Callable[[int, int], None]
 Warn = Callable[[str], None]
@@ -76,7 +77,7 @@ class Planner:
     """A picture, and its tokens at every pitch that is asked for.
 
     step: the only pitch, as the header stores it; None: all; measured: curves by decoding even where the tokenizer can
-    predict them.
+    predict them; weights: of the pixels' errors (None: all count alike).
     """
 
     def __init__(
@@ -88,11 +89,13 @@ class Planner:
         step: int | None = None,
         container: str = "tok",
         measured: bool = False,
+        weights: Weights | None = None,
         warn: Warn,
         progress: Progress | None = None,
     ) -> None:
         self.picture, self.model, self.tokenizer = picture, model, tokenizer
         self.container, self.measured, self.warn, self.progress = container, measured, warn, progress
+        self.weights = weights
         self.token_bits = math.log2(math.prod(model.radices))
         self.overhead = BARE_SIZE if container == "bare" else HEADER_SIZE
         self.steps = distinct_steps(*picture.size) if step is None else [step]
@@ -110,6 +113,7 @@ class Planner:
                 container=self.container,
                 count=count,
                 measured=self.measured,
+                weights=self.weights,
                 progress=self.progress,
             )
             self._coded[step] = curves, Allocator(curves.errors, curves.bits)

@@ -13,6 +13,7 @@ from PIL import Image
 if TYPE_CHECKING:
     import torch
 
+    from .focus import Weights
     from .lpips import LPIPS
 
 BLOCK = 1024
@@ -21,9 +22,9 @@ SMALLEST_SIDE = 32
 """Pixels that the LPIPS network needs along a side."""
 
 
-def psnr(a: Image.Image, b: Image.Image) -> float:
+def psnr(a: Image.Image, b: Image.Image, weights: Weights | None = None) -> float:
     """PSNR in dB of two RGB pictures of one size, over all channels; infinite for equal ones."""
-    return to_psnr(mean_squared_error(a, b))
+    return to_psnr(mean_squared_error(a, b, weights))
 
 
 def to_psnr(error: float) -> float:
@@ -36,14 +37,17 @@ def to_error(db: float) -> float:
     return float(10 ** (-db / 10))
 
 
-def mean_squared_error(a: Image.Image, b: Image.Image) -> float:
-    """Of two RGB pictures of one size, over all pixels and channels, values in [0, 1]."""
-    total = 0
+def mean_squared_error(a: Image.Image, b: Image.Image, weights: Weights | None = None) -> float:
+    """Of two RGB pictures of one size, over all pixels, each by its weight, and channels, values in [0, 1]."""
+    total = 0.0
     for top in range(0, a.height, 256):  # strips: memory stays small for any picture
         box = (0, top, a.width, min(top + 256, a.height))
-        strips = [np.asarray(picture.crop(box), np.int32).ravel() for picture in (a, b)]
-        difference = strips[0] - strips[1]
-        total += int(np.dot(difference.astype(np.float64), difference.astype(np.float64)))
+        strips = [np.asarray(picture.crop(box), np.int32) for picture in (a, b)]
+        difference = (strips[0] - strips[1]).astype(np.float64)
+        if weights is None:
+            total += np.dot(difference.ravel(), difference.ravel())
+        else:
+            total += np.dot(np.square(difference).sum(2).ravel(), weights.rows(top, box[3]).ravel())
     return total / (a.width * a.height * 3 * 255**2)
 
 

@@ -1,0 +1,173 @@
+"""`python -m bench.studies.focus DIR`: what `--focus` gains inside of a region and costs outside, at equal bytes.
+
+The region is the middle third of each side, a ninth of the picture. PSNR is of the fidelity look, over the pixels
+inside and over those outside, less that of the file without focus of the same target; LPIPS (squeeze), where its
+weights are at hand, of the default look over the region's crop and over the whole picture. `--examples FOLDER` makes
+the pictures of docs/focus.md instead, from scikit-image's photographs.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+import tokcodec
+from bench import pictures
+from bench.metrics import Meter
+from bench.report.stats import bootstrap
+from tokcodec.models.registry import find_model
+from tokcodec.ratecontrol.lpips import LPIPS, WeightsMissingError
+
+WEIGHTS = (2, 4, 8, 16)
+Box = tuple[int, int, int, int]
+EXAMPLES: dict[str, tuple[int, Box, int]] = {
+    "face": (900, (190, 55, 85, 120), 16),
+    "product": (700, (105, 45, 330, 300), 16),
+    "plate": (900, (196, 238, 208, 44), 4),
+}
+"""Bytes, region and weight; the pictures are made by `_example`."""
+ACROSS, CLOSE, GAP = 300, 200, 6
+"""Pixels of a picture in the document: across, down of a region that is shown enlarged, and between two."""
+
+
+@click.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path), required=False)
+@click.option(
+    "--bpp", "budgets", type=float, multiple=True, default=(0.02, 0.05), show_default=True, help="Repeatable."
+)
+@click.option("--limit", type=click.IntRange(1), help="Only the first N files.")
+@click.option(
+    "--examples", type=click.Path(file_okay=False, path_type=Path), help="Write the document's pictures here."
+)
+def main(folder: Path | None, budgets: tuple[float, ...], limit: int | None, examples: Path | None) -> None:
+    """Compare files with and without focus on the pictures of FOLDER."""
+    if examples is not None:
+        examples.mkdir(parents=True, exist_ok=True)
+        for name in EXAMPLES:
+            _draw_example(name, examples / f"focus-{name}.jpg")
+        return
+    if folder is None:
+        raise click.UsageError("Give a folder of pictures, or --examples.")
+    try:
+        net = LPIPS("squeeze")
+    except WeightsMissingError as error:
+        click.echo(f"LPIPS: no weights ({error})", err=True)
+        net = None
+    gains: dict[tuple[float, int], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    found = pictures.find(folder, (None,), limit)[0]
+    for each in found:
+        pixels = pictures.read(each.path)
+        _compare(pixels, net, budgets, gains)
+        click.echo(f"{each.name} done", err=True)
+    model = find_model()
+    print(
+        f"{len(found)} pictures, tokcodec {tokcodec.__version__}, model {model.name} (hash {model.hash.hex()[:16]})\n"
+    )
+    measures = list(next(iter(gains.values())))
+    print(f"| bpp | weight | {' | '.join(measures)} |\n|{' --- |' * (2 + len(measures))}")
+    for (bpp, weight), values in gains.items():
+        cells = []
+        for each_value in values.values():
+            estimate = bootstrap(each_value)
+            assert estimate is not None
+            cells.append(f"{estimate.mean:+.3f} [{estimate.low:+.3f}, {estimate.high:+.3f}]")
+        print(f"| {bpp:g} | {weight} | {' | '.join(cells)} |")
+
+
+def _compare(
+    pixels: NDArray[np.uint8],
+    net: LPIPS | None,
+    budgets: tuple[float, ...],
+    gains: dict[tuple[float, int], dict[str, list[float]]],
+) -> None:
+    height, width = pixels.shape[:2]
+    box = (width // 3, height // 3, width // 3, height // 3)
+    for bpp in budgets:
+        size = int(bpp * width * height / 8)
+        plain = _measure(pixels, box, net, size, [])
+        for weight in WEIGHTS:
+            for name, value in _measure(pixels, box, net, size, [(*box, weight)]).items():
+                gains[bpp, weight][name].append(value - plain[name])
+
+
+def _measure(
+    pixels: NDArray[np.uint8], box: Box, net: LPIPS | None, size: int, focus: list[tuple[int, ...]]
+) -> dict[str, float]:
+    data = tokcodec.encode(Image.fromarray(pixels), target_size=size, focus=focus, warn=lambda text: None)
+    inside = np.zeros(pixels.shape[:2], bool)
+    place = slice(box[1], box[1] + box[3]), slice(box[0], box[0] + box[2])
+    inside[place] = True
+    error = np.square(np.asarray(tokcodec.decode(data, look="fidelity"), float) - pixels).mean(2)
+    parts = {"inside": error[inside], "outside": error[~inside], "whole": error}
+    found = {f"{name}, dB": float(-10 * np.log10(part.mean() / 255**2)) for name, part in parts.items()}
+    if net is not None:
+        shown = np.asarray(tokcodec.decode(data))
+        for name, where in (("inside", place), ("whole", (slice(None), slice(None)))):
+            measured = Meter(np.ascontiguousarray(pixels[where]), net).measure(np.ascontiguousarray(shown[where]))
+            found[f"{name}, LPIPS"] = float(measured["lpips_squeeze"])
+    return found | {"bytes": float(len(data))}
+
+
+# ---- the document's pictures
+
+
+def _draw_example(name: str, path: Path) -> None:
+    """Original with the region, file without focus, with it; below the region of each; print what they are."""
+    size, box, weight = EXAMPLES[name]
+    original = _example(name)
+    files = [tokcodec.encode(original, target_size=size, focus=focus) for focus in ([], [(*box, weight)])]
+    x, y, w, h = box
+    corners = (x, y, x + w, y + h)
+    shown = [original, *(tokcodec.decode(data) for data in files)]
+    high, low = (round(ACROSS * tall / wide) for wide, tall in ((original.width, original.height), (w, h)))
+    low = min(low, CLOSE)
+    sheet = Image.new("RGB", (3 * ACROSS + 2 * GAP, high + GAP + low), "white")
+    for place, picture in enumerate(shown):
+        left = place * (ACROSS + GAP)
+        close = picture.crop(corners).resize((round(low * w / h), low), Image.Resampling.LANCZOS)
+        if place == 0:
+            picture = picture.copy()
+            ImageDraw.Draw(picture).rectangle(corners, outline="yellow", width=3)
+        sheet.paste(picture.resize((ACROSS, high), Image.Resampling.LANCZOS), (left, 0))
+        sheet.paste(close, (left + (ACROSS - close.width) // 2, high + GAP))
+    sheet.save(path, quality=72, optimize=True)
+    sizes, inside = [len(data) for data in files], [_inside(original, data, box) for data in files]
+    print(
+        f"{path}: --target-size {size} --focus {','.join(map(str, box))}:{weight}, {original.width}x{original.height}"
+    )
+    print(f"  {sizes[0]} and {sizes[1]} bytes, inside {inside[0]:.2f} and {inside[1]:.2f} dB (fidelity look)")
+
+
+def _inside(original: Image.Image, data: bytes, box: Box) -> float:
+    x, y, w, h = box
+    a, b = (
+        np.asarray(picture.crop((x, y, x + w, y + h)), float)
+        for picture in (original, tokcodec.decode(data, look="fidelity"))
+    )
+    return float(-10 * np.log10(np.square(a - b).mean() / 255**2))
+
+
+def _example(name: str) -> Image.Image:
+    """An astronaut; a cup of coffee; a drawn number plate, on a photograph of a rocket on its launch pad."""
+    import skimage.data
+
+    photographs: dict[str, Any] = {"face": skimage.data.astronaut, "product": skimage.data.coffee}
+    if name in photographs:
+        return Image.fromarray(photographs[name]())
+    from PIL import ImageFont
+
+    picture = Image.fromarray(skimage.data.rocket())
+    draw = ImageDraw.Draw(picture)
+    draw.rounded_rectangle((200, 242, 400, 278), 5, fill="white", outline="black", width=2)
+    draw.text((300, 260), "TOK 1024", fill="black", font=ImageFont.load_default(34), anchor="mm")
+    return picture
+
+
+if __name__ == "__main__":
+    main()
