@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := demo
-.PHONY: demo test lint bench startup clean
+.PHONY: demo test lint bench startup dist clean
 
 demo: $(READY)  ## encode a photograph at 64 tokens and decode it again
 	$(BIN)/python bench/demo.py build/demo
@@ -25,6 +25,14 @@ bench: $(READY)  ## rate-distortion curves on scikit-image's photographs, in res
 
 startup: $(READY)  ## times of whole commands and of one tile, memory for a large picture
 	$(BIN)/python -m bench.studies.startup
+
+dist:  ## wheel and sdist in dist/, checked, and the wheel tried alone on every Python at hand
+	rm -rf dist
+	test -x build/tools/bin/python || $(PYTHON) -m venv build/tools
+	build/tools/bin/python -m pip install --quiet --constraint constraints.txt build hatchling twine
+	build/tools/bin/python -m build --no-isolation
+	build/tools/bin/python -m twine check --strict dist/*
+	build/tools/bin/python tests/try_wheel.py dist/*.whl
 
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
