@@ -277,6 +277,34 @@ def test_large_digits_take_no_more_memory_than_a_chunk() -> None:
     assert peak < 4 * CHUNK_BYTES
 
 
+@pytest.mark.parametrize("radices", [(8, 8, 8, 8), (8, 5, 3), (3, 7, 2), (64, 64)])
+@pytest.mark.parametrize("alpha", [0.3, 0.0])
+def test_symbols_one_by_one_or_in_rows_are_the_same_bytes(
+    radices: tuple[int, ...], alpha: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What long rows are coded by, with short ones; and where garbage ends."""
+    rng = np.random.default_rng(2)
+    tables = [random_tables(rng, 9, radices, alpha)]
+    tables.append(FrequencyTables(radices, tables[0].counts))  # another one: coders are kept
+    tokens = likely_tokens(rng, tables[0], 40)
+    garbage = [rng.bytes(size) for size in (0, 1, 7, 50, 300)]
+    in_rows = [encode_tokens(tokens, tables[0]), *(decode_tokens(data, 40, 9, tables[0]) for data in garbage)]
+    monkeypatch.setattr("tokcodec.container.entropy.WIDE", 1)
+    one_by_one = [encode_tokens(tokens, tables[1]), *(decode_tokens(data, 40, 9, tables[1]) for data in garbage)]
+    assert in_rows[0] == one_by_one[0]
+    assert all(np.array_equal(a[0], b[0]) and a[1] == b[1] for a, b in zip(in_rows[1:], one_by_one[1:], strict=True))
+
+
+def test_a_token_of_a_large_digit_takes_little_time() -> None:
+    """Found by bench.studies.fuzz: 37 kB took ten seconds."""
+    tables = FrequencyTables.fit(np.random.default_rng(0).integers(0, 1 << 16, (20, 3)), (1 << 15, 2))
+    data = np.random.default_rng(1).bytes(20_000)
+    decode_tokens(data[:100], 100, 3, tables)
+    started = time.process_time()
+    decode_tokens(data, 5000, 3, tables)
+    assert time.process_time() - started < 2  # about 0.1 s
+
+
 @pytest.mark.parametrize("radices", [(1 << 16,), (1 << 15, 2), (32, 64, 32)])
 def test_the_largest_vocabularies_are_as_the_reader_has_them(radices: tuple[int, ...]) -> None:
     """Of one digit of 2^16 values every count is 1: they are allowed, if nothing is gained by tables then."""

@@ -30,6 +30,7 @@ FIRST_CHUNK = (
 PAD_WORDS = (
     3  # words of padding that can still be read before the two paddings differ: 64 bits of state, one for rounding
 )
+WIDE = 2048  # values of a digit beyond which its symbols are coded one by one: rows of them would take most of the time
 _PIECE = 1 << 16  # positions handed on at a time
 LEVEL_TABLES = FrequencyTables.uniform(1, (LEVELS,))  # a tile's level is coded like a token of these
 
@@ -182,18 +183,21 @@ class _Coder:
 
     With one digit per token all tokens of a run of equal ranks share one model, so that no large vocabulary is
     repeated for every token. With several digits each symbol has its row, as long as the largest radix; symbols beyond
-    a digit's own radix get count 0.
+    a digit's own radix get count 0. Where these rows are long they are models instead, and symbols are coded one by
+    one.
     """
 
     def __init__(self, tables: FrequencyTables) -> None:
         self.radices = np.array(tables.radices)
         self.width, self.digits = max(tables.radices), len(tables.radices)
-        self.largest = max(1, CHUNK_BYTES // (8 if self.digits == 1 else 8 * self.width * self.digits))
-        self.counts = tables.counts[0]
-        self.flat = bool((self.counts == self.counts[0]).all())
-        self.models: dict[int, Any] = {}  # at most 256, each of 4 bytes for every value of a token
+        self.rows = self.digits > 1 and self.width <= WIDE
+        each = 8 if self.digits == 1 else 8 * self.width * self.digits if self.rows else 64 * self.digits
+        self.largest = max(1, CHUNK_BYTES // each)
+        self.counts = tables.counts
+        self.flat = all(bool((count == count[0]).all()) for count in self.counts)
+        self.models: dict[tuple[int, int], Any] = {}  # at most 256 a digit, each of 4 bytes for every value
         self.table = np.zeros((0, 0, 0))
-        if self.digits > 1:
+        if self.rows:
             self.table = np.zeros((tables.n_tokens, self.digits, self.width))
             for digit, count in enumerate(tables.counts):
                 self.table[:, digit, : count.shape[1]] = count / TOTAL
@@ -204,6 +208,10 @@ class _Coder:
         if self.digits == 1:
             for start, stop in self._runs(ranks):
                 encoder.encode(symbols[start:stop, 0], self._model(int(ranks[start])))
+        elif not self.rows:
+            for values_of, rank in zip(symbols.tolist(), ranks.tolist(), strict=True):
+                for digit, value in enumerate(values_of):
+                    encoder.encode(value, self._model(rank, digit))
         else:
             for start in range(0, len(ranks), self.largest):
                 part = slice(start, start + self.largest)
@@ -214,6 +222,10 @@ class _Coder:
         if self.digits == 1:
             runs = [decoder.decode(self._model(int(ranks[start])), stop - start) for start, stop in self._runs(ranks)]
             return np.asarray(np.concatenate(runs), dtype=np.int32)[:, None]
+        if not self.rows:
+            every = range(self.digits)
+            found = [[decoder.decode(self._model(rank, digit)) for digit in every] for rank in ranks.tolist()]
+            return np.array(found, dtype=np.int32)
         return np.asarray(decoder.decode(_FAMILY, self._rows(ranks)), dtype=np.int32).reshape(-1, self.digits)
 
     def _runs(self, ranks: npt.NDArray[np.int64]) -> Iterator[tuple[int, int]]:
@@ -221,11 +233,14 @@ class _Coder:
         edges = [] if self.flat else (np.flatnonzero(np.diff(ranks)) + 1).tolist()
         return pairwise([0, *edges, len(ranks)])
 
-    def _model(self, rank: int) -> Any:
-        rank = 0 if self.flat else rank
-        if rank not in self.models:
-            self.models[rank] = constriction.stream.model.Categorical(self.counts[rank] / TOTAL, perfect=False)
-        return self.models[rank]
+    def _model(self, rank: int, digit: int = 0) -> Any:
+        key = (0 if self.flat else rank), digit
+        if key not in self.models:
+            shares = np.zeros(self.width)
+            counts = self.counts[digit][key[0]]
+            shares[: len(counts)] = counts / TOTAL
+            self.models[key] = constriction.stream.model.Categorical(shares, perfect=False)
+        return self.models[key]
 
     def _rows(self, ranks: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         return self.table[ranks].reshape(-1, self.width)
