@@ -15,7 +15,7 @@ from tokcodec.errors import ModelFileError
 from tokcodec.tokenizers.cascade import CascadeTokenizer, load, small_picture
 from tokcodec.tokenizers.convolutions import NumpyLayers
 from tokcodec.tokenizers.look import LOOKS, TENTS, condition, correction, prefix, weights_of
-from tokcodec.tokenizers.networks import LookNet
+from tokcodec.tokenizers.networks import LookNet, LookSize
 from tokcodec.tokenizers.transform import TileTransform
 
 Weights = dict[str, npt.NDArray[Any]]
@@ -25,7 +25,7 @@ SMALL = {"widths": (8, 9, 10), "tops": (6, 4), "blocks": (1, 2, 1, 1, 2)}
 def random_look(seed: int = 0, scales: int = 2, **shape: tuple[int, ...]) -> Weights:
     """Weights of a small network as float32, none of them zero; what it adds is about 0.1."""
     generator = torch.Generator().manual_seed(seed)
-    net = LookNet(scales, **(SMALL | shape))
+    net = LookNet(scales, LookSize(**(SMALL | shape)))
     look = {
         name: (torch.randn(value.shape, generator=generator) / value[0].numel() ** 0.5).numpy()
         for name, value in net.state_dict().items()

@@ -12,19 +12,19 @@ import torch
 from torch.nn import functional as F
 
 from tests.tokenizers.test_cascade import CONFIG, CPU, some_tokens, tensors, write
-from tests.tokenizers.test_look import Weights, random_look
+from tests.tokenizers.test_look import SMALL, Weights, random_look
 from tests.training.test_training import as_tensor, smooth_picture
 from tokcodec.models.modelfile import read_model
 from tokcodec.tokenizers import load_tokenizer
 from tokcodec.tokenizers.cascade import CascadeTokenizer
-from tokcodec.tokenizers.look import LOOKS
-from tokcodec.tokenizers.networks import LookNet
+from tokcodec.tokenizers.look import LOOKS, condition
+from tokcodec.tokenizers.networks import SIZES, LookNet, LookSize
 from tokcodec.training import look
 from tokcodec.training.data import centre_tile
-from tokcodec.training.look import FIDELITY, LookRun, LookTraining, install_look, random_counts
+from tokcodec.training.look import TRAININGS, LookRun, LookTraining, install_look, random_counts, starting
 
 TRAINING = LookTraining(steps=4, batch=2, part=64, features=("one", "other"))
-PLAIN = replace(FIDELITY, steps=4, batch=2)
+PLAIN = replace(TRAININGS["fidelity"], steps=4, batch=2)
 
 
 class Difference(torch.nn.Module):
@@ -141,8 +141,10 @@ def test_features_fade_where_tokens_are_few(tmp_path: Path) -> None:
     losses = []
     for count in (20, 5):
         loss, parts = run.loss(drawn, tiles, [count, count])
-        judged = TRAINING.feature * parts["feature"] + TRAINING.lpips * parts["lpips"]
-        expected = TRAINING.squared * parts["squared"] + (count / CONFIG.n_tokens) ** TRAINING.fading * judged
+        share = count / CONFIG.n_tokens
+        expected = TRAINING.squared * parts["squared"]
+        expected = expected + TRAINING.feature * share**TRAINING.fading * parts["feature"]
+        expected = expected + TRAINING.lpips * share**TRAINING.lpips_fading * parts["lpips"]
         assert torch.allclose(loss, expected.mean())
         losses.append(float(loss.detach()))
     assert losses[1] < losses[0] and torch.allclose(parts["squared"], (drawn - tiles).square().mean((1, 2, 3)))
@@ -212,6 +214,26 @@ def test_the_log_has_figures_by_count(tmp_path: Path) -> None:
 
 
 # ---- where it starts, and where it goes
+
+
+def test_a_larger_network_starts_with_the_weights_that_fit() -> None:
+    start = random_look()
+    more = LookSize(**(SMALL | {"blocks": (2, 2, 2, 1, 2)}))
+    small, told = torch.randn(1, 3, 16, 16, generator=torch.Generator().manual_seed(0)), condition([3], 0, 2)
+    with torch.no_grad():
+        expected = LookNet.from_weights(start)(small, told)
+        assert torch.allclose(starting(2, start, more)(small, told), expected, atol=1e-6)  # a new block adds nothing
+        assert torch.equal(starting(2, start, None)(small, told), expected)
+    assert LookNet.size_of(weights(starting(2, start, SIZES["light"]))) == SIZES["light"]
+    assert LookNet.size_of(weights(starting(2, {}, None))) == SIZES["full"]
+
+
+def test_the_light_look_is_small_and_python_does_not_draw_with_it(tmp_path: Path) -> None:
+    run = make(tmp_path, replace(TRAININGS["light"], steps=1, batch=1, part=64, features=("one",)))
+    run.train_step()
+    assert sum(value.numel() for value in run.net.parameters()) < 60_000
+    tokenizer = CascadeTokenizer(tensors(), {"light": weights(run.net)})
+    assert tokenizer.weights("light") is not None and tokenizer.looks == ("fidelity",) and not tokenizer.mends
 
 
 def test_the_perceptual_look_needs_lpips(tmp_path: Path) -> None:

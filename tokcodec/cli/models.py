@@ -126,7 +126,8 @@ def export_web(
     """
     from ..models.registry import find_model
     from ..pictures.files import write_atomic
-    from ..tokenizers.web import LIGHT, looks_of, pack_web
+    from ..tokenizers.look import LIGHT
+    from ..tokenizers.web import looks_of, pack_web
 
     model = find_model(name)
     count = model.default_tokens if tokens is None else tokens

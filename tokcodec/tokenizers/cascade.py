@@ -23,7 +23,7 @@ from .arrays import Array, concat, like
 from .base import Tokenizer
 from .codewords import Codewords
 from .convolutions import NumpyLayers
-from .look import INPUT, LOOKS, Layers, condition, correction, weights_of
+from .look import INPUT, LIGHT, LOOKS, Layers, condition, correction, weights_of
 from .transform import TileTransform
 
 if TYPE_CHECKING:
@@ -235,5 +235,5 @@ def load(model: Model, device: torch.device | None, dtype: torch.dtype | None) -
     tables = model.tables
     if (tables[0].radices, tables[0].n_tokens, len(tables)) != ((codewords,) * 2, n_tokens, scales):
         raise ModelFileError(f"{path}: the entropy tables are not for {n_tokens} tokens of {codewords} x {codewords}")
-    looks = {look: weights for look in LOOKS if (weights := weights_of(look, stored))}
+    looks = {look: weights for look in (*LOOKS, LIGHT) if (weights := weights_of(look, stored))}
     return CascadeTokenizer(tensors, looks, tables, device, dtype, source=str(path))

@@ -21,6 +21,8 @@ INPUT = 64
 """Side of the picture that the network sees: one sample for each luma coefficient."""
 LOOKS = ("perceptual", "fidelity")
 """The default first."""
+LIGHT = "light"
+"""A look of which the network is small enough for a web page; Python does not draw with it."""
 TENTS = 9
 """Numbers that tell the network how many tokens there are: one for each power of two up to 256."""
 

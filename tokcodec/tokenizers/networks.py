@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -33,22 +34,31 @@ class Residual(nn.Module):
         nn.init.ones_(self.gain.bias)
 
 
+@dataclass(frozen=True)
+class LookSize:
+    """How large a look's network is."""
+
+    widths: tuple[int, ...] = (32, 64, 96)
+    """Channels at 64, 32 and 16 samples a side."""
+    tops: tuple[int, ...] = (16, 8)
+    """Channels at 128 and 256."""
+    blocks: tuple[int, ...] = (1, 2, 2, 1, 2)
+    """Residual blocks on the way down and up again."""
+
+
+SIZES = {"full": LookSize(), "light": LookSize((12, 20, 32), (4, 2), (1, 1, 1, 1, 1))}
+"""725 million multiplications a tile, and 59."""
+
+
 class LookNet(nn.Module):
     """A look's network as `look.correction` states it, with its weights as parameters.
 
-    widths: channels at 64, 32 and 16 samples a side; tops: at 128 and 256; blocks: residual blocks on the way down and
-    up again; scales: of the model.
+    scales: of the model.
     """
 
-    def __init__(
-        self,
-        scales: int,
-        widths: tuple[int, ...] = (32, 64, 96),
-        tops: tuple[int, ...] = (16, 8),
-        blocks: tuple[int, ...] = (1, 2, 2, 1, 2),
-    ) -> None:
+    def __init__(self, scales: int, size: LookSize = SIZES["full"]) -> None:
         super().__init__()
-        a, b, c = widths
+        (a, b, c), tops = size.widths, size.tops
         self.scales = scales
         self.condition = nn.Sequential(nn.Linear(TENTS + scales, 32), nn.SiLU())
         self.stem = nn.Conv2d(3, a, 3, padding=1)
@@ -57,7 +67,7 @@ class LookNet(nn.Module):
         self.blocks = nn.ModuleList(
             [
                 nn.ModuleList([Residual(width, 32) for _ in range(count)])
-                for width, count in zip((a, b, c, b, a), blocks, strict=True)
+                for width, count in zip((a, b, c, b, a), size.blocks, strict=True)
             ]
         )
         self.widen = nn.Conv2d(a, 4 * tops[0], 3, padding=1)
@@ -69,15 +79,21 @@ class LookNet(nn.Module):
     @classmethod
     def from_weights(cls, weights: Mapping[str, npt.NDArray[Any]]) -> LookNet:
         """The network that has these weights. Raises KeyError, ValueError or RuntimeError where they fit none."""
+        size = cls.size_of(weights)
+        net = cls(weights["condition.0.weight"].shape[1] - TENTS, size)
+        net.load_state_dict({name: torch.from_numpy(weight.astype(np.float32)) for name, weight in weights.items()})
+        return net
+
+    @staticmethod
+    def size_of(weights: Mapping[str, npt.NDArray[Any]]) -> LookSize:
+        """The size of the network that has these weights. Raises KeyError where one is missing."""
         widths = tuple(len(weights[f"{name}.bias"]) for name in ("stem", "down.0", "down.1"))
         tops = tuple(len(weights[f"{name}.bias"]) // 4 for name in ("widen", "middle"))
         blocks = tuple(
             sum(name.startswith(f"blocks.{level}.") and name.endswith(".first.bias") for name in weights)
             for level in range(5)
         )
-        net = cls(weights["condition.0.weight"].shape[1] - TENTS, widths, tops, blocks)
-        net.load_state_dict({name: torch.from_numpy(weight.astype(np.float32)) for name, weight in weights.items()})
-        return net
+        return LookSize(widths, tops, blocks)
 
     def ready(self, device: torch.device, dtype: torch.dtype | None) -> LookNet:
         """The network for inference on a device."""

@@ -22,8 +22,6 @@ from .look import weights_of
 
 MAGIC = b"TOKM"
 FORMAT = 1
-LIGHT = "light"
-"""The look whose network is small enough for a page."""
 NEGLIGIBLE = 0.02
 """Coefficients of the mean below this are left out: all of them together change no pixel by one level."""
 

@@ -11,13 +11,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..tokenizers.look import LOOKS
+from ..tokenizers.networks import SIZES
 from .cascade import CascadeTraining
 from .features import NETWORKS
-from .look import FIDELITY, LookTraining
+from .look import TRAININGS
 
 CASCADE = CascadeTraining()
-DEFAULTS = {"perceptual": LookTraining(), "fidelity": FIDELITY}
 STAGES = ("cascade", "look")
 DESCRIPTION = """Train a tokenizer (train PHOTOS --out MODEL), then its looks, on your own pictures.
 The state of a run lies in the folder MODEL.training: the same command continues after a kill, or with more --steps."""
@@ -86,7 +85,10 @@ def make_parser(program: str) -> argparse.ArgumentParser:
     look = stage("look", "Train a look of a model and put it into its folder.")
     look.add_argument("--model", required=True, type=existing, metavar="MODEL", help="folder of a finished model")
     look.add_argument(
-        "--look", choices=LOOKS, default=LOOKS[0], help="starts as the model has it, else as the other look"
+        "--look",
+        choices=list(TRAININGS),
+        default=next(iter(TRAININGS)),
+        help="starts as the model has it, else as another look",
     )
     look.add_argument(
         "--features",
@@ -100,8 +102,9 @@ def make_parser(program: str) -> argparse.ArgumentParser:
         metavar="FILE",
         help="SqueezeNet's, for the perceptual look; else $TOKCODEC_LPIPS or torch's hub cache",
     )
-    steps = ", ".join(f"{defaults.steps} for {name}" for name, defaults in DEFAULTS.items())
+    steps = ", ".join(f"{defaults.steps} for {name}" for name, defaults in TRAININGS.items())
     look.add_argument("--steps", type=at_least(1), help=f"the learning rate falls to the end ({steps})")
+    look.add_argument("--size", choices=list(SIZES), help="of the network, if not as it is or as is usual for the look")
     look.add_argument("--batch", type=at_least(1), help="crops a step")
     look.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"], help="where to compute")
     return parser
@@ -135,9 +138,11 @@ def train_look(options: argparse.Namespace) -> None:
     from .run import load_validation
 
     given = {"steps": options.steps, "batch": options.batch, "features": options.features, "seed": options.seed}
-    training = replace(DEFAULTS[options.look], **{name: value for name, value in given.items() if value is not None})
-    if options.features and options.look != "perceptual":
-        raise ValueError("--features is for the perceptual look: fidelity is squared error alone")
+    training = replace(TRAININGS[options.look], **{name: value for name, value in given.items() if value is not None})
+    if options.size:
+        training = replace(training, size=SIZES[options.size])
+    if options.features and not training.features:
+        raise ValueError(f"--features is not for the look {options.look!r}: it is squared error alone")
     device = options.device
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"

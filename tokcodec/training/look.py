@@ -2,8 +2,9 @@
 
 Perceptual: squared error, and the features of image classifiers, two networks in turn, with a little LPIPS (arXiv
 1801.03924). They see the whole tile averaged 2 x 2 or a random part of it, mirrored and changed in contrast at random,
-so that the network finds no pattern that pleases a metric alone. Fidelity: the logarithm of the squared error of each
-tile, which is PSNR. Tiles are of all scales of the model.
+so that the network finds no pattern that pleases a metric alone. Light: the same, for a network that is small enough
+for a web page. Fidelity: the logarithm of the squared error of each tile, which is PSNR. Tiles are of all scales of
+the model.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from safetensors.numpy import load_file
 from torch.nn import functional as F
@@ -23,8 +26,8 @@ from ..models.modelfile import CARD, Model, read_model, write_model
 from ..pictures.tiling import TILE
 from ..ratecontrol.lpips import LPIPS
 from ..tokenizers.cascade import CascadeTokenizer
-from ..tokenizers.look import condition, prefix
-from ..tokenizers.networks import LookNet
+from ..tokenizers.look import LIGHT, LOOKS, condition, prefix
+from ..tokenizers.networks import SIZES, LookNet, LookSize
 from .data import crop_pixels
 from .features import Classifier, feature_distance
 from .journal import Journal, load_optimiser, optimiser_tensors
@@ -54,7 +57,11 @@ class LookTraining:
     lpips: float = 0.1
     """Weight of LPIPS, with all tokens."""
     fading: float = 0.5
-    """Power of the share of tokens by which both fall: few are little to draw from."""
+    """Power of the share of tokens by which the features' weight falls: few are little to draw from."""
+    lpips_fading: float = 0.75
+    """The same for LPIPS, which has grain drawn where little is known."""
+    size: LookSize | None = None
+    """Of the network; None: as the one it starts from."""
     part: int = 128
     """Side of what the networks see, in samples."""
     contrast: float = 0.2
@@ -66,7 +73,12 @@ class LookTraining:
     seed: int = 0
 
 
-FIDELITY = LookTraining("fidelity", steps=6000, batch=8, features=())
+TRAININGS = {
+    "perceptual": LookTraining(),
+    "fidelity": LookTraining("fidelity", steps=6000, batch=8, features=()),
+    LIGHT: LookTraining(LIGHT, rate=2e-3, size=SIZES["light"]),
+}
+"""What each look is trained with by default."""
 
 
 def random_counts(number: int, most: int, rng: np.random.Generator) -> list[int]:
@@ -106,9 +118,9 @@ class LookRun:
         self.classifiers = [Classifier(name).to(self.device) for name in training.features]
         self.journal = Journal(folder, training.look, training.look)
         torch.manual_seed(training.seed)
-        # A look starts as the model has it, else as the other one: much of what they learn is the same.
-        start = tokenizer.weights(training.look) or next(filter(None, map(tokenizer.weights, tokenizer.looks)), None)
-        self.net = self.on_device(LookNet(tokenizer.scales) if start is None else LookNet.from_weights(start))
+        # A look starts as the model has it, else as another one: much of what they learn is the same.
+        start = next(filter(None, map(tokenizer.weights, (training.look, *LOOKS))), {})
+        self.net = self.on_device(starting(tokenizer.scales, start, training.size))
         self.averaged = {name: value.clone() for name, value in self.net.state_dict().items()}
         self.optimiser = torch.optim.AdamW(
             self.net.parameters(), lr=training.rate, betas=(0.9, 0.99), weight_decay=0.01
@@ -168,8 +180,10 @@ class LookRun:
         feature = feature_distance(classifier.stages(shown, LOSS_STAGES), classifier.stages(seen, LOSS_STAGES))
         lpips = self.lpips(shown, seen)
         share = torch.tensor(counts, device=self.device) / self.tokenizer.n_tokens
-        loss = training.squared * squared + share**training.fading * (
-            training.feature * feature + training.lpips * lpips
+        loss = (
+            training.squared * squared
+            + training.feature * share**training.fading * feature
+            + training.lpips * share**training.lpips_fading * lpips
         )
         return loss.mean(), {"squared": squared, "feature": feature, "lpips": lpips}
 
@@ -277,6 +291,16 @@ class LookRun:
         self.averaged = {name: tensor.to(self.device) for name, tensor in parts["averaged"].items()}
         load_optimiser(self.optimiser, parts.get("optimiser", {}))
         self.step, self.seconds = found.step, found.seconds
+
+
+def starting(scales: int, weights: Mapping[str, npt.NDArray[Any]], size: LookSize | None) -> LookNet:
+    """An untrained network of a size (None: that of the weights), with those of the weights that fit it."""
+    size = size or (LookNet.size_of(weights) if weights else SIZES["full"])
+    net = LookNet(scales, size)
+    own = net.state_dict()
+    fitting = {name: weight for name, weight in weights.items() if name in own and own[name].shape == weight.shape}
+    net.load_state_dict(own | {name: torch.from_numpy(weight.astype(np.float32)) for name, weight in fitting.items()})
+    return net
 
 
 def install_look(folder: Path, look: str, net: LookNet) -> Model:
