@@ -3,7 +3,10 @@
  * as a module and as its worker.
  */
 
-import { decode, fromDataURL, loadModel, readHeader, toBase64 } from "./tok.js";
+import { TokError, decode, fromDataURL, loadModel, readHeader, shared, toBase64 } from "./tok.js";
+
+const MOST_BYTES = 4096; // of a preview
+const MOST_TILES = 256;
 
 /** A Windows bitmap: every browser shows it, and writing it takes no time. */
 function bitmap({ width, height, data }) {
@@ -38,7 +41,10 @@ export async function draw(address, url, size) {
   });
   const { bytes, bare } = fromDataURL(url);
   const model = await loaded;
-  const { width, height } = readHeader(bytes, { bare });
+  if (bytes.length > MOST_BYTES) throw new TokError(`a preview has at most ${MOST_BYTES} bytes`);
+  const header = readHeader(bytes, { bare });
+  if (shared.gridOf(header, model, bare).tiles > MOST_TILES) throw new TokError(`a preview has at most ${MOST_TILES} tiles`);
+  const { width, height } = header;
   return toBlob(bytes, model, { bare, look: "bare", [width < height ? "height" : "width"]: size });
 }
 

@@ -8,6 +8,7 @@ import { draw } from "./tok-bitmap.js";
 export { toBlob, toDataURL } from "./tok-bitmap.js";
 
 const NEAR = "600px"; // from the view, where an element's preview is drawn
+const SAMPLE = "data:image/x-tok;base64,9RBfAJAAAACy7ol5";
 const STYLES = ["background-image", "background-size", "background-position", "background-origin", "background-repeat"];
 
 /** A function that draws previews, in a worker where there can be one. */
@@ -44,12 +45,18 @@ function drawer(address, size) {
  * Shows the previews of a page, of elements added later too, where the browser does not do it itself.
  * model: address of the model file; size: samples of a preview's longer side. Returns a function that ends it.
  */
-export function start({ model = new URL("base-2-64.tokm", import.meta.url), size = 64 } = {}) {
-  if ("previewSrc" in HTMLImageElement.prototype) return () => {};
+export function start(options) {
+  if (!("previewSrc" in HTMLImageElement.prototype)) return begin(options);
+  let end = () => (end = null);
+  const sample = new Image();
+  sample.src = SAMPLE;
+  sample.decode().catch(() => end && (end = begin(options))); // it knows the attribute, but not the type
+  return () => end?.();
+}
+
+function begin({ model = new URL("base-2-64.tokm", import.meta.url), size = 64 } = {}) {
   const ask = drawer(new URL(model, document.baseURI).href, size);
   const shown = new Map(); // image -> { url, address of the blob, styles before }
-
-  const pending = (img) => !img.complete || !(img.currentSrc || img.src || img.srcset);
 
   function clear(img) {
     near.unobserve(img);
@@ -75,9 +82,9 @@ export function start({ model = new URL("base-2-64.tokm", import.meta.url), size
 
   function look(img) {
     const url = img.getAttribute("previewsrc");
-    if (shown.get(img)?.url === url && pending(img)) return;
+    if (shown.get(img)?.url === url && !img.complete) return;
     clear(img);
-    if (!url || !img.isConnected || !pending(img)) return;
+    if (!url || !img.isConnected || img.complete) return; // also complete: nothing to load
     shown.set(img, { url });
     near.observe(img);
   }

@@ -25,6 +25,8 @@ pytestmark = [pytest.mark.slow, needs_browser]
 BLANK = b"<!doctype html><meta charset=utf-8><link rel=icon href=data:,><body style='margin:0'>"
 PAGE = """
 import { start } from "/tok-preview.js";
+window.warned = [];
+console.warn = (text) => warned.push(text);
 window.stop_previews = start();
 """
 
@@ -219,12 +221,48 @@ def test_bad_previews_leave_the_image_as_it_is(page: Browser) -> None:
 
 def test_nothing_where_the_browser_knows_the_attribute(browser: Browser, site: str, preview: str) -> None:
     browser.open(Address(f"{site}/blank"), 800)
-    browser.run("HTMLImageElement.prototype.previewSrc = ''; 1")
+    browser.run("HTMLImageElement.prototype.previewSrc = ''; HTMLImageElement.prototype.decode = async () => {}; 1")
     add(browser, f'previewsrc="{preview}" src="/late/native.png" width=30 height=20')
     browser.run("import('/tok-preview.js').then(m => m.start()).then(() => 1)")
     time.sleep(0.3)
     assert browser.run(background()) == ""
     release("/late/native.png")
+
+
+def test_a_browser_that_knows_the_attribute_but_not_the_type_is_helped(
+    browser: Browser, site: str, preview: str
+) -> None:
+    browser.open(Address(f"{site}/blank"), 800)
+    browser.run("HTMLImageElement.prototype.previewSrc = ''; 1")
+    add(browser, f'previewsrc="{preview}" src="/late/foreign.png" width=30 height=20')
+    browser.run("import('/tok-preview.js').then(m => { window.end = m.start(); })")
+    wait_for(browser, background())
+    browser.run("end()")
+    assert browser.run(background()) == ""
+    release("/late/foreign.png")
+
+
+def test_a_preview_without_an_image_to_come_is_none(page: Browser, preview: str) -> None:
+    """It is no fallback: an element without a source stays empty."""
+    add(page, f'previewsrc="{preview}" width=30 height=20')
+    time.sleep(0.3)
+    assert page.run(background()) == ""
+    page.run("img.src = '/late/then.png'")
+    wait_for(page, background())
+    release("/late/then.png")
+
+
+def test_previews_have_limits(page: Browser) -> None:
+    long = tokcodec.encode(Image.fromarray(skimage.data.chelsea()), tokens=64) + bytes(4096)
+    many = tokcodec.encode(Image.new("RGB", (640, 480)), tokens=1, pitch=16)[:40]
+    for number, data in enumerate((long, many)):
+        url = f"data:image/x-tok;base64,{base64.b64encode(data).decode()}"
+        add(page, f'previewsrc="{url}" src="/late/limits.png" width=30 height=20', f"limit{number}")
+    time.sleep(0.5)
+    assert page.run(background("limit0")) == page.run(background("limit1")) == ""
+    said = " ".join(page.run("warned"))
+    assert "at most 4096 bytes" in said and "at most 256 tiles" in said
+    release("/late/limits.png")
 
 
 # ---- the page
