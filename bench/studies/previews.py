@@ -1,0 +1,152 @@
+"""`python -m bench.studies.previews DIR`: previews of 24 to 400 bytes, as a web page has them.
+
+ThumbHash, BlurHash, WebP made small (the scale and quality with the best PSNR within the bytes), and tokcodec encoded
+and decoded by formats/web in Node, all shown at the picture's size. Writes a table of PSNR, LPIPS and recognition, and
+what a page downloads once for each.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import shutil
+import subprocess
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import numpy as np
+from PIL import Image
+
+from bench import pictures
+from bench.codecs.classical import classical_codecs
+from bench.codecs.downscale import Downscaled
+from bench.codecs.interface import Scene
+from bench.codecs.previews import preview_codecs
+from bench.metrics import Meter, Pixels
+from bench.recognition import Recogniser
+from tokcodec.ratecontrol.lpips import LPIPS
+
+ROOT = Path(__file__).parents[2]
+WEB = ROOT / "formats" / "web"
+MODEL = WEB / "base-2-64.tokm"
+BUDGETS = (24, 36, 100, 200, 400)
+BARE_UP_TO = 100  # bytes: previews of one tile in the bare container; beyond it a file, which may have several tiles
+LOOKS = ("light", "bare")
+NAMES = {"thumbhash": "ThumbHash", "blurhash": "BlurHash, 4x4", "webp-down": "WebP made small"}
+CODE = {
+    "ThumbHash": ["node_modules/thumbhash/thumbhash.js"],
+    "BlurHash, 4x4": ["node_modules/blurhash/dist/esm/index.js"],
+    "WebP made small": [],
+    "tokcodec on the web": ["tok.js", "tok-bitmap.js", "tok-preview.js", "base-2-64.tokm"],
+}
+
+Found = tuple[str, int, int, Pixels]
+"""Codec, budget, bytes and the picture."""
+
+
+def in_node(pixels: Pixels) -> Iterator[Found]:
+    """What formats/web makes of a picture."""
+    height, width = pixels.shape[:2]
+    budgets = [{"size": size, "bare": size <= BARE_UP_TO} for size in BUDGETS]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "pixels"
+        path.write_bytes(np.asarray(Image.fromarray(pixels).convert("RGBA")).tobytes())
+        job = {"model": MODEL, "pixels": path, "width": width, "height": height, "budgets": budgets, "looks": LOOKS}
+        command = ["node", str(Path(__file__).with_suffix(".mjs"))]
+        done = subprocess.run(command, input=json.dumps(job, default=str), capture_output=True, text=True, check=True)
+        for size, made in zip(BUDGETS, json.loads(done.stdout), strict=True):
+            for look in LOOKS:
+                drawn = np.fromfile(f"{path}.{size}.{look}", np.uint8).reshape(height, width, 4)
+                yield f"tokcodec on the web, {look}", size, made["bytes"], drawn[..., :3]
+
+
+def rivals(pixels: Pixels, meter: Meter) -> Iterator[Found]:
+    """What the others make of it."""
+    scene = Scene(pixels, BUDGETS, meter, whole=True)
+    small = next(Downscaled(codec) for codec in classical_codecs() if codec.label == "webp")
+    for codec in [*preview_codecs(), small]:
+        for point in codec.points(scene):
+            if point.decoded is None or point.size is None:
+                raise RuntimeError(f"{codec.label}: {point.error}")
+            fixed = [min((b for b in BUDGETS if b >= point.size), default=BUDGETS[-1])]
+            for budget in point.best.get("psnr", []) if codec is small else fixed:
+                yield NAMES[codec.label], budget, point.size, point.decoded
+
+
+def downloads() -> list[str]:
+    """Lines of a table: what a page fetches once."""
+    lines = ["| | code, bytes (gzipped) | model, bytes (gzipped) |", "|---|---|---|"]
+    for name, files in CODE.items():
+        paths = [WEB / file for file in files]
+        if any(not path.is_file() for path in paths):
+            raise FileNotFoundError(
+                "(cd formats/web && npm install) first: ThumbHash's and BlurHash's code is measured"
+            )
+        cells = []
+        for model in (False, True):
+            data = [path.read_bytes() for path in paths if (path.suffix == ".tokm") is model]
+            packed = sum(len(gzip.compress(each, 9)) for each in data)
+            cells.append(f"{sum(map(len, data)):,} ({packed:,})" if data else "none")
+        lines.append(f"| {name} | {cells[0]} | {cells[1]} |")
+    return lines
+
+
+@click.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--limit", type=click.IntRange(1), help="Only the first N files.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), default=ROOT / "bench/results/previews.md")
+@click.option("--lpips-weights", type=click.Path(path_type=Path), help="SqueezeNet's [env: TOKCODEC_LPIPS].")
+def main(folder: Path, limit: int | None, out: Path, lpips_weights: Path | None) -> None:
+    """Compare previews of the pictures of FOLDER."""
+    import torch
+
+    if shutil.which("node") is None:
+        raise click.ClickException("node is not installed (Debian: apt-get install nodejs)")
+    torch.set_num_threads(1)
+    lpips, recogniser = LPIPS("squeeze", lpips_weights), Recogniser()
+    rows: dict[tuple[int, str], list[dict[str, float]]] = defaultdict(list)
+    chosen = pictures.find(folder, (None,), limit)[0]
+    for each in chosen:
+        pixels = pictures.read(each.path)
+        meter = Meter(pixels, lpips, None, recogniser)
+        for name, budget, size, drawn in [*rivals(pixels, meter), *in_node(pixels)]:
+            rows[budget, name].append(meter.measure(drawn) | {"bytes": size})
+        click.echo(f"{each.name} done", err=True)
+    table = [
+        "| at most | | bytes | PSNR dB | LPIPS | LPIPS half | features | top-1 | top-5 |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for (budget, name), found in sorted(rows.items(), key=lambda item: item[0][0]):
+        mean = {key: float(np.mean([row[key] for row in found])) for key in found[0] if key != "grain"}
+        few = "" if len(found) == len(chosen) else f" ({len(found)} of {len(chosen)} pictures)"
+        quality = " | ".join(
+            f"{mean[key]:.{digits}f}"
+            for key, digits in (("psnr", 2), ("lpips_squeeze", 3), ("lpips_squeeze_half", 3), ("features_lite0", 3))
+        )
+        table.append(
+            f"| {budget} B | {name}{few} | {mean['bytes']:.1f} | {quality} | {mean['top1']:.2f} | {mean['top5']:.2f} |"
+        )
+    text = [
+        "# Previews on the web",
+        "",
+        f"`python -m bench.studies.previews DIR`, {len(chosen)} whole pictures, the first of {chosen[0].width} x "
+        f"{chosen[0].height} pixels; means, shown at their own size; bytes of the hash or file with all headers (the "
+        "size of the original is in `.tok` alone). LPIPS is LPIPS-squeeze, half: both pictures averaged 2x2 before; "
+        "features, top-1 and top-5: EfficientNet-lite0 on the centre square against its own answer on the original.",
+        "",
+        *table,
+        "",
+        "What a page downloads once (not minified):",
+        "",
+        *downloads(),
+        "",
+    ]
+    out.write_text("\n".join(text), encoding="utf-8")
+    click.echo("\n".join(text))
+
+
+if __name__ == "__main__":
+    main()
