@@ -168,7 +168,7 @@ def _report(
 ) -> None:
     """Summary, tables, plots and page from all rows."""
     facts = summary.summarise(rows)
-    (out / "summary.json").write_text(results.dumps(facts) + "\n", encoding="utf-8")
+    (out / "summary.json").write_text(results.to_json(facts) + "\n", encoding="utf-8")
     text = tables.markdown(facts)
     (out / "summary.md").write_text(text, encoding="utf-8")
     click.echo(text)

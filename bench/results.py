@@ -1,12 +1,14 @@
-"""`results.jsonl`: one JSON line for each picture, codec and setting; written as they come, resumed, merged, compared.
+"""`results.jsonl`: one JSON line for each job, a codec on a picture; written as they come, resumed, merged, compared.
 
-The rows of one job (a codec on a picture) share a `job` (what was coded), a `run` (a hash of everything on which they
-depend: pixels, versions, settings, metrics) and are numbered, so that a job cut short by a kill is noticed and redone,
-and rows of an older version of the codec are replaced and not mixed in.
+A line has what its rows share, the names of its `metrics`, and the `rows`, one for each setting, with their `values`.
+The rows of one job share a `job` (what was coded) and a `run` (a hash of everything on which they depend: pixels,
+versions, settings, metrics) and are numbered (`part`), so that rows of an older version of the codec are replaced and
+not mixed in. A line cut short by a kill is no JSON, and its job is done again.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -38,9 +40,38 @@ def job(row: Row) -> tuple[str, ...]:
     return str(row.get("subset")), str(row.get("picture")), str(row.get("job"))
 
 
-def dumps(row: Row) -> str:
-    """The row as one line, floats rounded: a file that is small and can be compared."""
-    return json.dumps(_rounded(row), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+def to_json(value: Any) -> str:
+    """JSON with floats rounded: small, and can be compared."""
+    return json.dumps(_rounded(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def dumps(rows: list[Row]) -> str:
+    """The rows of one job as one line."""
+    shared = {
+        name: value
+        for name, value in rows[0].items()
+        if name not in ("metrics", "part") and all(name in row and row[name] == value for row in rows)
+    }
+    names = list(dict.fromkeys(name for row in rows for name in row.get("metrics") or {}))
+    own = []
+    for row in rows:
+        kept = {name: value for name, value in row.items() if name not in shared and name not in ("metrics", "part")}
+        metrics = row.get("metrics")
+        own.append(kept if metrics is None else kept | {"values": [metrics.get(name) for name in names]})
+    return to_json(shared | {"metrics": names, "rows": own})
+
+
+def _expand(line: Row) -> list[Row]:
+    """The rows of a line, the inverse of `dumps`. Raises KeyError, TypeError or ValueError for another kind of line."""
+    shared = {name: value for name, value in line.items() if name not in ("metrics", "rows")}
+    rows = []
+    for number, own in enumerate(line["rows"]):
+        values = own.pop("values", None)
+        metrics = None
+        if values is not None:
+            metrics = {n: v for n, v in zip(line["metrics"], values, strict=True) if v is not None}
+        rows.append(shared | own | {"metrics": metrics, "part": [number, len(line["rows"])]})
+    return rows
 
 
 def _rounded(value: Any) -> Any:
@@ -54,17 +85,13 @@ def _rounded(value: Any) -> Any:
 
 
 def load(path: Path) -> list[Row]:
-    """All rows of a file (none if it does not exist); lines that are no JSON object, as after a kill, are left out."""
+    """All rows of a file (none if it does not exist); lines that are no job, as after a kill, are left out."""
     if not path.exists():
         return []
-    rows = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            row = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(row, dict) and "picture" in row:
-            rows.append(row)
+    rows: list[Row] = []
+    for text in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
+            rows += _expand(json.loads(text))
     return rows
 
 
@@ -95,18 +122,20 @@ def finished(rows: Iterable[Row]) -> set[tuple[str, ...]]:
 def append(path: Path, rows: list[Row]) -> None:
     """Add the rows of one job, on disk when this returns."""
     with path.open("ab") as file:
-        file.write("".join(dumps(row) + "\n" for row in rows).encode())
+        file.write((dumps(rows) + "\n").encode())
         file.flush()
         os.fsync(file.fileno())
 
 
 def rewrite(path: Path, rows: Iterable[Row]) -> None:
     """Replace the file by these rows in the order of their keys; the old file stays whole until the new one is."""
-    ordered = sorted(rows, key=lambda row: (*job(row), str(row.get("run")), row.get("part", [0])[0]))
+    jobs: dict[tuple[str, ...], list[Row]] = {}
+    for row in sorted(rows, key=lambda row: (*job(row), str(row.get("run")), row.get("part", [0])[0])):
+        jobs.setdefault((*job(row), str(row.get("run"))), []).append(row)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.writelines(dumps(row) + "\n" for row in ordered)
+            file.writelines(dumps(group) + "\n" for group in jobs.values())
         os.chmod(name, 0o644)
         os.replace(name, path)
     except BaseException:

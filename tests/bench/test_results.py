@@ -45,10 +45,10 @@ def test_round_trip(tmp_path: Path) -> None:
 def test_any_cut_leaves_whole_jobs(tmp_path_factory: pytest.TempPathFactory, cut: int) -> None:
     file = tmp_path_factory.mktemp("cut") / "results.jsonl"
     everything = [job(name) for name in "abcd"]
-    data = "".join(results.dumps(row) + "\n" for rows in everything for row in rows).encode()
+    data = "".join(results.dumps(rows) + "\n" for rows in everything).encode()
     file.write_bytes(data[:cut])
     kept = results.complete(results.load(file))
-    ends = [sum(len(results.dumps(row)) + 1 for rows in everything[: n + 1] for row in rows) for n in range(4)]
+    ends = [sum(len(results.dumps(rows)) + 1 for rows in everything[: n + 1]) for n in range(4)]
     whole = sum(end <= cut + 1 for end in ends)  # the last newline is not needed
     assert kept == [row for rows in everything[:whole] for row in rows]
 
@@ -63,17 +63,18 @@ def test_a_later_run_of_a_job_replaces_the_earlier_one() -> None:
 
 def test_junk_lines_are_left_out(tmp_path: Path) -> None:
     file = tmp_path / "results.jsonl"
-    line = results.dumps(job()[0]).encode()
-    file.write_bytes(b'\xff\xfe{"picture"\n[1]\n{"no": "picture"}\n\n' + line + b'\n{"pict')
-    assert results.load(file) == job()[:1]
+    line = results.dumps(job()).encode()
+    file.write_bytes(b'\xff\xfe{"picture"\n[1]\n{"no": "rows"}\n{"rows": [1]}\n\n' + line + b'\n{"pict')
+    assert results.load(file) == job()
 
 
 def test_rewrite_sorts_and_replaces(tmp_path: Path) -> None:
     file = tmp_path / "results.jsonl"
-    results.append(file, job("b") + job("a"))
+    results.append(file, job("b"))
+    results.append(file, job("a"))
     results.rewrite(file, results.load(file))
     first = file.read_bytes()
-    assert [json.loads(line)["picture"] for line in first.splitlines()] == ["a"] * 3 + ["b"] * 3
+    assert [json.loads(line)["picture"] for line in first.splitlines()] == ["a", "b"]
     results.rewrite(file, reversed(results.load(file)))
     assert file.read_bytes() == first
     assert list(tmp_path.iterdir()) == [file]
@@ -90,10 +91,22 @@ def test_a_failed_rewrite_keeps_the_old_file(tmp_path: Path) -> None:
 
 
 def test_lines_are_short_and_finite() -> None:
-    line = results.dumps({"picture": "é", "metrics": {"psnr": 1 / 3}})
-    assert line == '{"picture":"é","metrics":{"psnr":0.33333}}'
+    rows = job("é", rows=2)
+    rows[1]["metrics"], rows[0]["metrics"]["top1"] = {"psnr": 1 / 3}, 1.0
+    assert results.dumps(rows) == (
+        '{"subset":"whole","picture":"é","codec":"webp","job":"webp","run":"r1","encode_s":0.1,"metrics":["psnr","top1"],'
+        '"rows":[{"setting":{"quality":0},"bytes":100,"values":[20.0,1.0]},'
+        '{"setting":{"quality":1},"bytes":101,"values":[0.33333,null]}]}'
+    )
     with pytest.raises(ValueError, match="JSON"):
-        results.dumps({"psnr": float("inf")})
+        results.to_json({"psnr": float("inf")})
+
+
+def test_failed_rows_have_no_values(tmp_path: Path) -> None:
+    rows = job(rows=2)
+    rows[1] |= {"metrics": None, "bytes": None, "error": "OSError: no"}
+    results.append(tmp_path / "results.jsonl", rows)
+    assert results.load(tmp_path / "results.jsonl") == rows
 
 
 def test_compare() -> None:

@@ -12,7 +12,7 @@ import pytest
 from bench.report import plots, tables
 from bench.report.part import Budget, Part
 from bench.report.summary import bits_per_token, summarise
-from bench.results import Row, dumps
+from bench.results import Row, to_json
 
 CURVES = ("tokcodec perceptual", "webp-down")
 
@@ -115,7 +115,7 @@ def test_summary_of_known_rows() -> None:
         and e["budget"] == 108
     )
     assert (difference["mean"], difference["low"], difference["high"], difference["n"]) == (1, 1, 1, 2)
-    json.loads(dumps(facts))
+    json.loads(to_json(facts))
 
 
 def test_equal_quality_counts_what_cannot_be_compared() -> None:
