@@ -121,6 +121,8 @@ def finished(rows: Iterable[Row]) -> set[tuple[str, ...]]:
 
 def append(path: Path, rows: list[Row]) -> None:
     """Add the rows of one job, on disk when this returns."""
+    if not rows:
+        return
     with path.open("ab") as file:
         file.write((dumps(rows) + "\n").encode())
         file.flush()
