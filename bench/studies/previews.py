@@ -20,6 +20,7 @@ import click
 import numpy as np
 from PIL import Image
 
+import tokcodec
 from bench import pictures
 from bench.codecs.classical import classical_codecs
 from bench.codecs.downscale import Downscaled
@@ -27,6 +28,7 @@ from bench.codecs.interface import Scene
 from bench.codecs.previews import preview_codecs
 from bench.metrics import Meter, Pixels
 from bench.recognition import Recogniser
+from tokcodec.models.registry import find_model
 from tokcodec.ratecontrol.lpips import LPIPS
 
 ROOT = Path(__file__).parents[2]
@@ -94,6 +96,15 @@ def downloads() -> list[str]:
     return lines
 
 
+def versions() -> str:
+    """What made the figures."""
+    found = {"tokcodec": tokcodec.__version__, "base-2-64.tokm": f"model hash {find_model().hash.hex()[:16]}"}
+    found["node"] = subprocess.run(["node", "--version"], capture_output=True, text=True).stdout.strip()
+    for codec in [*preview_codecs(), *(codec for codec in classical_codecs() if codec.label == "webp")]:
+        found |= codec.versions()
+    return "Versions: " + ", ".join(f"{name} {version}" for name, version in found.items()) + "."
+
+
 @click.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--limit", type=click.IntRange(1), help="Only the first N files.")
@@ -136,6 +147,8 @@ def main(folder: Path, limit: int | None, out: Path, lpips_weights: Path | None)
         f"{chosen[0].height} pixels; means, shown at their own size; bytes of the hash or file with all headers (the "
         "size of the original is in `.tok` alone). LPIPS is LPIPS-squeeze, half: both pictures averaged 2x2 before; "
         "features, top-1 and top-5: EfficientNet-lite0 on the centre square against its own answer on the original.",
+        "",
+        versions(),
         "",
         *table,
         "",
