@@ -47,7 +47,7 @@ class Run:
                 raise TooManyErrors(max_errors)
             if not self.tasks:
                 return
-            with closing(engine.run(self.function, self.tasks)) as outcomes:  # type: ignore[type-var]
+            with closing(engine.run(self.function, self.tasks)) as outcomes:
                 for outcome in outcomes:
                     if isinstance(outcome.failure, OutputError):
                         raise outcome.failure

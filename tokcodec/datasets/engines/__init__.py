@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Protocol, TypeVar
 
 Task = TypeVar("Task", bound="Named")
@@ -19,8 +19,8 @@ class Named(Protocol):
 class Engine(Protocol):
     """Runs a function of a module on tasks."""
 
-    def run(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Result]:
-        """The results as they come, in any order; closing the iterator ends the work.
+    def run(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Generator[Result, None, None]:
+        """The results as they come, in any order; closing the generator ends the work.
 
         Raises EngineError where workers are lost, and what the function raises.
         """

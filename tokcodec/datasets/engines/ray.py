@@ -7,7 +7,7 @@ import os
 import re
 import socket
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
@@ -33,7 +33,7 @@ class Ray:
     cpus: float = 1
     gpus: float = 0
 
-    def run(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Result]:
+    def run(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Generator[Result, None, None]:
         """See `Engine`. Raises MissingPackageError where Ray is not installed."""
         ray = need_ray()
         started = self._connect(ray)

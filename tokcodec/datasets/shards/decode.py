@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import pyarrow as pa
@@ -96,12 +97,11 @@ def _tables(task: DecodeTask, decoder: Decoder, outcome: Outcome) -> Iterator[pa
 
 
 def _fill_parquet(stream: pa.NativeFile, task: DecodeTask, decoder: Decoder, outcome: Outcome) -> None:
-    writer: TableWriter | None = None
-    for table in _tables(task, decoder, outcome):
-        writer = writer or TableWriter(stream, table.schema, {METADATA: task.recipe.dump()})
-        writer.write(table)
-    if writer is not None:
-        writer.close()
+    tables = _tables(task, decoder, outcome)
+    first = next(tables)  # no shard is empty
+    with TableWriter(stream, first.schema, {METADATA: task.recipe.dump()}) as writer:
+        for table in chain([first], tables):
+            writer.write(table)
 
 
 def _fill_tar(stream: pa.NativeFile, task: DecodeTask, decoder: Decoder, outcome: Outcome) -> None:

@@ -50,10 +50,9 @@ def encode_shard(task: EncodeTask) -> Outcome:
         first = next(tables)  # before anything is written: there may be nothing to write
 
         def fill(stream: pa.NativeFile) -> None:
-            writer = TableWriter(stream, first.schema, {METADATA: task.recipe.dump()})
-            for table in chain([first], tables):
-                writer.write(table)
-            writer.close()
+            with TableWriter(stream, first.schema, {METADATA: task.recipe.dump()}) as writer:
+                for table in chain([first], tables):
+                    writer.write(table)
 
         task.output.write(fill)
     except Exception as error:  # whatever it is, it concerns this shard, and has to cross to another process

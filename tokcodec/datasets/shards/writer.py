@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import TracebackType
 from typing import Any
 
 import pyarrow as pa
@@ -13,7 +14,7 @@ GROUP_BYTES = 32 << 20
 
 
 class TableWriter:
-    """Writes tables of one schema to a stream. Raises OSError."""
+    """Writes tables of one schema to a stream; a context, at the end of which the file is whole. Raises OSError."""
 
     def __init__(self, stream: Any, schema: pa.Schema, metadata: dict[bytes, bytes]) -> None:
         self.schema = schema.with_metadata(metadata)
@@ -38,8 +39,15 @@ class TableWriter:
         if len(table) > ROW_GROUP:
             self._keep(table.slice(ROW_GROUP))
 
-    def close(self) -> None:
-        """Write what is left and the file's end."""
-        while self.rows:
-            self._flush()
-        self.file.close()
+    def __enter__(self) -> TableWriter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Write what is left and the file's end, unless something has failed."""
+        try:
+            while self.rows and error is None:
+                self._flush()
+            if error is None:
+                self.file.close()
+        finally:
+            self.file.is_open = False  # else it is closed once more when it is collected, which then fails aloud

@@ -113,7 +113,10 @@ class Place:
     # ---- writing
 
     def write(self, fill: Callable[[pa.NativeFile], Any]) -> None:
-        """Write a file, all of it or nothing, and its folder: `fill` gets a stream. Raises OutputError, and what `fill` raises."""
+        """Write a file, all of it or nothing, and its folder: `fill` gets a stream.
+
+        Raises OutputError, and what `fill` raises.
+        """
         folder = posixpath.dirname(self.path)
         temporary = posixpath.join(folder, f".tokcodec-{secrets.token_hex(8)}.tmp")
         try:

@@ -38,15 +38,19 @@ def read(shard: Shard, column: str | None, batch_size: int) -> Iterator[Samples]
 
 
 def _carried(shard: Shard, column: str | None) -> list[str]:
-    """Suffixes of the members that samples carry."""
+    """Suffixes of the members that samples carry. Raises SourceError where none has a picture."""
     local = isinstance(shard.place.filesystem, LocalFileSystem)  # elsewhere every leap is a request
     opened = shard.place.open() if local else shard.place.stream()
     found: dict[str, None] = {}
+    pictures = 0
     with opened as stream, tarfile.open(fileobj=stream, mode="r:" if local else "r|") as archive:
         for _, members in groupby(_names(archive), lambda member: member[0]):
             suffixes = [suffix for _, suffix, _ in members]
             chosen = next((suffix for suffix in suffixes if _is_picture(suffix, column)), None)
+            pictures += chosen is not None
             found |= dict.fromkeys(suffix for suffix in suffixes if suffix != chosen)
+    if not pictures:
+        raise SourceError("no pictures in it")
     return sorted(found)
 
 
