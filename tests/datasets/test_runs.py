@@ -121,7 +121,6 @@ def test_the_file_system_tells_of_a_full_disk_by_number(tmp_path: Path) -> None:
     """What `disk full` is told from, of a device that always is."""
     if not os.path.exists("/dev/full"):
         pytest.skip("no /dev/full here")
-    with pytest.raises(OSError) as caught:
-        with pa.OSFile("/dev/full", "w") as stream:
-            stream.write(bytes(1 << 16))
+    with pytest.raises(OSError) as caught, pa.OSFile("/dev/full", "w") as stream:
+        stream.write(bytes(1 << 16))
     assert caught.value.errno == 28

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 import pyarrow as pa
 
 from ..codec import decode_with, encode_with
+from ..errors import DeviceError, MissingPackageError, ModelFileError
 from ..models.registry import find_model
 from ..options import DecodeOptions, EncodeOptions
 from ..pictures.images import picture_format, read_picture, write_picture
@@ -27,6 +28,8 @@ from .sources.parquet import find_column, samples_of
 from .sources.samples import Picture, Samples
 
 Batch: TypeAlias = pa.Table | pa.RecordBatch
+NOT_THEIRS = DeviceError, MissingPackageError, ModelFileError, MemoryError
+"""Errors that are no sample's fault, so that they may not become its column `error`: they are raised."""
 
 
 class Encoder:
@@ -35,7 +38,7 @@ class Encoder:
     column: of the pictures, binary or a struct with `bytes` (None: found); max_pixels: of a picture, larger ones are
     refused; jobs: threads that read ahead (0: none, for processes that share the cores); the others are those of
     `options.EncodeOptions`. A column `key` names the samples. Raises ValueError and TypeError for wrong arguments,
-    UnknownModelError and ModelFileError; when called, SourceError for tables without pictures.
+    UnknownModelError and ModelFileError; when called, SourceError for tables without pictures, and NOT_THEIRS.
     """
 
     def __init__(
@@ -61,6 +64,8 @@ class Encoder:
         rows = []
         for key, picture in zip(samples.keys, samples.pictures, strict=True):
             found = picture if isinstance(picture, Exception) else next(coded)
+            if isinstance(found, NOT_THEIRS):
+                raise found
             rows.append(Coded(error=error_line(key, found)) if isinstance(found, Exception) else found)
         return token_table(samples.keys, rows, samples.carried, self.dtype)
 
@@ -85,7 +90,7 @@ class Encoder:
             # -1, where a tile has fewer tokens, becomes the largest value of the type: that is FILL
             flat = contents.coded.astype(self.dtype).reshape(-1)
             return Coded(made, *picture.size, contents.tiles, flat)
-        except Exception as error:
+        except Exception as error:  # `encode` tells whose fault it is
             return error
 
 
@@ -94,7 +99,7 @@ class Decoder:
 
     format: of the pictures, "png", "webp" (lossless), "jpg" and the others of `decode`; the options are those of
     `options.DecodeOptions`. Width, height, key and what was carried stay. Raises ValueError and TypeError for wrong
-    arguments; when called, SourceError for tables without `tok`.
+    arguments; when called, SourceError for tables without `tok`, and NOT_THEIRS.
     """
 
     def __init__(self, *, format: str = "png", **options: Any) -> None:
@@ -124,6 +129,8 @@ class Decoder:
             stream = io.BytesIO()
             write_picture(picture, stream, self.suffix)
             return stream.getvalue()
+        except NOT_THEIRS:
+            raise
         except Exception as error:
             return error
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..errors import OutputError
+from ..errors import DeviceError, MissingPackageError, ModelFileError, OutputError
 from ..models.modelfile import Model
 from ..models.registry import find_model
 from ..options import DecodeOptions, EncodeOptions
@@ -19,10 +19,13 @@ from .engines import Engine
 from .shards.decode import TO_FOLDER, DecodeTask, decode_shard, made_by, place_of
 from .shards.encode import EncodeTask, encode_shard
 from .shards.outcome import Outcome, TooManyErrors
-from .shards.tokens import TokenShard, find_token_shards, look
+from .shards.tokens import TokenShard, find_token_shards, look, model_of
 from .sources.listing import DEFAULT_SHARD_SIZE, Shard, find_shards
 from .sources.places import Place
 from .sources.samples import DEFAULT_BATCH
+
+HOPELESS = OutputError, DeviceError, MissingPackageError, ModelFileError
+"""What would happen to every other shard as well."""
 
 
 @dataclass
@@ -37,8 +40,8 @@ class Run:
     def outcomes(self, engine: Engine, max_errors: int | None = None) -> Iterator[Outcome]:
         """Do the tasks; yields what becomes of them.
 
-        A shard that cannot be read is an outcome with its failure. Raises OutputError where nothing more can be
-        written, EngineError, and TooManyErrors after more than `max_errors` samples and shards with errors.
+        A shard that cannot be read is an outcome with its failure. Raises EngineError, those of HOPELESS, and
+        TooManyErrors after more than `max_errors` samples and shards with errors.
         """
         self.output.sweep()
         errors = sum(outcome.errors for outcome in self.done)
@@ -49,7 +52,7 @@ class Run:
                 return
             with closing(engine.run(self.function, self.tasks)) as outcomes:
                 for outcome in outcomes:
-                    if isinstance(outcome.failure, OutputError):
+                    if isinstance(outcome.failure, HOPELESS):
                         raise outcome.failure
                     yield outcome
                     errors += outcome.errors + (outcome.failure is not None)
@@ -142,11 +145,13 @@ def _check(there: dict[str, TokenShard], planned: dict[str, Recipe], usual: Reci
 def plan_decoding(
     source: str, output: str, options: DecodeOptions, *, to: str, format: str, batch_size: int = DEFAULT_BATCH
 ) -> Run:
-    """What decoding has to do. Raises ValueError, SourceError, OutputError as `plan_encoding`.
+    """What decoding has to do. Raises UnknownModelError, and SourceError and OutputError as `plan_encoding`.
 
     to: "folder", "tar" or "parquet"; format: of the pictures.
     """
     shards = find_token_shards(source)
+    if options.model is None:
+        model_of(shards)
     place = Place(output)
     given = {name: value for name, value in vars(options).items() if name not in ("model", "device", "container")}
     facts = {"format": format} | {name: value for name, value in given.items() if value is not None}

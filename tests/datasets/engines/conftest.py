@@ -105,7 +105,18 @@ def start(tiny: Model, tmp_path: Path, source: Path) -> Iterator[Start]:
 
     def run(*arguments: str, output: str = "out") -> Running:
         mark = uuid4().hex
-        command = [sys.executable, "-m", "tokcodec", "dataset", "encode", "in", "--output", output, *OPTIONS, *arguments]
+        command = [
+            sys.executable,
+            "-m",
+            "tokcodec",
+            "dataset",
+            "encode",
+            "in",
+            "--output",
+            output,
+            *OPTIONS,
+            *arguments,
+        ]
         environment = os.environ | {"PYTHONPATH": str(ROOT), MARK: mark, "OMP_NUM_THREADS": "1"}
         process = subprocess.Popen(
             command,

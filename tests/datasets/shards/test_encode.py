@@ -13,10 +13,11 @@ import pytest
 
 import tokcodec
 from tests.datasets.make import DAMAGED, Here, make_folder, make_parquet, make_tar, plain, png, rows
+from tokcodec.datasets import bulk
 from tokcodec.datasets.runs import plan_encoding
 from tokcodec.datasets.shards import encode, writer
 from tokcodec.datasets.shards.outcome import Outcome
-from tokcodec.errors import LimitError
+from tokcodec.errors import DeviceError, LimitError
 from tokcodec.models.modelfile import Model
 from tokcodec.options import EncodeOptions
 
@@ -133,4 +134,17 @@ def test_sources_without_pictures_write_nothing(tmp_path: Path) -> None:
     first, second = run(empty, tmp_path / "b.parquet", out=tmp_path / "out")
     assert str(first.failure).endswith("a.tar: no pictures in it")
     assert str(second.failure).endswith("b.parquet: no pictures in it")
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_is_no_fault_of_a_picture_is_no_error_of_its_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a run that goes on would take the row for done."""
+
+    def full(*arguments: Any) -> Any:
+        raise DeviceError("the device's memory is full")
+
+    monkeypatch.setattr(bulk, "tokenise", full)
+    source = make_parquet(tmp_path / "a.parquet", [png(0), png(1)])
+    with pytest.raises(DeviceError):
+        run(source, out=tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -31,7 +31,7 @@ def test_the_mark_of_a_folder_is_that_of_its_pictures(tmp_path: Path) -> None:
     (tmp_path / "photos" / "9.jpg").touch()
     assert [shard.mark for shard in find_shards([str(tmp_path / "photos")], 2)][:2] == before
     (tmp_path / "photos" / "00.jpg").touch()
-    assert not set(shard.mark for shard in find_shards([str(tmp_path / "photos")], 2)) & set(before)
+    assert not {shard.mark for shard in find_shards([str(tmp_path / "photos")], 2)} & set(before)
 
 
 @pytest.mark.parametrize(
@@ -43,9 +43,7 @@ def test_the_mark_of_a_folder_is_that_of_its_pictures(tmp_path: Path) -> None:
         (["a.tar", "b/a.parquet"], "a.tar and b/a.parquet: both would be written to a.parquet"),
     ],
 )
-def test_sources_that_are_none(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sources: list[str], words: str
-) -> None:
+def test_sources_that_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sources: list[str], words: str) -> None:
     make_folder(tmp_path, {"empty/c.txt": b"", "notes.txt": b"", "a.tar": b"", "b/a.parquet": b""})
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SourceError) as caught:

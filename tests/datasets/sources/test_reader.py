@@ -122,7 +122,9 @@ def test_large_pictures_make_short_batches(tmp_path: Path, monkeypatch: pytest.M
 
 def test_damaged_sources(tmp_path: Path) -> None:
     whole = make_tar(tmp_path / "whole.tar", {f"{i}.png": png(i) for i in range(20)}).read_bytes()
-    cut = make_folder(tmp_path, {"a.tar": whole[: len(whole) // 2], "b.tar": b"no tar" * 500, "c.parquet": b"no Parquet"})
+    cut = make_folder(
+        tmp_path, {"a.tar": whole[: len(whole) // 2], "b.tar": b"no tar" * 500, "c.parquet": b"no Parquet"}
+    )
     for name in ("a.tar", "b.tar", "c.parquet"):
         with pytest.raises(SourceError, match=f"{name}: "):
             read(cut / name)
