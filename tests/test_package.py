@@ -24,7 +24,8 @@ BYTE_MODULES = (
     "container.bare", "container.contents", "container.counts", "container.entropy", "container.header",
     "container.tables", "models.modelfile", "models.registry", "tokfile", "tokenizers", "tokenizers.importing",
     "tokenizers.tiles", "ratecontrol.allocation", "ratecontrol.targets", "options", "codec", "progressive",
-    "datasets.bulk", "datasets.pack", "pillow", "cli", "cli.decoding", "cli.jobs", "cli.models", "cli.packing",
+    "datasets.bulk", "datasets.pack", "pillow", "cli", "cli.dataset", "cli.decoding", "cli.jobs", "cli.models",
+    "cli.packing",
 )  # fmt: skip
 
 pytestmark = pytest.mark.slow

@@ -212,7 +212,7 @@ def read(path: str | Path) -> Pack:
 def _read_npz(path: str | Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     with zipfile.ZipFile(path) as archive:
         if sum(member.file_size for member in archive.infolist()) > MAX_BYTES:
-            raise TokError(f"a pack of more than {MAX_BYTES} bytes")
+            raise TokError(f"a pack of more than {MAX_BYTES} bytes; large sets are for tokcodec dataset")
     with np.load(path, allow_pickle=False) as archive:
         arrays = {name: archive[name] for name in _KINDS}
         texts: dict[str, Any] = {name: str(archive[name]) for name in _TEXTS}
