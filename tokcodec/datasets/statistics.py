@@ -231,8 +231,6 @@ def table(found: Language) -> str:
                 found.expected_unused,
             )
         )
-        lines.append(
-            f"| {name} | {entropy:.2f} | {entropy - before:.2f} | {entropy - neighbour:.2f} | {digits:.3f} | "
-            f"{unused:.1%} | {expected:.1%} |"
-        )
+        given = f"{entropy - before:.2f} | {f'{entropy - neighbour:.2f}' if found.pairs else '-'}"
+        lines.append(f"| {name} | {entropy:.2f} | {given} | {digits:.3f} | {unused:.1%} | {expected:.1%} |")
     return "\n".join(lines)
