@@ -37,6 +37,8 @@ dist:  ## wheel and sdist in dist/, checked, and the wheel tried alone on every 
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test,bench-more,bench-recognition]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test-data]' || \
+		echo 'Ray or datasets cannot be installed: tests that need them are skipped'
 	@# Its metadata asks for an old Pillow and a toolkit that it needs only for its own command.
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps thumbhash-python
 	touch $@

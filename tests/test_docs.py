@@ -26,6 +26,7 @@ from tokcodec.training.__main__ import make_parser
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [path.relative_to(ROOT) for path in (ROOT / "README.md", ROOT / "bench/README.md", *ROOT.glob("docs/*.md"))]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+NEEDS = {"docs/datasets.md": ("pyarrow", "ray", "datasets")}  # packages that may be missing
 LINK = re.compile(r"\]\(([^)#:]+)(?:#[\w-]*)?\)")
 
 
@@ -50,6 +51,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.skipif(shutil.which("bash") is None, reason="the examples are for bash")
 @pytest.mark.parametrize("document", DOCUMENTS, ids=str)
 def test_examples(document: Path, folder: Path) -> None:
+    for package in NEEDS.get(document.as_posix(), ()):
+        pytest.importorskip(package, reason=f"the examples need {package}")
     scope: dict[str, object] = {}
     for kind, text in BLOCK.findall((ROOT / document).read_text(encoding="utf-8")):
         if kind == "toml":

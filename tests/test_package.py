@@ -25,7 +25,8 @@ BYTE_MODULES = (
     "container.tables", "models.modelfile", "models.registry", "tokfile", "tokenizers", "tokenizers.families",
     "tokenizers.importing",
     "tokenizers.tiles", "ratecontrol.allocation", "ratecontrol.targets", "options", "codec", "progressive",
-    "datasets.bulk", "datasets.pack", "pillow", "cli", "cli.decoding", "cli.jobs", "cli.models", "cli.packing",
+    "datasets.bulk", "datasets.pack", "pillow", "cli", "cli.dataset", "cli.decoding", "cli.jobs", "cli.models",
+    "cli.packing",
 )  # fmt: skip
 
 pytestmark = pytest.mark.slow

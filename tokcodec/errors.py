@@ -6,6 +6,8 @@ Every error that a file, a picture or a model can cause is a `TokError`; wrong a
 
 from __future__ import annotations
 
+import errno
+
 
 class TokError(ValueError):
     """Base of every error that a file can cause; the text is one line fit for a user."""
@@ -53,3 +55,42 @@ class DeviceError(TokError):
 
 class MissingPackageError(TokError):
     """What is asked for needs a package that is not installed; the text names it."""
+
+
+class SourceError(TokError):
+    """A source of a data set, or a data set, cannot be read, or holds nothing of what is asked for."""
+
+
+class EngineError(TokError):
+    """Workers died, or a cluster cannot be reached."""
+
+
+SYSTEM_REASONS = {
+    errno.ENOENT: "no such file or folder",
+    errno.EISDIR: "is a folder",
+    errno.ENOTDIR: "a part of its path is not a folder",
+    errno.EACCES: "permission denied",
+    errno.EPERM: "permission denied",
+    errno.EROFS: "read-only file system",
+    errno.ENOSPC: "disk full",
+    errno.EDQUOT: "disk quota exceeded",
+    errno.ENAMETOOLONG: "name too long",
+    errno.ELOOP: "symbolic links go in a circle",
+}
+
+
+def reason(error: BaseException) -> str:
+    """An exception as part of a line for the user, without the name of the file that it is about."""
+    if isinstance(error, MemoryError):
+        return "not enough memory"
+    if isinstance(error, OSError):
+        return SYSTEM_REASONS.get(error.errno or 0) or error.strerror or str(error) or type(error).__name__
+    text = " ".join(str(error).split())
+    if isinstance(error, TokError) or type(error) in (ValueError, TypeError):
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def printable(text: str) -> str:
+    """The text on one line: control characters and undecodable bytes of file names as escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)

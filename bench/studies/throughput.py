@@ -20,8 +20,8 @@ from pathlib import Path
 import torch
 
 from tokcodec.cli import cli
-from tokcodec.cli.jobs import PICTURE_SUFFIXES
 from tokcodec.codec import read_tokens
+from tokcodec.pictures.suffixes import PICTURE_SUFFIXES
 
 RATIO_LIMIT = 1.5
 

@@ -12,9 +12,10 @@ from click.testing import Result
 from PIL import Image
 
 from tokcodec.cli.console import Report
-from tokcodec.cli.jobs import PICTURE_SUFFIXES, Files, plan, read_tok
+from tokcodec.cli.jobs import Files, plan, read_tok
 from tokcodec.errors import NotTokError, TokError
 from tokcodec.pictures.images import READ_FORMATS
+from tokcodec.pictures.suffixes import PICTURE_SUFFIXES
 
 Call = Callable[..., Result]
 

@@ -367,6 +367,15 @@ def test_training_is_handed_its_arguments(call: Call, monkeypatch: pytest.Monkey
 
 def test_version_and_help(call: Call) -> None:
     assert call("--version").stdout.startswith(f"tokcodec {tokcodec.__version__}, format 1, constriction 0.5.")
-    for command in ([], ["encode"], ["decode"], ["info"], ["truncate"], ["models"], ["models", "import"]):
+    for command in (
+        [],
+        ["encode"],
+        ["decode"],
+        ["info"],
+        ["truncate"],
+        ["models"],
+        ["models", "import"],
+        ["dataset", "encode"],
+    ):
         result = call(*command, "--help")
         assert result.exit_code == 0 and result.stdout.startswith("Usage: tokcodec ")

@@ -54,7 +54,7 @@ def one_by_one(source: str, **options: Any) -> tuple[bytes, tuple[str, ...]]:
     return codec.encode(picture, model="tiny", warn=notes.append, **options), tuple(notes)
 
 
-@pytest.mark.parametrize("jobs", [1, 2, 7])
+@pytest.mark.parametrize("jobs", [0, 1, 2, 7])
 @pytest.mark.parametrize("options", [{}, {"pitch": 16, "tokens": 3}, {"pitch": "fit", "tokens": 16}], ids=str)
 def test_the_files_are_those_of_one_by_one(pictures: list[str], jobs: int, options: dict[str, Any]) -> None:
     found = list(encode_many(pictures, model="tiny", jobs=jobs, **options))
@@ -155,7 +155,7 @@ def test_nothing_to_do_loads_nothing(tiny: Model, monkeypatch: pytest.MonkeyPatc
     assert list(encode_many([], model="tiny")) == []
 
 
-@pytest.mark.parametrize("options", [{"tokens": 17}, {"pitch": 100}, {"jobs": 0}, {"jobs": 65}], ids=str)
+@pytest.mark.parametrize("options", [{"tokens": 17}, {"pitch": 100}, {"jobs": -1}, {"jobs": 65}], ids=str)
 def test_wrong_arguments(tiny: Model, options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
         next(encode_many(["x.png"], model="tiny", **options))

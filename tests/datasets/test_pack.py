@@ -119,9 +119,9 @@ def test_a_cut_file_comes_back_as_far_as_every_tile_goes(
 
 
 def test_large_vocabularies_take_more_bits(tiny: Model) -> None:
-    assert packs._dtype(tiny) is np.uint16
-    assert packs._dtype(replace(tiny, radices=(256, 255))) is np.uint16
-    assert packs._dtype(replace(tiny, radices=(256, 256))) is np.uint32  # 65535 would be a token and FILL
+    assert packs.token_dtype(tiny) is np.uint16
+    assert packs.token_dtype(replace(tiny, radices=(256, 255))) is np.uint16
+    assert packs.token_dtype(replace(tiny, radices=(256, 256))) is np.uint32  # 65535 would be a token and FILL
 
 
 # ---- what is refused

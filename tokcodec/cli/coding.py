@@ -9,22 +9,27 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..container.bare import BARE_SIZE
-from ..container.header import HEADER_SIZE, PITCHES
-from ..errors import TokError
-from .console import PATH, STDIO, Bar, Report, reason, report_options
-from .jobs import PICTURE_SUFFIXES, Files, Job, plan, run, run_many, stdin
+from ..container.header import HEADER_SIZE
+from ..errors import TokError, reason
+from ..pictures.suffixes import PICTURE_SUFFIXES
+from .console import PATH, STDIO, Bar, Report, report_options
+from .jobs import Files, Job, plan, run, run_many, stdin
 from .options import (
     base64_option,
     bpp_text,
     container_of,
+    decode_format_option,
     device_option,
+    dtype_option,
     files_options,
+    look_option,
     max_pixels_option,
     model_option,
     parse_dimensions,
+    pitch_option,
     tokens_type,
 )
-from .targets import parse_size, target_options
+from .targets import focus_map_option, focus_option, parse_size, target_options
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -53,15 +58,12 @@ def _read_map(path: str, max_pixels: int) -> Image:
 
 @click.command()
 @click.option("--tokens", type=tokens_type, metavar="N", help="Tokens per tile; by default the model's choice.")
-@click.option(
-    "--pitch",
-    type=click.Choice([str(pitch) if pitch else "fit" for pitch in PITCHES]),
-    metavar="PIXELS",
-    help="Source pixels per tile: 16 to 2048, less for more detail, 256 by default; fit: one tile for all.",
-)
+@pitch_option
 @click.option("--bare", is_flag=True, help="2 bytes of header: for those who know the model; one tile (--pitch fit).")
 @base64_option
 @target_options
+@focus_option
+@focus_map_option
 @click.option(
     "-j",
     "--jobs",
@@ -80,10 +82,12 @@ def encode(
     report: Report,
     threads: int | None,
     tokens: int | None,
-    pitch: str | None,
+    pitch: int | str | None,
     bare: bool,
     base64: bool,
     targets: dict[str, Any],
+    focus: tuple[str, ...],
+    focus_map: str | None,
     model: str | None,
     device: str,
     max_pixels: int,
@@ -104,10 +108,17 @@ def encode(
     from ..options import EncodeOptions
     from ..pictures import images
 
-    step = int(pitch) if pitch and pitch != "fit" else pitch
-    if targets["focus_map"] is not None:
-        targets["focus_map"] = _read_map(targets["focus_map"], max_pixels)
-    options = EncodeOptions(tokens=tokens, pitch=step, container=container, **targets, model=model, device=device)
+    mask = None if focus_map is None else _read_map(focus_map, max_pixels)
+    options = EncodeOptions(
+        tokens=tokens,
+        pitch=pitch,
+        container=container,
+        **targets,
+        focus=focus,
+        focus_map=mask,
+        model=model,
+        device=device,
+    )
     chosen = find_model(model)
     try:
         options.tokens_of(chosen)
@@ -167,20 +178,12 @@ def encode(
 @click.option(
     "--size", type=parse_dimensions, metavar="WxH", help="With --bare: size of the picture; by default about 256x256."
 )
-@click.option(
-    "--look",
-    type=click.Choice(["perceptual", "fidelity"]),
-    help="What looks best, or the least squared error; by default the model's first.",
-)
-@click.option(
-    "--format", "kind", metavar="FORMAT", help="png, webp, tiff, ppm, bmp or jpg; by default as PATH ends, or png."
-)
+@look_option
+@decode_format_option
 @files_options
 @model_option
 @device_option
-@click.option(
-    "--dtype", type=click.Choice(["float32", "bfloat16"]), default="float32", show_default=True, help="Of the networks."
-)
+@dtype_option
 @max_pixels_option
 @report_options
 def decode(

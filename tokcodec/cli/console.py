@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import OutputError, TokError
+from ..errors import OutputError, printable, reason
 
 if TYPE_CHECKING:
     from click._termui_impl import ProgressBar
@@ -28,25 +28,6 @@ MANY_TILES = 32  # a single picture with more takes seconds: it gets a progress 
 GRAIN = 1000  # steps of the bar per input
 
 _PASSED_ON = (click.ClickException, click.Abort, click.exceptions.Exit, BrokenPipeError)
-
-
-def printable(text: str) -> str:
-    """The text on one line: control characters and undecodable bytes of file names as escapes."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
-
-
-def reason(error: BaseException) -> str:
-    """An exception as part of a line for the user."""
-    if isinstance(error, MemoryError):
-        return "not enough memory"
-    if isinstance(error, OSError):
-        from ..pictures.files import reason as os_reason
-
-        return os_reason(error)
-    text = " ".join(str(error).split())
-    if isinstance(error, TokError) or type(error) in (ValueError, TypeError):
-        return text
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 class Report:
@@ -73,13 +54,18 @@ class Report:
         """Add to the amounts of which `sum_up` tells how much a second has done."""
         self.amounts[what] = self.amounts.get(what, 0) + amount
 
-    def sum_up(self, seconds: float) -> None:
-        """How many files were done in so many seconds, skipped and failed."""
+    def sum_up(self, seconds: float, what: str = "files") -> None:
+        """How many files, or whatever else, were done in so many seconds, skipped and failed."""
         text = f"tokcodec: {self.done} done, {self.skipped} skipped, {self.failed} failed in {seconds:.1f} s"
         if self.done:
-            rates = {"files": self.done, **self.amounts}
+            rates = {what: self.done, **self.amounts}
             text += f": {', '.join(f'{amount / max(seconds, 1e-9):.3g} {what}/s' for what, amount in rates.items())}"
         self.say(text)
+
+    def line(self, text: str) -> None:
+        """A failure that is a whole line already; the exit code tells of it."""
+        self._echo(text)
+        self.status = max(self.status, 1)
 
     def error(self, name: str | None, error: BaseException | str) -> None:
         """A failure; a plain ValueError is how the library refuses an argument, so it counts as wrong usage."""

@@ -10,8 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ..container.bare import from_base64
-from ..errors import TokError
-from ..pictures.files import reason
+from ..errors import TokError, reason
 from ..progressive import animation, is_animation, stages
 from .console import Bar, Report
 from .jobs import Files, Job, read_tok, run

@@ -14,17 +14,10 @@ from typing import BinaryIO
 
 import click
 
-from ..errors import LimitError, OutputError, TokError
+from ..errors import LimitError, OutputError, TokError, reason
 from .console import STDIO, Bar, Report
 
 TOK_SUFFIX = ".tok"
-PICTURE_SUFFIXES = frozenset(
-    (
-        *(".avif", ".bmp", ".gif", ".j2k", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm"),
-        *(".ppm", ".psd", ".qoi", ".sgi", ".tif", ".tiff", ".webp"),
-    )
-)
-"""What is taken for a picture inside a folder; a file given by name may be called anything."""
 MAX_FILE_BYTES = 1 << 30  # twice the largest useful .tok; a pipe without end must not fill the memory
 
 
@@ -203,7 +196,7 @@ def _wanted(job: Job, files: Files) -> bool:
 
 
 def _write(target: str, data: bytes, files: Files) -> None:
-    from ..pictures.files import reason, write_atomic
+    from ..pictures.files import write_atomic
 
     if target == STDIO:
         try:
@@ -237,7 +230,6 @@ def read_tok(source: str, *, bare: bool = False) -> bytes:
     bare: without a header that could be checked.
     """
     from ..container.header import parse_header
-    from ..pictures.files import reason
 
     check: Callable[[bytes], object] = len if bare else parse_header
     try:

@@ -9,8 +9,10 @@ import click
 
 from .. import __version__
 from ..container.header import VERSION
+from ..errors import printable
 from .coding import decode, encode
-from .console import PATH, STDIO, Bar, Group, Report, printable, report_options
+from .console import PATH, STDIO, Bar, Group, Report, report_options
+from .dataset import dataset
 from .jobs import Files, Job, read_tok, run
 from .models import json_option, models
 from .options import bpp_text, force_option, model_option, output_option, tokens_type
@@ -129,6 +131,7 @@ cli.add_command(encode)
 cli.add_command(decode)
 cli.add_command(models)
 cli.add_command(pack_command)
+cli.add_command(dataset)
 
 
 @cli.command(add_help_option=False, context_settings={"ignore_unknown_options": True})

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from ..container.bare import BASE64_SUFFIX
-from ..container.header import MAX_TOKENS
+from ..container.header import MAX_TOKENS, PITCHES
 from ..pictures.limits import DEFAULT_MAX_PIXELS, MAX_SIDE
 from .console import PATH, STDIO
 from .jobs import TOK_SUFFIX, Files
@@ -29,6 +29,30 @@ max_pixels_option = click.option(
     default=DEFAULT_MAX_PIXELS,
     metavar="N",
     help="Refuse larger pictures; by default 89 million.",
+)
+look_option = click.option(
+    "--look",
+    type=click.Choice(["perceptual", "fidelity"]),
+    help="What looks best, or the least squared error; by default the model's first.",
+)
+decode_format_option = click.option(
+    "--format", "kind", metavar="FORMAT", help="png, webp, tiff, ppm, bmp or jpg; by default as PATH ends, or png."
+)
+dtype_option = click.option(
+    "--dtype", type=click.Choice(["float32", "bfloat16"]), default="float32", show_default=True, help="Of the networks."
+)
+
+
+def _step(ctx: click.Context, param: click.Parameter, value: str | None) -> int | str | None:
+    return int(value) if value and value != "fit" else value
+
+
+pitch_option = click.option(
+    "--pitch",
+    type=click.Choice([str(pitch) if pitch else "fit" for pitch in PITCHES]),
+    callback=_step,
+    metavar="PIXELS",
+    help="Source pixels per tile: 16 to 2048, less for more detail, 256 by default; fit: one tile for all.",
 )
 
 

@@ -35,6 +35,7 @@ def pack_command(
       tokcodec pack --unpack tokens.npz --output-dir toks
 
     Folders are searched for .tok files. np.load or safetensors reads the pack: tokens, counts, sizes and names.
+    For millions of pictures: tokcodec dataset encode.
     """
     if unpack:
         if output is not None or output_dir is None or len(inputs) != 1:

@@ -35,8 +35,19 @@ def number(wanted: str) -> Callable[[str], float]:
     return parse
 
 
+focus_option = click.option(
+    "--focus",
+    metavar="X,Y,W,H[:WEIGHT]",
+    multiple=True,
+    help="With a target or --adaptive: error counts 4, or WEIGHT, times there; in pixels, or per cent as 25%.",
+)
+focus_map_option = click.option(
+    "--focus-map", metavar="MASK", type=PATH, help="A picture laid over the other: black counts once, white 4 times."
+)
+
+
 def target_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options, handed to the command as one dict `targets` of arguments of `codec.encode` (of the map its path)."""
+    """The options, handed to the command as one dict `targets` of arguments of `codec.encode`."""
 
     @functools.wraps(command)
     def collect(
@@ -45,8 +56,6 @@ def target_options(command: Callable[..., Any]) -> Callable[..., Any]:
         target_psnr: float | None,
         target_lpips: float | None,
         adaptive: bool,
-        focus: tuple[str, ...],
-        focus_map: str | None,
         **options: Any,
     ) -> Any:
         targets = {
@@ -55,24 +64,10 @@ def target_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "target_psnr": target_psnr,
             "target_lpips": target_lpips,
             "adaptive": adaptive,
-            "focus": focus,
-            "focus_map": focus_map,
         }
         return command(targets=targets, **options)
 
     for decorate in (
-        click.option(
-            "--focus-map",
-            metavar="MASK",
-            type=PATH,
-            help="A picture laid over the other: black counts once, white 4 times.",
-        ),
-        click.option(
-            "--focus",
-            metavar="X,Y,W,H[:WEIGHT]",
-            multiple=True,
-            help="With a target or --adaptive: error counts 4, or WEIGHT, times there; in pixels, or per cent as 25%.",
-        ),
         click.option("--adaptive", is_flag=True, help="As many bytes as --tokens takes, spent where detail is."),
         click.option(
             "--target-lpips",

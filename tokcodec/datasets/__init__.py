@@ -1,1 +1,29 @@
-"""Many pictures, and the tokens of many files, at once; never decides how one is coded."""
+"""Many pictures, and the tokens of many files, at once; never decides how one is coded.
+
+    Encoder, Decoder   batches of a pipeline of one's own: pyarrow tables to pyarrow tables
+    read               what `tokcodec dataset encode` wrote, as a pyarrow dataset
+
+Names are loaded when they are first used: `bulk` and `pack` need no pyarrow.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .batches import Decoder, Encoder
+    from .reading import read
+
+_HOMES = {"Decoder": "batches", "Encoder": "batches", "read": "reading"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+__all__ = ["Decoder", "Encoder", "read"]

@@ -5,12 +5,12 @@
 
 A tokenizer works several times faster on a batch than on single tiles. What the batches hold follows from the order of
 the pictures alone, so that the number of threads never shows in a file. Pillow decodes and resamples, and torch
-computes, without the interpreter's lock: threads are enough.
+computes, without the interpreter's lock: threads are enough. Without threads the caller reads too: for processes that
+share the cores.
 """
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import groupby, islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,7 @@ from ..pictures.limits import DEFAULT_MAX_PIXELS
 from ..pictures.tiling import Grid, cut
 from ..tokenizers import load_tokenizer
 from ..tokenizers.tiles import BATCH, tokenise
+from .engines import cores
 
 if TYPE_CHECKING:
     from ..models.modelfile import Model
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 AHEAD = 4 * BATCH
 """Tiles, and so pictures at most, that wait for the tokenizer (25 MB): enough to read on during a batch of the CPU."""
 MAX_JOBS = 64
+Source = str | Path | BinaryIO
+"""A picture file, or a stream of its bytes."""
 _DEFAULT_MAX_JOBS = 8  # every thread holds a picture, at the default limit of pixels up to a quarter of a GiB
 
 
@@ -47,29 +50,27 @@ _DEFAULT_MAX_JOBS = 8  # every thread holds a picture, at the default limit of p
 class Encoded:
     """What became of one picture: the bytes of its file, or the error because of which there are none.
 
-    notes: what the picture lost, one line each; width, height in pixels and tiles are 0 where it could not be read.
+    notes: what the picture lost, one line each; width, height in pixels and tiles are 0 where it could not be read;
+    coded: int32 [tiles, tokens], the tokens in the file.
     """
 
-    source: str | Path
+    source: Source
     notes: tuple[str, ...]
     data: bytes = b""
     error: Exception | None = None
     width: int = 0
     height: int = 0
     tiles: int = 0
+    coded: NDArray[np.int32] | None = field(default=None, compare=False)
 
 
 def default_jobs() -> int:
     """Threads that read by default: one for each core that this process may use, at most 8."""
-    try:
-        cores = len(os.sched_getaffinity(0))
-    except AttributeError:  # not on this system
-        cores = os.cpu_count() or 1
-    return min(cores, _DEFAULT_MAX_JOBS)
+    return min(cores(), _DEFAULT_MAX_JOBS)
 
 
 def encode_many(
-    sources: Iterable[str | Path],
+    sources: Iterable[Source],
     *,
     tokens: int | None = None,
     pitch: int | str | None = None,
@@ -78,19 +79,19 @@ def encode_many(
     max_pixels: int = DEFAULT_MAX_PIXELS,
     jobs: int | None = None,
 ) -> Iterator[Encoded]:
-    """Encode picture files; yields an `Encoded` for each, in their order, while others are being read.
+    """Encode pictures; yields an `Encoded` for each, in their order, while others are being read.
 
-    max_pixels: of a picture, larger ones are refused; jobs: threads that read and cut, 1 to 64 (None: `default_jobs`);
-    the others are those of `options.EncodeOptions`. What is wrong with a picture is in its `Encoded.error`, and the
-    others go on. Raises ValueError for wrong arguments, and what `find_model` and `load_tokenizer` raise, before the
-    first outcome. Memory: one picture per thread and AHEAD tiles.
+    max_pixels: of a picture, larger ones are refused; jobs: threads that read and cut, 1 to 64 (None: `default_jobs`;
+    0: none, the caller's reads); the others are those of `options.EncodeOptions`. What is wrong with a picture is in
+    its `Encoded.error`, and the others go on. Raises ValueError for wrong arguments, and what `find_model` and
+    `load_tokenizer` raise, before the first outcome. Memory: one picture per thread and AHEAD tiles.
     """
     options = EncodeOptions(tokens=tokens, pitch=pitch, model=model, device=device)
     return encode_many_with(sources, options, max_pixels=max_pixels, jobs=jobs)
 
 
 def encode_many_with(
-    sources: Iterable[str | Path],
+    sources: Iterable[Source],
     options: EncodeOptions,
     *,
     max_pixels: int = DEFAULT_MAX_PIXELS,
@@ -101,12 +102,12 @@ def encode_many_with(
         raise ValueError("a target, adaptive and bare files take pictures one by one")
     chosen = find_model(options.model)
     count, step = options.tokens_of(chosen), options.step(chosen.tile)
-    if jobs is not None and not 1 <= jobs <= MAX_JOBS:
-        raise ValueError(f"jobs must be 1..{MAX_JOBS}, not {jobs}")
+    if jobs is not None and not 0 <= jobs <= MAX_JOBS:
+        raise ValueError(f"jobs must be 0..{MAX_JOBS}, not {jobs}")
 
     unfinished: deque[_Work] = deque()
     batch = _Batch(chosen, options.device, count)
-    for chunk in _chunks(sources, step, chosen.tile, max_pixels, jobs or default_jobs()):
+    for chunk in _chunks(sources, step, chosen.tile, max_pixels, default_jobs() if jobs is None else jobs):
         if chunk.start == 0:
             current = _Work(chunk, count)
             unfinished.append(current)
@@ -124,7 +125,7 @@ def encode_many_with(
 class _Chunk:
     """Some tiles of a picture from number `start` on, uint8 [n, side, side, 3]; none with an error."""
 
-    source: str | Path
+    source: Source
     start: int
     grid: Grid | None
     tiles: NDArray[np.uint8]
@@ -153,7 +154,7 @@ class _Work:
             return Encoded(self.source, notes, error=self.error)
         width, height = self.grid.width, self.grid.height
         data = pack(Header(model.id, self.coded.shape[1], step, width, height), model, self.coded)
-        return Encoded(self.source, notes, data, None, width, height, self.grid.tiles)
+        return Encoded(self.source, notes, data, None, width, height, self.grid.tiles, self.coded)
 
 
 class _Batch:
@@ -198,8 +199,12 @@ class _Batch:
         self.parts, self.room = [], BATCH
 
 
-def _chunks(sources: Iterable[str | Path], step: int, side: int, max_pixels: int, jobs: int) -> Iterator[_Chunk]:
+def _chunks(sources: Iterable[Source], step: int, side: int, max_pixels: int, jobs: int) -> Iterator[_Chunk]:
     """The chunks of all pictures in order; each picture has at least one, with `start` 0."""
+    if not jobs:
+        for source in sources:
+            yield from _cut(source, step, side, max_pixels)
+        return
     desk = _Desk()
     turn = begun = 0
     waiting = iter(sources)
@@ -221,11 +226,20 @@ def _chunks(sources: Iterable[str | Path], step: int, side: int, max_pixels: int
             pool.shutdown(cancel_futures=True)
 
 
-def _read(desk: _Desk, turn: int, source: str | Path, step: int, side: int, max_pixels: int) -> None:
+def _read(desk: _Desk, turn: int, source: Source, step: int, side: int, max_pixels: int) -> None:
     """Put a picture's chunks on the desk; runs in a thread."""
-    failed = _Chunk(source, 0, None, np.empty((0, side, side, 3), np.uint8))
     try:
         desk.wait(turn)
+        for chunk in _cut(source, step, side, max_pixels):
+            desk.put(turn, chunk)
+    except _ClosedError:
+        pass
+
+
+def _cut(source: Source, step: int, side: int, max_pixels: int) -> Iterator[_Chunk]:
+    """A picture's chunks; the last one has the error where there is one."""
+    failed = _Chunk(source, 0, None, np.empty((0, side, side, 3), np.uint8))
+    try:
         picture = read_picture(source, max_pixels=max_pixels, warn=failed.notes.append)
         grid = Grid.for_picture(*picture.size, step)
         note_stretch(grid, failed.notes.append)
@@ -233,12 +247,10 @@ def _read(desk: _Desk, turn: int, source: str | Path, step: int, side: int, max_
             failed.start = start
             stop = min(start + BATCH, grid.tiles)
             tiles = cut(picture, grid, range(start, stop), side=side)
-            desk.put(turn, _Chunk(source, start, grid, tiles, failed.notes, last=stop == grid.tiles))
-    except _ClosedError:
-        pass
+            yield _Chunk(source, start, grid, tiles, failed.notes, last=stop == grid.tiles)
     except Exception as error:
         failed.error = error
-        desk.put(turn, failed)
+        yield failed
 
 
 class _ClosedError(Exception):

@@ -32,10 +32,10 @@ from numpy.typing import NDArray
 from ..container.contents import Contents, pack
 from ..container.counts import LEVELS, most_tokens
 from ..container.header import HASH_SIZE, MAX_TOKENS, Header
-from ..errors import TokError, UnknownModelError
+from ..errors import TokError, UnknownModelError, reason
 from ..models.modelfile import Model
 from ..models.registry import candidates
-from ..pictures.files import reason, write_atomic
+from ..pictures.files import write_atomic
 from ..pictures.tiling import Grid
 
 VERSION = "1"
@@ -142,7 +142,7 @@ class Packer:
                 f"{name} with {_label(other)}"
             )
         # -1 becomes the largest value of the type: that is FILL
-        self._tokens.append(contents.coded.astype(_dtype(contents.model)))
+        self._tokens.append(contents.coded.astype(token_dtype(contents.model)))
         self.names.append(name)
         self._seen.add(name)
         self._files.append(contents)
@@ -154,7 +154,7 @@ class Packer:
         headers = [contents.header for contents in self._files]
         tiles = [contents.tiles for contents in self._files]
         model = self._files[0].model
-        dtype = _dtype(model)
+        dtype = token_dtype(model)
         tokens = np.full((sum(tiles), max(header.tokens for header in headers)), np.iinfo(dtype).max, dtype)
         offsets = np.concatenate([[0], np.cumsum(tiles)]).astype(np.int64)
         for start, coded in zip(offsets, self._tokens, strict=False):
@@ -212,7 +212,7 @@ def read(path: str | Path) -> Pack:
 def _read_npz(path: str | Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     with zipfile.ZipFile(path) as archive:
         if sum(member.file_size for member in archive.infolist()) > MAX_BYTES:
-            raise TokError(f"a pack of more than {MAX_BYTES} bytes")
+            raise TokError(f"a pack of more than {MAX_BYTES} bytes; large sets are for tokcodec dataset")
     with np.load(path, allow_pickle=False) as archive:
         arrays = {name: archive[name] for name in _KINDS}
         texts: dict[str, Any] = {name: str(archive[name]) for name in _TEXTS}
@@ -249,7 +249,8 @@ def check_name(name: str) -> None:
         raise TokError(f"{name!r} is not a relative path inside a folder")
 
 
-def _dtype(model: Model) -> type[np.uint16] | type[np.uint32]:
+def token_dtype(model: Model) -> type[np.uint16] | type[np.uint32]:
+    """The type that holds the tokens of a model and, as its largest value, FILL."""
     vocabulary = int(np.prod(model.radices, dtype=np.int64))
     return np.uint16 if vocabulary <= np.iinfo(np.uint16).max else np.uint32
 

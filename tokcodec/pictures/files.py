@@ -15,28 +15,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-from ..errors import OutputError
+from ..errors import SYSTEM_REASONS, OutputError, reason
 
 _EXISTS = "exists already; use -f to overwrite"
-_REASONS = {
-    errno.ENOENT: "no such file or folder",
-    errno.EISDIR: "is a folder",
-    errno.ENOTDIR: "a part of its path is not a folder",
-    errno.EACCES: "permission denied",
-    errno.EPERM: "permission denied",
-    errno.EROFS: "read-only file system",
-    errno.ENOSPC: "disk full",
-    errno.EDQUOT: "disk quota exceeded",
-    errno.ENAMETOOLONG: "name too long",
-    errno.ELOOP: "symbolic links go in a circle",
-}
 # What file systems that lack link() or fsync() answer to it: FAT and exFAT, some network and FUSE ones.
 _UNSUPPORTED = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EACCES, errno.EINVAL}
-
-
-def reason(error: OSError) -> str:
-    """Why the operating system refused, in a few words without the file's name."""
-    return _REASONS.get(error.errno or 0) or error.strerror or str(error) or type(error).__name__
 
 
 def check_output(path: str | Path, *, force: bool) -> None:
@@ -87,7 +70,7 @@ def _target(path: Path, force: bool) -> tuple[Path, os.stat_result | None]:
         path = Path(os.path.realpath(path))
         folder = path.parent
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise OutputError(_REASONS[errno.EROFS] if _read_only(folder) else "no permission to write in its folder")
+        raise OutputError(SYSTEM_REASONS[errno.EROFS] if _read_only(folder) else "no permission to write in its folder")
     return path, old
 
 

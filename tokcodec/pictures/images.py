@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageCms, ImageFile, ImageOps
 
-from ..errors import LimitError, PictureError, TokError
-from .files import reason, write_atomic
+from ..errors import LimitError, PictureError, TokError, reason
+from .files import write_atomic
 from .limits import DEFAULT_MAX_PIXELS, check_size
 
 MAX_STREAM_BYTES = 1 << 30  # a pipe without end must not fill the memory; DEFAULT_MAX_PIXELS fit in, uncompressed

@@ -1,0 +1,141 @@
+"""The commands of `tokcodec dataset`: whole runs, their words and their exit codes."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+
+pytest.importorskip("pyarrow", reason="data sets need pyarrow")
+
+from tests.datasets.make import DAMAGED, make_folder, make_parquet, plain, png, rows
+
+Call = Callable[..., Result]
+ENCODE = ["dataset", "encode", "--model", "tiny", "--workers", "1", "--output"]
+
+
+@pytest.fixture(autouse=True)
+def photos(tmp_path: Path) -> dict[str, bytes]:
+    found = {"a.png": png(0), "b.png": DAMAGED, "c.png": png(2)}
+    make_folder(tmp_path / "photos", found)
+    return found
+
+
+def test_a_whole_round(call: Call, tmp_path: Path, photos: dict[str, bytes]) -> None:
+    done = call(*ENCODE, "out", "--tokens", "4", "photos")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "tokcodec: photos/b.png: damaged or unsupported PNG picture\n" in done.stderr
+    assert "tokcodec: 1 done, 0 skipped, 0 failed" in done.stderr and "out: note: 1 sample has an error" in done.stderr
+    assert [row["tok"] for row in rows(tmp_path / "out")] == [
+        None if data == DAMAGED else plain(data, tokens=4) for data in photos.values()
+    ]
+    again = call(*ENCODE, "out", "--tokens", "4", "photos")
+    assert again.exit_code == 1 and "0 done, 1 skipped, 0 failed" in again.stderr
+
+    info = call("dataset", "info", "out")
+    assert info.exit_code == 0 and "out: 3 samples in 1 shards" in info.stdout
+    assert "       1 errors: damaged or unsupported PNG picture\n" in info.stdout
+    assert json.loads(call("dataset", "info", "--json", "out").stdout)["samples"] == 3
+
+    verified = call("dataset", "verify", "--workers", "1", "out")
+    assert (verified.exit_code, verified.stdout) == (0, "out: 3 samples, 1 without a file, 0 damaged, 0 keys twice\n")
+    stats = call("dataset", "stats", "out")
+    assert stats.exit_code == 0 and "| mean |" in stats.stdout
+    assert json.loads(call("dataset", "stats", "--json", "out").stdout)["tiles"] == 2
+
+    decoded = call("dataset", "decode", "out", "--output", "back", "--format", "webp", "--workers", "1")
+    assert decoded.exit_code == 1
+    assert sorted(path.name for path in (tmp_path / "back" / "photos").iterdir()) == ["a.png.webp", "c.png.webp"]
+
+
+def test_a_key_that_is_there_twice_is_damage(call: Call, tmp_path: Path) -> None:
+    make_parquet(tmp_path / "a.parquet", [png(0), png(1)], key=["x", "x"])
+    assert call(*ENCODE, "out", "a.parquet").exit_code == 0
+    verified = call("dataset", "verify", "--workers", "1", "out")
+    assert verified.exit_code == 1 and verified.stdout.endswith("0 damaged, 1 keys twice\n")
+
+
+def test_errors_that_end_the_run(call: Call, tmp_path: Path) -> None:
+    done = call(*ENCODE, "out", "photos", "--max-errors", "0")
+    assert done.exit_code == 1 and "more than 0 errors" in done.stderr
+    assert not list((tmp_path / "out").glob("*"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "line"),
+    [
+        (["encode", "none", "--output", "out"], 1, "none: no such file or folder"),
+        (["encode", "empty", "--output", "out"], 1, "empty: no pictures, .tar or .parquet files in this folder"),
+        (["encode", "a.parquet", "--output", "out", "--column", "x"], 1, "a.parquet: no column 'x'; there are: image"),
+        (["encode", "photos", "--output", "file"], 1, "file: is no folder"),
+        (["encode", "photos", "--output", "out", "--model", "x"], 1, "no model named 'x'; "),
+        (["encode", "photos", "--output", "out", "--tokens", "17", "--model", "tiny"], 2, "tokens must be 1..16"),
+        (["encode", "photos", "--output", "out", "--device", "cuda"], 1, "no CUDA device here; use --device cpu"),
+        (["decode", "photos", "--output", "out"], 1, "photos: no Parquet files in this folder"),
+        (["decode", "photos", "--output", "out", "--format", "x"], 2, "unknown picture format 'x'"),
+        (["info", "none"], 1, "none: no such file or folder"),
+        (["verify", "file"], 1, "file: is no folder"),
+        (["stats", "empty"], 1, "empty: no Parquet files in this folder"),
+    ],
+    ids=lambda value: " ".join(value[:2]) if isinstance(value, list) else None,
+)
+def test_bad_input(call: Call, tmp_path: Path, arguments: list[str], code: int, line: str) -> None:
+    make_folder(tmp_path, {"empty/a.txt": b"", "file": b""})
+    make_parquet(tmp_path / "a.parquet", [png(0)])
+    done = call("dataset", *arguments)
+    assert done.exit_code == code, done.stderr
+    assert done.stderr.splitlines()[0].startswith(f"tokcodec: {line}"), done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["encode", "photos"],
+        ["encode", "--output", "out"],
+        ["encode", "photos", "--output", "out", "--address", "auto"],
+        ["encode", "photos", "--output", "out", "--num-gpus", "1"],
+        ["encode", "photos", "--output", "out", "--engine", "spark"],
+        ["decode", "photos", "--output", "out", "--to", "zip"],
+        ["info"],
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage(call: Call, tmp_path: Path, arguments: list[str]) -> None:
+    done = call("dataset", *arguments)
+    assert done.exit_code == 2 and "Traceback" not in done.stderr and not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("missing", "arguments", "extra"),
+    [("pyarrow", [], "tokcodec[data]"), ("ray", ["--engine", "ray"], "tokcodec[ray]")],
+)
+def test_extras_that_are_missing(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str, arguments: list[str], extra: str
+) -> None:
+    find: Any = importlib.util.find_spec
+    for module in ("tokcodec.cli.engines", "tokcodec.datasets.engines.ray"):
+        hidden = lambda name, package=None: None if name == missing else find(name, package)  # noqa: E731
+        monkeypatch.setattr(f"{module}.find_spec", hidden)
+    done = call(*ENCODE, "out", "photos", *arguments)
+    assert done.exit_code == 1 and done.stderr.count("\n") == 1 and f"pip install '{extra}'" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_help_imports_none_of_what_is_heavy() -> None:
+    code = (
+        "import sys\nfrom tokcodec.cli import cli\n"
+        "try: cli(['dataset', 'encode', '--help'])\n"
+        "except SystemExit: pass\n"
+        "assert not {'numpy', 'pyarrow', 'ray', 'torch', 'PIL'} & set(sys.modules), sorted(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=dict(os.environ))
+    assert done.returncode == 0, done.stderr

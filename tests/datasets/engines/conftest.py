@@ -1,0 +1,139 @@
+"""Runs of the command in a process of their own, whose workers can be found and killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from tests.datasets.make import DAMAGED, make_parquet, plain, png
+from tests.signals import default_signals
+from tokcodec import codec
+from tokcodec.models.modelfile import Model
+
+ROOT = Path(__file__).parents[3]
+SHARDS, SHARD = 10, 30
+OPTIONS = ["--model", "tiny", "--pitch", "32"]  # small tiles: the work takes long enough to be killed
+MARK = "TOKCODEC_TEST_RUN"
+
+needs_proc = pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="workers are found in /proc")
+
+
+@dataclass
+class Running:
+    """A run and how to find what belongs to it."""
+
+    process: subprocess.Popen[str]
+    mark: str
+    output: Path
+
+    def wait_for_shards(self, number: int) -> None:
+        """Until so many are done; the others must not be."""
+        while len(list(self.output.glob("*.parquet"))) < number:
+            assert self.process.poll() is None, self.process.communicate()
+            time.sleep(0.005)
+
+    def workers(self, named: str) -> list[int]:
+        """Processes of this run, but not the one that was started here, with a word in their command line."""
+        found = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                mine = f"{MARK}={self.mark}".encode() in (folder / "environ").read_bytes().split(b"\0")
+                title = (folder / "cmdline").read_bytes()
+            except OSError:  # it has ended
+                continue
+            if mine and named.encode() in title and int(folder.name) != self.process.pid:
+                found.append(int(folder.name))
+        return found
+
+    def gone(self, named: str, seconds: float = 15) -> bool:
+        """Whether its processes end soon."""
+        end = time.monotonic() + seconds
+        while self.workers(named):
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.05)
+        return True
+
+    def end(self) -> tuple[int, str]:
+        """Exit code and stderr."""
+        _, printed = self.process.communicate(timeout=60)
+        return self.process.returncode, printed
+
+
+Start = Callable[..., Running]
+
+
+@pytest.fixture(scope="session")
+def pictures() -> dict[str, bytes]:
+    """By keys; one is damaged."""
+    return {f"k{i:03d}": DAMAGED if i == 77 else png(i) for i in range(SHARDS * SHARD)}
+
+
+@pytest.fixture(scope="session")
+def expected(tiny_folder: Path, pictures: dict[str, bytes]) -> dict[str, bytes]:
+    """The plain encode's bytes of those that are not damaged."""
+    model = str(tiny_folder / "tiny")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(codec, "find_model", lru_cache(codec.find_model))  # read once instead of 300 times
+        return {key: plain(data, model=model, pitch=32) for key, data in pictures.items() if data != DAMAGED}
+
+
+@pytest.fixture
+def source(tmp_path: Path, pictures: dict[str, bytes]) -> Path:
+    (tmp_path / "in").mkdir()
+    keys = list(pictures)
+    for i in range(SHARDS):
+        part = keys[i * SHARD : (i + 1) * SHARD]
+        make_parquet(tmp_path / "in" / f"{i}.parquet", [pictures[key] for key in part], key=part)
+    return tmp_path / "in"
+
+
+@pytest.fixture
+def start(tiny: Model, tmp_path: Path, source: Path) -> Iterator[Start]:
+    """Start `tokcodec dataset encode`; what is left is killed in the end."""
+    runs: list[Running] = []
+
+    def run(*arguments: str, output: str = "out") -> Running:
+        mark = uuid4().hex
+        command = [
+            sys.executable,
+            "-m",
+            "tokcodec",
+            "dataset",
+            "encode",
+            "in",
+            "--output",
+            output,
+            *OPTIONS,
+            *arguments,
+        ]
+        environment = os.environ | {"PYTHONPATH": str(ROOT), MARK: mark, "OMP_NUM_THREADS": "1"}
+        process = subprocess.Popen(
+            command,
+            cwd=tmp_path,
+            env=environment,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=default_signals,
+            start_new_session=True,
+        )
+        runs.append(Running(process, mark, tmp_path / output))
+        return runs[-1]
+
+    yield run
+    for running in runs:
+        if running.process.poll() is None:
+            running.process.kill()
+            running.process.communicate()
+        for pid in running.workers(""):
+            os.kill(pid, signal.SIGKILL)

@@ -1,0 +1,139 @@
+"""The samples of folders, tars and Parquet files: keys, pictures, what is carried, and batches within bounds."""
+
+from __future__ import annotations
+
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.datasets.make import make_folder, make_parquet, make_tar, png
+from tokcodec.datasets.sources import samples
+from tokcodec.datasets.sources.listing import find_shards
+from tokcodec.datasets.sources.parquet import find_column
+from tokcodec.datasets.sources.reader import read_samples
+from tokcodec.datasets.sources.samples import Samples
+from tokcodec.errors import SourceError
+
+
+def read(path: Path, column: str | None = None, batch_size: int = 100) -> list[Samples]:
+    (shard,) = find_shards([str(path)])
+    return list(read_samples(shard, column, batch_size))
+
+
+def carried(batch: Samples) -> dict[str, list[Any]]:
+    return {name: column.to_pylist() for name, column in batch.carried.items()}
+
+
+def test_a_folder(tmp_path: Path) -> None:
+    folder = make_folder(tmp_path / "photos", {"b.jpg": b"2", "a/c.png": b"1", "d.webp": b"3"})
+    (folder / "b.jpg").chmod(0)
+    first, second = read(folder, batch_size=2)
+    assert first.keys + second.keys == ["photos/a/c.png", "photos/b.jpg", "photos/d.webp"]
+    assert first.pictures[0] == b"1" and second.pictures == [b"3"]
+    (folder / "b.jpg").unlink()  # root may read what nobody may
+    (shard,) = find_shards([str(folder)])
+    (folder / "d.webp").unlink()
+    (batch,) = read_samples(shard)
+    assert isinstance(batch.pictures[1], FileNotFoundError)
+
+
+def test_members_of_a_tar_with_one_key_are_a_sample(tmp_path: Path) -> None:
+    members = {"t/0.jpg": b"p", "t/0.cls": b"7", "t/0.raw": b"\xff", "t/1.PNG": b"q", "t/1.txt": b"caf\xc3\xa9\xff"}
+    members |= {"t/2.json": b"{}", "t/3.seg.png": b"s", "t/3.jpg": b"r", ".hidden": b"", "noise": b""}
+    first, second = read(make_tar(tmp_path / "a.tar", members), batch_size=3)
+    assert first.keys + second.keys == ["t/0", "t/1", "t/2", "t/3"]
+    assert first.pictures[:2] == [b"p", b"q"] and isinstance(first.pictures[2], Exception)
+    assert second.pictures == [b"r"]
+    assert carried(first) == {
+        "cls": ["7", None, None],
+        "json": [None, None, "{}"],
+        "raw": [b"\xff", None, None],
+        "seg.png": [None] * 3,
+        "txt": [None, "café\\xff", None],
+    }
+    assert {name: column.type for name, column in second.carried.items()} == {
+        name: column.type for name, column in first.carried.items()
+    }
+    assert carried(second)["seg.png"] == [b"s"]
+
+
+def test_the_picture_of_a_tar_may_be_named(tmp_path: Path) -> None:
+    path = make_tar(tmp_path / "a.tar", {"0.jpg": b"p", "0.seg.png": b"s"})
+    (batch,) = read(path, "seg.png")
+    assert batch.pictures == [b"s"] and carried(batch) == {"jpg": [b"p"]}
+    with pytest.raises(SourceError, match=r"a\.tar: no pictures in it"):
+        read(path, "webp")
+
+
+def test_parquet_of_hugging_face(tmp_path: Path) -> None:
+    path = make_parquet(tmp_path / "train-0.parquet", [b"a", b"b", None], label=[1, 2, 3], name=["x", "y", "z"])
+    first, second = read(path, batch_size=2)
+    assert first.keys + second.keys == ["train-0-00000000", "train-0-00000001", "train-0-00000002"]
+    assert first.pictures == [b"a", b"b"] and isinstance(second.pictures[0], Exception)
+    assert carried(first) == {"label": [1, 2], "name": ["x", "y"]}
+
+
+def test_parquet_with_keys_and_a_binary_column(tmp_path: Path) -> None:
+    table = pa.table({"__key__": ["k1", "k2"], "jpg": pa.array([b"a", b"b"]), "other": pa.array([b"", b""])})
+    pq.write_table(table, tmp_path / "a.parquet")
+    (batch,) = read(tmp_path / "a.parquet")
+    assert batch.keys == ["k1", "k2"] and batch.pictures == [b"a", b"b"] and list(batch.carried) == ["other"]
+
+
+@pytest.mark.parametrize(
+    ("columns", "named", "found"),
+    [
+        ({"a": pa.binary()}, None, "a"),
+        ({"a": pa.binary(), "image": pa.large_binary()}, None, "image"),
+        ({"a": pa.binary(), "b": pa.struct([("bytes", pa.binary())])}, None, "b"),
+        ({"a": pa.binary(), "b": pa.binary()}, "b", "b"),
+        ({"a": pa.binary(), "b": pa.binary()}, None, "pictures may be in the columns a, b: choose one with --column"),
+        ({"a": pa.string()}, None, "no column of encoded pictures; there are: a"),
+        ({"a": pa.binary()}, "x", "no column 'x'; there are: a"),
+        ({"a": pa.int8()}, "a", "column 'a' holds int8, no encoded pictures"),
+    ],
+)
+def test_the_column_of_pictures(columns: dict[str, pa.DataType], named: str | None, found: str) -> None:
+    schema = pa.schema(list(columns.items()))
+    if " " not in found:
+        assert find_column(schema, named) == found
+    else:
+        with pytest.raises(SourceError, match="^" + found + "$"):
+            find_column(schema, named)
+
+
+def test_large_pictures_make_short_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (samples, __import__("tokcodec.datasets.sources.parquet", fromlist=["_"])):
+        monkeypatch.setattr(module, "BATCH_BYTES", 1000)
+    pictures = [bytes(400)] * 10
+    sources = [
+        make_folder(tmp_path / "photos", {f"{i}.png": data for i, data in enumerate(pictures)}),
+        make_tar(tmp_path / "a.tar", {f"{i}.png": data for i, data in enumerate(pictures)}),
+        make_parquet(tmp_path / "b.parquet", pictures),
+    ]
+    for source in sources:
+        found = [len(batch) for batch in read(source)]
+        assert sum(found) == 10 and max(found) <= 3, source
+
+
+def test_damaged_sources(tmp_path: Path) -> None:
+    whole = make_tar(tmp_path / "whole.tar", {f"{i}.png": png(i) for i in range(20)}).read_bytes()
+    cut = make_folder(
+        tmp_path, {"a.tar": whole[: len(whole) // 2], "b.tar": b"no tar" * 500, "c.parquet": b"no Parquet"}
+    )
+    for name in ("a.tar", "b.tar", "c.parquet"):
+        with pytest.raises(SourceError, match=f"{name}: "):
+            read(cut / name)
+
+
+def test_a_tar_does_not_keep_its_members(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = make_tar(tmp_path / "a.tar", {f"{i}.png": b"x" for i in range(50)})
+    opened: list[tarfile.TarFile] = []
+    plain = tarfile.open
+    monkeypatch.setattr(tarfile, "open", lambda *a, **k: opened.append(plain(*a, **k)) or opened[-1])
+    assert len(read(path, batch_size=10)) == 5
+    assert all(len(archive.members) <= 2 for archive in opened)

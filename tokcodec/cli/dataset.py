@@ -1,0 +1,218 @@
+"""The commands `tokcodec dataset encode` and `tokcodec dataset decode`, and the group of all."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .console import PATH, Bar, Report, report_options
+from .dataset_reports import info, stats, verify
+from .engines import engine_options, need_pyarrow
+from .options import (
+    decode_format_option,
+    device_option,
+    dtype_option,
+    look_option,
+    max_pixels_option,
+    model_option,
+    pitch_option,
+    tokens_type,
+)
+from .targets import target_options
+
+if TYPE_CHECKING:
+    from ..datasets.engines import Engine
+    from ..datasets.runs import Run
+    from ..datasets.shards.outcome import Outcome
+
+MAX_LINES = 20
+"""Errors of samples that are printed; all of them are in the column `error`."""
+
+
+@click.group("dataset")
+def dataset() -> None:
+    """Data sets of millions of pictures: folders, tar shards and Parquet files to Parquet files of tokens.
+
+    \b
+      tokcodec dataset encode shards/*.tar --output tokens
+      tokcodec dataset info tokens
+
+    A run that was interrupted goes on where it was: the same command again.
+    """
+
+
+output_option = click.option("--output", metavar="DIR", required=True, type=PATH, help="The folder to write.")
+batch_option = click.option(
+    "--batch-size", type=click.IntRange(1), metavar="N", default=128, show_default=True, help="Samples in the memory."
+)
+max_errors_option = click.option(
+    "--max-errors", type=click.IntRange(0), metavar="N", help="End the run after more than N errors; by default never."
+)
+
+
+@dataset.command()
+@click.argument("sources", metavar="SOURCE...", nargs=-1, required=True, type=PATH)
+@output_option
+@click.option("--column", metavar="NAME", help="Column of the pictures in Parquet, their suffix in tars; else found.")
+@click.option(
+    "--shard-size",
+    type=click.IntRange(1),
+    default=10_000,
+    show_default=True,
+    metavar="N",
+    help="Pictures of a folder in an output file.",
+)
+@batch_option
+@max_errors_option
+@click.option("--tokens", type=tokens_type, metavar="N", help="Tokens per tile; by default the model's choice.")
+@pitch_option
+@target_options
+@model_option
+@device_option
+@max_pixels_option
+@engine_options
+@report_options
+def encode(
+    sources: tuple[str, ...],
+    output: str,
+    column: str | None,
+    shard_size: int,
+    batch_size: int,
+    max_errors: int | None,
+    tokens: int | None,
+    pitch: int | str | None,
+    targets: dict[str, Any],
+    model: str | None,
+    device: str,
+    max_pixels: int,
+    make_engine: Callable[[], Engine],
+    jobs: int,
+    gpus: bool,
+    report: Report,
+) -> None:
+    """Encode folders of pictures, .tar shards and .parquet files.
+
+    Every shard becomes one Parquet file, with the columns key, tok, width, height, tiles, tokens, error and whatever
+    else the samples carry. A picture that cannot be encoded is a row with its error.
+    """
+    need_pyarrow()
+    from ..datasets.runs import plan_encoding
+    from ..options import EncodeOptions
+
+    engine = make_engine()
+    options = EncodeOptions(
+        tokens=tokens, pitch=pitch, **targets, model=model, device="cuda" if gpus and device == "auto" else device
+    )
+    run = plan_encoding(
+        sources,
+        output,
+        options,
+        column=column,
+        shard_size=shard_size,
+        batch_size=batch_size,
+        max_pixels=max_pixels,
+        jobs=jobs,
+        max_errors=max_errors,
+    )
+    follow(run, engine, report, max_errors)
+
+
+@dataset.command()
+@click.argument("source", metavar="DIR", type=PATH)
+@output_option
+@click.option(
+    "--to",
+    type=click.Choice(["folder", "tar", "parquet"]),
+    default="folder",
+    show_default=True,
+    help="Picture files, WebDataset shards or Parquet files.",
+)
+@decode_format_option
+@click.option("--tokens", type=tokens_type, metavar="N", help="Use only the first N tokens of every tile.")
+@look_option
+@batch_option
+@max_errors_option
+@model_option
+@device_option
+@dtype_option
+@max_pixels_option
+@engine_options
+@report_options
+def decode(
+    source: str,
+    output: str,
+    to: str,
+    kind: str | None,
+    tokens: int | None,
+    look: str | None,
+    batch_size: int,
+    max_errors: int | None,
+    model: str | None,
+    device: str,
+    dtype: str,
+    max_pixels: int,
+    make_engine: Callable[[], Engine],
+    jobs: int,
+    gpus: bool,
+    report: Report,
+) -> None:
+    """Decode a data set of tokens to pictures: files in folders, .tar shards or Parquet files.
+
+    The pictures are named by their keys; what the samples carry comes along, but for folders.
+    """
+    need_pyarrow()
+    from ..datasets.runs import plan_decoding
+    from ..options import DecodeOptions
+    from ..pictures.images import picture_format
+
+    engine = make_engine()
+    options = DecodeOptions(tokens=tokens, look=look, device=device, dtype=dtype, model=model, max_pixels=max_pixels)
+    if gpus and device == "auto":
+        options = replace(options, device="cuda")
+    format = picture_format(None, kind)[1:]
+    run = plan_decoding(source, output, options, to=to, format=format, batch_size=batch_size)
+    follow(run, engine, report, max_errors)
+
+
+def follow(run: Run, engine: Engine, report: Report, max_errors: int | None) -> None:
+    """Do a run: a line for every shard and for the first errors, then one that sums up."""
+    started = time.perf_counter()
+    found: list[Outcome] = []
+    report.skipped = len(run.done)
+    shown = 0
+    with Bar(len(run.done) + len(run.tasks), report) as bar:
+        for _ in run.done:
+            bar.next()
+        for outcome in run.outcomes(engine, max_errors):
+            for line in outcome.lines[: MAX_LINES - shown]:
+                report.line(line)
+                shown += 1
+            if outcome.failure is not None:
+                report.error(None, outcome.failure)
+            else:
+                found.append(outcome)
+                report.done += 1
+                said = f"{outcome.samples} samples, {outcome.bytes} bytes"
+                report.say(f"{outcome.name} -> {outcome.output} ({said}{_errors(outcome.errors)})")
+            bar.next()
+    errors = sum(outcome.errors for outcome in [*run.done, *found])
+    for what in ("samples", "tiles"):
+        if amount := sum(getattr(outcome, what) for outcome in found):
+            report.count(what, amount)
+    report.sum_up(time.perf_counter() - started, "shards")
+    if errors:
+        report.note(run.output.name, f"{errors} sample{'s have' if errors > 1 else ' has'} an error: see column error")
+        report.status = max(report.status, 1)
+
+
+def _errors(errors: int) -> str:
+    return f", {errors} error{'s' * (errors > 1)}" if errors else ""
+
+
+dataset.add_command(info)
+dataset.add_command(verify)
+dataset.add_command(stats)

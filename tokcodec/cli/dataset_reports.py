@@ -1,0 +1,96 @@
+"""The commands `tokcodec dataset info`, `verify` and `stats`: what a data set of tokens is like."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .console import PATH, Bar, Report, report_options
+from .engines import engine_options, need_pyarrow
+from .models import json_option
+from .options import bpp_text
+
+if TYPE_CHECKING:
+    from ..datasets.engines import Engine
+
+
+@click.command()
+@click.argument("source", metavar="DIR", type=PATH)
+@json_option
+@report_options
+def info(source: str, as_json: bool, report: Report) -> None:
+    """Say what a data set holds: samples, errors by kind, bytes, tokens; works without the model."""
+    need_pyarrow()
+    from ..datasets.reading import describe
+
+    found = describe(source)
+    if as_json:
+        click.echo(json.dumps({"dataset": source} | found))
+        return
+    good = found["samples"] - sum(found["errors"].values())
+    options = ", ".join(f"{name} {value}" for name, value in found["options"].items())
+    lines = [
+        f"{source}: {found['samples']} samples in {found['shards']} shards of {found['file_bytes']} bytes",
+        f"model {found['model']} ({found['hash'][:8]}...), {options}, tokcodec {', '.join(found['versions'])}",
+        f"{good} files of {found['bytes']} bytes, {found['tiles']} tiles, {found['tokens']} tokens",
+    ]
+    if found["bpp"] is not None:
+        lines[-1] += f", {bpp_text(found['bpp'])}"
+    lines += [f"{number:8} with {tokens} or more tokens" for tokens, number in found["samples_by_tokens"].items()]
+    lines += [f"{number:8} errors: {kind}" for kind, number in found["errors"].items()]
+    for line in lines:
+        click.echo(line)
+
+
+@click.command()
+@click.argument("source", metavar="DIR", type=PATH)
+@engine_options
+@report_options
+def verify(source: str, make_engine: Callable[[], Engine], jobs: int, gpus: bool, report: Report) -> None:
+    """Read every file of a data set and compare it with its row: count what is damaged or there twice."""
+    need_pyarrow()
+    import numpy as np
+
+    from ..datasets.shards.tokens import find_token_shards, model_of
+    from ..datasets.shards.verify import VerifyTask, verify_shard
+
+    engine = make_engine()
+    shards = find_token_shards(source)
+    model = model_of(shards)
+    damaged = samples = 0
+    keys = []
+    with Bar(len(shards), report) as bar:
+        for found in engine.run(verify_shard, [VerifyTask(shard, model) for shard in shards]):
+            for line in found.outcome.lines:
+                report.line(line)
+            if found.outcome.failure is not None:
+                report.error(None, found.outcome.failure)
+            damaged += found.outcome.errors
+            samples += found.outcome.samples
+            keys.append(found.keys)
+            bar.next()
+    twice = samples - len(np.unique(np.concatenate(keys)))
+    missing = sum(shard.errors for shard in shards)
+    click.echo(f"{source}: {samples} samples, {missing} without a file, {damaged} damaged, {twice} keys twice")
+    if damaged or twice:
+        report.status = max(report.status, 1)
+
+
+@click.command()
+@click.argument("source", metavar="DIR", type=PATH)
+@click.option("--limit", type=click.IntRange(1), metavar="N", default=200_000, show_default=True, help="Tiles to read.")
+@json_option
+@report_options
+def stats(source: str, limit: int, as_json: bool, report: Report) -> None:
+    """The language of the tokens: entropies by rank, what their neighbours tell, frequencies, unused codes.
+
+    As bits; conditional entropies by digit, less what chance would tell (see tokcodec/datasets/statistics.py).
+    """
+    need_pyarrow()
+    from ..datasets.statistics import language, table
+
+    found: Any = language(source, limit)
+    click.echo(json.dumps({"dataset": source} | found.as_dict()) if as_json else table(found))

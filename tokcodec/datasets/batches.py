@@ -1,0 +1,144 @@
+"""Batches of samples to batches of tokens and back: callables for `ray.data.Dataset.map_batches` and for plain loops.
+
+    pictures.map_batches(Encoder, batch_format="pyarrow", fn_constructor_kwargs={"tokens": 64})
+    for batch in pq.ParquetFile("pictures.parquet").iter_batches(128): table = encoder(batch)
+
+Whatever is wrong with a sample is in its column `error`; the columns are described in `columns`.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from typing import Any, TypeAlias
+
+import pyarrow as pa
+
+from ..codec import decode_with, encode_with
+from ..errors import DeviceError, MissingPackageError, ModelFileError
+from ..models.registry import find_model
+from ..options import DecodeOptions, EncodeOptions
+from ..pictures.images import picture_format, read_picture, write_picture
+from ..pictures.limits import DEFAULT_MAX_PIXELS
+from ..tokfile import read
+from .bulk import encode_many_with
+from .columns import ERROR, KEY, TOK, Coded, check_tokens, error_line, image_table, token_table
+from .pack import token_dtype
+from .sources.parquet import find_column, samples_of
+from .sources.samples import Picture, Samples
+
+Batch: TypeAlias = pa.Table | pa.RecordBatch
+NOT_THEIRS = DeviceError, MissingPackageError, ModelFileError, MemoryError
+"""Errors that are no sample's fault, so that they may not become its column `error`: they are raised."""
+
+
+class Encoder:
+    """Pictures to tokens: tables with a column of encoded pictures to tables as `columns` describes.
+
+    column: of the pictures, binary or a struct with `bytes` (None: found); max_pixels: of a picture, larger ones are
+    refused; jobs: threads that read ahead (0: none, for processes that share the cores); the others are those of
+    `options.EncodeOptions`. A column `key` names the samples. Raises ValueError and TypeError for wrong arguments,
+    UnknownModelError and ModelFileError; when called, SourceError for tables without pictures, and NOT_THEIRS.
+    """
+
+    def __init__(
+        self, *, column: str | None = None, max_pixels: int = DEFAULT_MAX_PIXELS, jobs: int = 0, **options: Any
+    ) -> None:
+        self.column, self.max_pixels, self.jobs = column, max_pixels, jobs
+        self.options = EncodeOptions(**options)
+        if self.options.container != "tok":
+            raise ValueError("data sets hold .tok files, no bare ones")
+        self.model = find_model(self.options.model)
+        self.options.tokens_of(self.model)
+        self.options.target_of(self.model)
+        self.options.step(self.model.tile)
+        self.dtype = token_dtype(self.model)
+
+    def __call__(self, batch: Batch) -> pa.Table:
+        _check_batch(batch)
+        return self.encode(samples_of(batch, find_column(batch.schema, self.column)))
+
+    def encode(self, samples: Samples) -> pa.Table:
+        """The table of some samples, in their order."""
+        coded = self._coded([picture for picture in samples.pictures if not isinstance(picture, Exception)])
+        rows = []
+        for key, picture in zip(samples.keys, samples.pictures, strict=True):
+            found = picture if isinstance(picture, Exception) else next(coded)
+            if isinstance(found, NOT_THEIRS):
+                raise found
+            rows.append(Coded(error=error_line(key, found)) if isinstance(found, Exception) else found)
+        return token_table(samples.keys, rows, samples.carried, self.dtype)
+
+    def _coded(self, pictures: list[bytes]) -> Iterator[Coded | Exception]:
+        if not self.options.plain:
+            yield from map(self._one, pictures)
+            return
+        streams = map(io.BytesIO, pictures)
+        for found in encode_many_with(streams, self.options, max_pixels=self.max_pixels, jobs=self.jobs):
+            if found.coded is None:
+                yield found.error or RuntimeError("no tokens")
+            else:
+                flat = found.coded.reshape(-1).astype(self.dtype)
+                yield Coded(found.data, found.width, found.height, found.tiles, flat)
+
+    def _one(self, data: bytes) -> Coded | Exception:
+        """With a target, which every picture meets in its own way."""
+        try:
+            picture = read_picture(io.BytesIO(data), max_pixels=self.max_pixels, warn=_silent)
+            made = encode_with(picture, self.options, warn=_silent)
+            contents = read(made, self.model)
+            # -1, where a tile has fewer tokens, becomes the largest value of the type: that is FILL
+            flat = contents.coded.astype(self.dtype).reshape(-1)
+            return Coded(made, *picture.size, contents.tiles, flat)
+        except Exception as error:  # `encode` tells whose fault it is
+            return error
+
+
+class Decoder:
+    """Tokens to pictures: tables with a column `tok` to tables with `image`, a struct of the bytes and the path.
+
+    format: of the pictures, "png", "webp" (lossless), "jpg" and the others of `decode`; the options are those of
+    `options.DecodeOptions`. Width, height, key and what was carried stay. Raises ValueError and TypeError for wrong
+    arguments; when called, SourceError for tables without `tok`, and NOT_THEIRS.
+    """
+
+    def __init__(self, *, format: str = "png", **options: Any) -> None:
+        self.suffix = picture_format(None, format)
+        self.options = DecodeOptions(**options)
+
+    def __call__(self, batch: Batch) -> pa.Table:
+        _check_batch(batch)
+        check_tokens(batch.schema)
+        columns = {name: batch.column(name) for name in batch.schema.names}
+        size = len(batch)
+        keys = columns[KEY].to_pylist() if KEY in columns else [None] * size
+        errors = columns[ERROR].to_pylist() if ERROR in columns else [None] * size
+        pictures: list[bytes | None] = []
+        for i, (key, data) in enumerate(zip(keys, columns[TOK].to_pylist(), strict=True)):
+            picture: Picture | None = None
+            if errors[i] is None:
+                picture = self._one(data)
+            if isinstance(picture, Exception):
+                errors[i], picture = error_line(key or "", picture), None
+            pictures.append(picture)
+        return image_table(columns, pictures, errors, self.suffix)
+
+    def _one(self, data: bytes | None) -> Picture:
+        try:
+            picture = decode_with(data or b"", self.options, warn=_silent)
+            stream = io.BytesIO()
+            write_picture(picture, stream, self.suffix)
+            return stream.getvalue()
+        except NOT_THEIRS:
+            raise
+        except Exception as error:
+            return error
+
+
+def _check_batch(batch: object) -> None:
+    if not isinstance(batch, (pa.Table, pa.RecordBatch)):
+        raise TypeError(f"batches are pyarrow tables, not {type(batch).__name__}: map_batches(batch_format='pyarrow')")
+
+
+def _silent(text: str) -> None:
+    pass

@@ -1,0 +1,147 @@
+"""The columns of a shard of tokens, and what its metadata says about how they were made.
+
+    key       string        of the sample; of a picture in a folder its path behind the folder's name
+    tok       binary        the bytes that `tokcodec encode` writes
+    width     uint16        of the picture, in pixels
+    height    uint16
+    tiles     int32
+    tokens    list<uint16>  the tokens of all tiles, one tile behind the other, of each the best first: reshape to
+                            [tiles, -1]; where a tile has fewer than others the rest is FILL (see `pack`)
+    error     string        null, or the line that the command would print; then all of the above but key are null
+
+What the sample carried follows under its own name, or as `source_NAME` where that is one of these. A vocabulary of more
+than 16 bits has tokens of uint32. The file's metadata has the `Recipe` as JSON under the key `tokcodec`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from ..errors import SourceError, printable, reason
+
+KEY, TOK, WIDTH, HEIGHT, TILES, TOKENS, ERROR = "key", "tok", "width", "height", "tiles", "tokens", "error"
+IMAGE = "image"
+METADATA = b"tokcodec"
+IMAGE_TYPE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])  # Hugging Face's
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a shard was made: what for ("encode" or "decode"), by which version and model, with which options, from what.
+
+    mark: see `listing.Shard`; kind: of the source.
+    """
+
+    work: str
+    version: str
+    model: str
+    hash: str
+    options: Mapping[str, Any]
+    kind: str
+    source: str
+    mark: str
+
+    def dump(self) -> bytes:
+        return json.dumps(asdict(self), sort_keys=True).encode()
+
+    @classmethod
+    def load(cls, metadata: Mapping[bytes, bytes] | None) -> Recipe | None:
+        """The recipe in a schema's metadata, None where there is none."""
+        try:
+            return cls(**json.loads((metadata or {})[METADATA]))
+        except (KeyError, ValueError, TypeError):
+            return None
+
+    def difference(self, other: Recipe) -> str | None:
+        """What of the two is not the same, naming both; None where their shards belong together."""
+        if self.work != other.work:
+            return f"made by dataset {self.work}, not {other.work}"
+        if self.hash != other.hash:
+            return f"made with model {self.model} ({self.hash[:8]}...), not {other.model} ({other.hash[:8]}...)"
+        names = [name for name in other.options if self.options.get(name) != other.options[name]]
+        if names:
+            ours, others = (", ".join(f"{name} {one.options.get(name)}" for name in names) for one in (self, other))
+            return f"made with {ours}, not {others}"
+        return None
+
+
+@dataclass
+class Coded:
+    """What became of a sample: the file and what is in it, or the error's line."""
+
+    data: bytes | None = None
+    width: int | None = None
+    height: int | None = None
+    tiles: int | None = None
+    tokens: NDArray[Any] | None = None  # [tiles * tokens], FILL where a tile has fewer
+    error: str | None = None
+
+
+def error_line(key: str, error: BaseException) -> str:
+    """The line that the command would print."""
+    return printable(f"tokcodec: {key}: {reason(error)}" if key else f"tokcodec: {reason(error)}")
+
+
+def token_table(
+    keys: Sequence[str], coded: Sequence[Coded], carried: Mapping[str, Any], dtype: type[np.integer[Any]]
+) -> pa.Table:
+    """The table of some samples."""
+    return pa.table(
+        {
+            KEY: pa.array(keys, pa.string()),
+            TOK: pa.array([one.data for one in coded], pa.binary()),
+            WIDTH: pa.array([one.width for one in coded], pa.uint16()),
+            HEIGHT: pa.array([one.height for one in coded], pa.uint16()),
+            TILES: pa.array([one.tiles for one in coded], pa.int32()),
+            TOKENS: _lists([one.tokens for one in coded], dtype),
+            ERROR: pa.array([one.error for one in coded], pa.string()),
+        }
+        | _renamed(carried, (KEY, TOK, WIDTH, HEIGHT, TILES, TOKENS, ERROR))
+    )
+
+
+def image_table(
+    columns: Mapping[str, Any], pictures: Sequence[bytes | None], errors: Sequence[str | None], suffix: str
+) -> pa.Table:
+    """The table of some decoded samples: theirs columns less what held tokens, with `image` and `error`."""
+    keys = columns[KEY].to_pylist() if KEY in columns else [None] * len(pictures)
+    images = [
+        None if data is None else {"bytes": data, "path": f"{key}{suffix}" if key else None}
+        for key, data in zip(keys, pictures, strict=True)
+    ]
+    own = {name: columns[name] for name in (KEY, WIDTH, HEIGHT) if name in columns}
+    made = {IMAGE: pa.array(images, IMAGE_TYPE), ERROR: pa.array(errors, pa.string())}
+    rest = {name: column for name, column in columns.items() if name not in (*own, TOK, TILES, TOKENS, ERROR)}
+    return pa.table(own | made | _renamed(rest, (*own, *made)))
+
+
+def _renamed(carried: Mapping[str, Any], taken: Sequence[str]) -> dict[str, Any]:
+    """Carried columns under names that are free."""
+    found: dict[str, Any] = {}
+    for name, column in carried.items():
+        free = name
+        while free in taken or (free != name and free in carried):
+            free = f"source_{free}"
+        found[free] = column
+    return found
+
+
+def _lists(values: Sequence[NDArray[Any] | None], dtype: type[np.integer[Any]]) -> pa.Array:
+    lengths = [0 if one is None else len(one) for one in values]
+    offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int32)
+    flat = np.concatenate([np.empty(0, dtype), *(one.astype(dtype) for one in values if one is not None)])
+    missing = pa.array([one is None for one in values], pa.bool_())
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(flat), mask=missing)
+
+
+def check_tokens(schema: pa.Schema) -> None:
+    """Raise SourceError where a table is none of tokens."""
+    if schema.get_field_index(TOK) < 0:
+        raise SourceError(f"no column {TOK!r} of tokens; there are: {', '.join(schema.names) or 'none'}")

@@ -1,0 +1,61 @@
+"""Processes on this machine. Each has one core, so that many of them do not fight for the cores."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+
+from ...errors import EngineError
+from . import Result, Task
+
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+"""What NumPy's and torch's libraries ask for the number of their threads when they are loaded."""
+
+
+@dataclass(frozen=True)
+class Local:
+    """workers: processes; cpus: threads that the libraries in each may use."""
+
+    workers: int
+    cpus: int = 1
+
+    def run(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Generator[Result, None, None]:
+        """See `Engine`."""
+        context = multiprocessing.get_context("spawn")  # forks would inherit threads and locks
+        ended, end = context.Pipe(duplex=False)
+        pool = ProcessPoolExecutor(
+            min(self.workers, max(len(tasks), 1)), context, initializer=_prepare, initargs=(ended, self.cpus)
+        )
+        try:
+            waiting = {pool.submit(function, task) for task in tasks}
+            while waiting:
+                done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                for future in done:
+                    yield future.result()
+        except BrokenProcessPool as error:
+            raise EngineError("a worker died: killed, or out of memory; the same command goes on from here") from error
+        finally:
+            end.close()  # the workers end at once, whatever they are at
+            ended.close()
+            pool.shutdown(cancel_futures=True)
+
+
+def _prepare(ended: Connection, cpus: int) -> None:
+    """In a worker, before it imports what computes."""
+    for name in THREADS:
+        os.environ.setdefault(name, str(cpus))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; who started us ends us
+    threading.Thread(target=_end_with, args=(ended,), daemon=True).start()
+
+
+def _end_with(ended: Connection) -> None:
+    """End when the process that started us closes its end of the pipe, or dies."""
+    ended.poll(None)
+    os._exit(1)

@@ -1,0 +1,97 @@
+"""A Ray cluster: every task is a Ray task, which is tried again when its worker or machine is lost."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import socket
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any
+
+from ...errors import EngineError, MissingPackageError, reason
+from . import Result, Task, cores
+
+RETRIES = 3
+REACH_SECONDS = 10
+STORE_BYTES = 100 << 20
+"""Of the object store of a cluster that is started here: tasks and outcomes are small."""
+
+
+@dataclass(frozen=True)
+class Ray:
+    """address: of a cluster, "auto" or host:port or ray://host:port (None: one is started on this machine, with
+    `workers` times `cpus`); workers: tasks at a time (None: as many as the cluster has room for); cpus, gpus: that each
+    takes.
+    """
+
+    address: str | None = None
+    workers: int | None = None
+    cpus: float = 1
+    gpus: float = 0
+
+    def run(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Generator[Result, None, None]:
+        """See `Engine`. Raises MissingPackageError where Ray is not installed."""
+        ray = need_ray()
+        started = self._connect(ray)
+        remote = ray.remote(num_cpus=self.cpus, num_gpus=self.gpus, max_retries=RETRIES)(function)
+        waiting = deque(tasks)
+        running: dict[Any, Task] = {}
+        try:
+            while waiting or running:
+                while waiting and len(running) < (self.workers or len(tasks)):
+                    task = waiting.popleft()
+                    running[remote.remote(task)] = task
+                (done,), _ = ray.wait(list(running), num_returns=1)
+                task = running.pop(done)
+                try:
+                    result: Result = ray.get(done)
+                except ray.exceptions.RayTaskError:
+                    raise  # the function's own fault
+                except ray.exceptions.RayError as error:
+                    lost = f"its worker was lost {RETRIES + 1} times ({type(error).__name__})"
+                    raise EngineError(f"{task.name}: {lost}; the same command goes on from here") from error
+                yield result
+        finally:
+            if started:
+                ray.shutdown()
+            else:
+                for left in running:
+                    ray.cancel(left, force=True)
+
+    def _connect(self, ray: Any) -> bool:
+        """Whether a connection was made. Raises EngineError."""
+        if ray.is_initialized():
+            return False
+        options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent anywhere unasked
+        if self.address is None:
+            total = max(1, round((self.workers or cores()) * self.cpus))
+            options |= {"num_cpus": total, "include_dashboard": False, "object_store_memory": STORE_BYTES}
+        try:
+            _reach(self.address)
+            ray.init(self.address or "local", **options)
+        except (OSError, RuntimeError, ValueError) as error:
+            where = self.address or "a cluster on this machine"
+            text = re.split(r"[.;] |\n", reason(error))[0]
+            raise EngineError(f"{where}: no Ray cluster can be reached: {text}") from error
+        return True
+
+
+def need_ray() -> Any:
+    """Ray. Raises MissingPackageError where it is not installed."""
+    if find_spec("ray") is None:
+        raise MissingPackageError("--engine ray needs Ray: pip install 'tokcodec[ray]'")
+    import ray
+
+    return ray
+
+
+def _reach(address: str | None) -> None:
+    """Raise OSError where nobody listens: Ray itself would wait for a minute and print pages."""
+    match = re.fullmatch(r"(?:ray://)?([^/:]+):(\d+)/?", address or "")
+    if match:
+        socket.create_connection((match[1], int(match[2])), timeout=REACH_SECONDS).close()

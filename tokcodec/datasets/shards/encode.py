@@ -1,0 +1,75 @@
+"""One shard of pictures to one Parquet file of tokens: the same bytes wherever, beside whatever and in any batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ...options import EncodeOptions
+from ..batches import Encoder
+from ..columns import ERROR, METADATA, TILES, TOK, Recipe
+from ..sources.listing import Shard
+from ..sources.places import Place
+from ..sources.reader import read_samples
+from .outcome import Outcome, TooManyErrors, sendable
+from .writer import TableWriter
+
+
+@dataclass(frozen=True)
+class EncodeTask:
+    """A shard, the file to write, how to encode, and what the file says of it.
+
+    column: see `read_samples`; jobs: threads that read ahead; max_errors: samples with errors that end the work.
+    """
+
+    shard: Shard
+    output: Place
+    options: EncodeOptions
+    recipe: Recipe
+    column: str | None
+    batch_size: int
+    max_pixels: int
+    jobs: int
+    max_errors: int | None
+
+    @property
+    def name(self) -> str:
+        return self.shard.name
+
+
+def encode_shard(task: EncodeTask) -> Outcome:
+    """Write the file of a shard, all of it or nothing; never raises what a file can cause."""
+    outcome = Outcome(task.shard.name, task.shard.output)
+    try:
+        encoder = Encoder(column=task.column, max_pixels=task.max_pixels, jobs=task.jobs, **vars(task.options))
+        tables = _tables(task, encoder, outcome)
+        first = next(tables)  # before anything is written: there may be nothing to write
+
+        def fill(stream: pa.NativeFile) -> None:
+            with TableWriter(stream, first.schema, {METADATA: task.recipe.dump()}) as writer:
+                for table in chain([first], tables):
+                    writer.write(table)
+
+        task.output.write(fill)
+    except Exception as error:  # whatever it is, it concerns this shard, and has to cross to another process
+        outcome.failure = sendable(error)
+    return outcome
+
+
+def _tables(task: EncodeTask, encoder: Encoder, outcome: Outcome) -> Iterator[pa.Table]:
+    for samples in read_samples(task.shard, task.column, task.batch_size):
+        table = encoder.encode(samples)
+        _count(table, outcome, task.max_errors)
+        yield table
+
+
+def _count(table: pa.Table, outcome: Outcome, most: int | None) -> None:
+    outcome.count(table.column(ERROR).to_pylist())
+    outcome.tiles += pc.sum(table.column(TILES)).as_py() or 0
+    outcome.bytes += pc.sum(pc.binary_length(table.column(TOK))).as_py() or 0
+    if most is not None and outcome.errors > most:
+        raise TooManyErrors(most)

@@ -1,0 +1,102 @@
+"""The shards of tokens in a folder: found, looked at by their ends, and read in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow.fs import FileType
+
+from ...errors import SourceError, UnknownModelError, reason
+from ...models.modelfile import Model
+from ...models.registry import candidates
+from ..columns import ERROR, TOK, Recipe
+from ..sources.places import Place
+from .outcome import Outcome
+
+
+@dataclass(frozen=True)
+class TokenShard:
+    """A Parquet file in a folder: its path there, its rows, how many of them have an error, and its recipe."""
+
+    place: Place
+    output: str
+    samples: int
+    errors: int
+    schema: pa.Schema
+    recipe: Recipe | None
+
+    @property
+    def name(self) -> str:
+        return self.place.name
+
+    def outcome(self) -> Outcome:
+        """As of a run that had nothing left to do here."""
+        return Outcome(self.name, self.output, self.samples, errors=self.errors)
+
+    def batches(self, columns: list[str] | None = None, rows: int = 1000) -> Iterator[pa.RecordBatch]:
+        """Its rows in bounded batches. Raises SourceError."""
+        try:
+            with self.place.open() as stream, pq.ParquetFile(stream, buffer_size=1 << 20, pre_buffer=False) as file:
+                yield from file.iter_batches(rows, columns=columns, use_threads=False)
+        except (OSError, pa.ArrowException) as error:
+            raise SourceError(f"{self.name}: cannot be read: {' '.join(str(error).split())}") from error
+
+
+def look(place: Place) -> list[TokenShard]:
+    """The Parquet files in a folder by their ends, none where there is no folder.
+
+    Raises SourceError for a file that is no Parquet file, or has lost its end.
+    """
+    if place.type() == FileType.NotFound:
+        return []
+    if place.type() != FileType.Directory:
+        raise SourceError(f"{place.name}: is no folder")
+    return [_look(place / path, path) for path in place.walk() if path.endswith(".parquet")]
+
+
+def _look(place: Place, path: str) -> TokenShard:
+    try:
+        with place.open() as stream, pq.ParquetFile(stream, pre_buffer=False) as file:
+            schema, facts = file.schema_arrow, file.metadata
+            column = next((i for i in range(facts.num_columns) if facts.schema.column(i).path == ERROR), None)
+            good = 0
+            if column is not None:
+                for i in range(facts.num_row_groups):
+                    statistics = facts.row_group(i).column(column).statistics
+                    good += 0 if statistics is None else statistics.null_count
+            errors = 0 if column is None else facts.num_rows - good
+            return TokenShard(place, path, facts.num_rows, errors, schema, Recipe.load(schema.metadata))
+    except (OSError, pa.ArrowException) as error:
+        text = reason(error) if isinstance(error, OSError) else " ".join(str(error).split())
+        raise SourceError(f"{place.name}: no Parquet file, or a damaged one: {text}") from error
+
+
+def find_token_shards(source: str) -> list[TokenShard]:
+    """The shards of a data set of tokens. Raises SourceError where it is none, or mixes models."""
+    place = Place(source)
+    if place.type() == FileType.NotFound:
+        raise SourceError(f"{source}: no such file or folder")
+    shards = look(place)
+    if not shards:
+        raise SourceError(f"{source}: no Parquet files in this folder")
+    first = shards[0].recipe
+    for shard in shards:
+        if shard.recipe is None or shard.schema.get_field_index(TOK) < 0:
+            raise SourceError(f"{shard.name}: was not written by tokcodec dataset encode")
+        assert first is not None
+        if shard.recipe.hash != first.hash:
+            raise SourceError(f"{shard.name}: {shard.recipe.difference(first)}, as {shards[0].name}")
+    return shards
+
+
+def model_of(shards: list[TokenShard]) -> Model:
+    """The installed model of a data set. Raises UnknownModelError."""
+    recipe = shards[0].recipe
+    assert recipe is not None  # `find_token_shards` has looked
+    for model in candidates(int(recipe.hash[:2], 16)):
+        if model.hash.hex() == recipe.hash:
+            return model
+    raise UnknownModelError(f"needs model {recipe.model} (hash {recipe.hash[:8]}...), which is not installed")

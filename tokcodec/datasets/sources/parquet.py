@@ -1,0 +1,85 @@
+"""The samples of a Parquet file with a column of encoded pictures: binary, or Hugging Face's struct of bytes and path.
+
+The key is the column `key` or `__key__` if there is one, else the file's name and the row's number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ...errors import PictureError, SourceError
+from .listing import Shard
+from .samples import BATCH_BYTES, Picture, Samples
+
+KEYS = ("key", "__key__")
+USUAL = ("image", "img", "picture", "photo", "jpg", "png", "webp")
+"""Names of columns that are preferred where several could hold pictures."""
+READ_AHEAD = 1 << 20  # bytes of a column's chunk: without a buffer all of it is read, which may be gigabytes
+
+
+def read(shard: Shard, column: str | None, batch_size: int) -> Iterator[Samples]:
+    """The samples in batches. Raises SourceError for an unknown column."""
+    with shard.place.open() as stream, pq.ParquetFile(stream, buffer_size=READ_AHEAD, pre_buffer=False) as file:
+        name = find_column(file.schema_arrow, column)
+        facts = file.metadata
+        size = sum(facts.row_group(i).total_byte_size for i in range(facts.num_row_groups))
+        rows = max(1, min(batch_size, BATCH_BYTES * facts.num_rows // max(size, 1)))
+        start = 0
+        for batch in file.iter_batches(rows, use_threads=False):
+            yield samples_of(batch, name, [f"{shard.place.stem}-{start + i:08d}" for i in range(len(batch))])
+            start += len(batch)
+
+
+def samples_of(batch: pa.RecordBatch | pa.Table, column: str, keys: list[str] | None = None) -> Samples:
+    """The samples of a batch with their pictures in a column; keys: for those that have none (None: "")."""
+    names = batch.schema.names
+    own = next((name for name in KEYS if name in names), None)
+    if own is not None:
+        keys = ["" if key is None else str(key) for key in batch.column(own).to_pylist()]
+    values = batch.column(column).to_pylist()
+    carried = {name: batch.column(name) for name in names if name not in (column, own)}
+    return Samples(keys or [""] * len(values), [_picture(value) for value in values], carried)
+
+
+def _picture(value: object) -> Picture:
+    if isinstance(value, dict):
+        if value.get("bytes") is None and value.get("path"):
+            return PictureError(f"the row has no bytes of its picture, only the path {value['path']}")
+        value = value.get("bytes")
+    return value if isinstance(value, bytes) else PictureError("no picture in this row")
+
+
+def find_column(schema: pa.Schema, column: str | None = None) -> str:
+    """The column of pictures: the named one, or the only one that can be. Raises SourceError."""
+    if column is not None:
+        if schema.get_field_index(column) < 0:
+            raise SourceError(f"no column {column!r}; there are: {', '.join(schema.names) or 'none'}")
+        if not _holds_pictures(schema.field(column).type):
+            raise SourceError(f"column {column!r} holds {schema.field(column).type}, no encoded pictures")
+        return column
+    found = [field.name for field in schema if _holds_pictures(field.type)]
+    structs = [name for name in found if pa.types.is_struct(schema.field(name).type)]
+    for names in (structs, found):
+        if len(names) == 1:
+            return str(names[0])
+        for usual in USUAL:
+            if usual in names:
+                return usual
+    if not found:
+        raise SourceError(f"no column of encoded pictures; there are: {', '.join(schema.names) or 'none'}")
+    raise SourceError(f"pictures may be in the columns {', '.join(found)}: choose one with --column")
+
+
+def _holds_pictures(kind: pa.DataType) -> bool:
+    if pa.types.is_struct(kind):
+        index = kind.get_field_index("bytes")
+        return index >= 0 and _holds_pictures(kind.field(index).type)
+    return bool(
+        pa.types.is_binary(kind)
+        or pa.types.is_large_binary(kind)
+        or pa.types.is_binary_view(kind)
+        or pa.types.is_fixed_size_binary(kind)
+    )

@@ -1,0 +1,42 @@
+"""Some samples at a time: keys, encoded pictures, and whatever else they carry, as much as fits in a bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+BATCH_BYTES = 64 << 20
+"""Of encoded pictures in a batch: large ones make shorter batches."""
+DEFAULT_BATCH = 128
+
+Picture = bytes | Exception
+"""The bytes of a picture file, or why there are none."""
+
+
+@dataclass
+class Samples:
+    """Some samples: their keys ("" for none), their pictures, and the carried columns by name, all as long."""
+
+    keys: list[str]
+    pictures: list[Picture]
+    carried: Mapping[str, pa.Array | pa.ChunkedArray] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+
+def gather(rows: Iterable[tuple[str, Picture, dict[str, Any]]], batch_size: int) -> Iterator[list[Any]]:
+    """Lists of rows with bounded numbers and bytes of pictures and fields."""
+    batch: list[Any] = []
+    held = 0
+    for row in rows:
+        batch.append(row)
+        held += sum(len(part) for part in (row[1], *row[2].values()) if isinstance(part, (bytes, str)))
+        if len(batch) == batch_size or held >= BATCH_BYTES:
+            yield batch
+            batch, held = [], 0
+    if batch:
+        yield batch

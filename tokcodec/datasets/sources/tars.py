@@ -1,0 +1,100 @@
+"""The samples of a tar shard in WebDataset's way: members that follow each other with one name up to the first dot.
+
+The name is the key, what follows the dot says what the member is: `train/0017.jpg` and `train/0017.cls` are the picture
+and the class of `train/0017`. The tar is read twice, first for the names of its members, which become the columns, and
+to see that it is whole.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import tarfile
+from collections.abc import Iterator
+from itertools import groupby
+
+import pyarrow as pa
+from pyarrow.fs import LocalFileSystem
+
+from ...errors import PictureError, SourceError
+from ...pictures.suffixes import PICTURE_SUFFIXES
+from .listing import Shard
+from .samples import Picture, Samples, gather
+
+TEXT = {"caption", "cls", "cls2", "class", "count", "id", "index", "inx", "json", "text", "transcript", "txt"}
+"""Members that are text; others are carried as they are, binary."""
+
+Row = tuple[str, Picture, dict[str, bytes | str]]
+
+
+def read(shard: Shard, column: str | None, batch_size: int) -> Iterator[Samples]:
+    """The samples in batches. Raises SourceError for what is no tar or ends too early."""
+    try:
+        carried = _carried(shard, column)
+        with shard.place.stream() as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
+            for batch in gather(_rows(archive, column), batch_size):
+                yield _samples(batch, carried)
+    except (tarfile.TarError, EOFError) as error:
+        raise SourceError(f"not a tar file, or a damaged one ({error})") from error
+
+
+def _carried(shard: Shard, column: str | None) -> list[str]:
+    """Suffixes of the members that samples carry. Raises SourceError where none has a picture."""
+    local = isinstance(shard.place.filesystem, LocalFileSystem)  # elsewhere every leap is a request
+    opened = shard.place.open() if local else shard.place.stream()
+    found: dict[str, None] = {}
+    pictures = 0
+    with opened as stream, tarfile.open(fileobj=stream, mode="r:" if local else "r|") as archive:
+        for _, members in groupby(_names(archive), lambda member: member[0]):
+            suffixes = [suffix for _, suffix, _ in members]
+            chosen = next((suffix for suffix in suffixes if _is_picture(suffix, column)), None)
+            pictures += chosen is not None
+            found |= dict.fromkeys(suffix for suffix in suffixes if suffix != chosen)
+    if not pictures:
+        raise SourceError("no pictures in it")
+    return sorted(found)
+
+
+def _rows(archive: tarfile.TarFile, column: str | None) -> Iterator[Row]:
+    for key, members in groupby(_members(archive), lambda member: member[0]):
+        parts = {suffix: data for _, suffix, data in members}
+        chosen = next((suffix for suffix in parts if _is_picture(suffix, column)), None)
+        missing = f"no member .{column} in this sample" if column else "no picture in this sample"
+        picture: Picture = PictureError(missing) if chosen is None else parts.pop(chosen)
+        yield key, picture, {suffix: _text(suffix, data) for suffix, data in parts.items()}
+
+
+def _members(archive: tarfile.TarFile) -> Iterator[tuple[str, str, bytes]]:
+    """(key, suffix without its dot, bytes) of every file."""
+    for key, suffix, member in _names(archive):
+        stream = archive.extractfile(member)
+        assert stream is not None  # it is a file
+        yield key, suffix, stream.read()
+
+
+def _names(archive: tarfile.TarFile) -> Iterator[tuple[str, str, tarfile.TarInfo]]:
+    for member in archive:
+        archive.members = []  # type: ignore[attr-defined]  # else it keeps all of them
+        folder, name = posixpath.split(member.name)
+        stem, _, suffix = name.partition(".")
+        if member.isfile() and stem and suffix:
+            yield posixpath.join(folder, stem), suffix.lower(), member
+
+
+def _is_picture(suffix: str, column: str | None) -> bool:
+    return suffix == column.lower().lstrip(".") if column else f".{suffix}" in PICTURE_SUFFIXES
+
+
+def _text(suffix: str, data: bytes) -> bytes | str:
+    return data.decode(errors="backslashreplace") if _is_text(suffix) else data
+
+
+def _is_text(suffix: str) -> bool:
+    return suffix.split(".")[-1] in TEXT
+
+
+def _samples(batch: list[Row], carried: list[str]) -> Samples:
+    columns = {
+        name: pa.array([fields.get(name) for *_, fields in batch], pa.string() if _is_text(name) else pa.binary())
+        for name in carried
+    }
+    return Samples([key for key, *_ in batch], [picture for _, picture, _ in batch], columns)
