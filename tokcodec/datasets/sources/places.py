@@ -18,7 +18,7 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import fs
 
-from ...errors import MissingPackageError, OutputError, SourceError, reason
+from ...errors import MissingPackageError, OutputError, SourceError, TokError, reason
 
 TEMPORARY = ".tokcodec-*.tmp"
 
@@ -107,7 +107,9 @@ class Place:
     def _readable(self) -> Iterator[None]:
         try:
             yield
-        except OSError as error:
+        except TokError:
+            raise
+        except Exception as error:  # fsspec's packages have errors of their own, of the network above all
             raise SourceError(f"{self.name}: {reason(error)}") from error
 
     # ---- writing
