@@ -218,7 +218,7 @@ def test_the_commands_make_a_model_with_a_look(
     assert main([*look, "--valid", str(photos / "0.png")]) == 1
     assert "not a folder and not a tar archive" in capsys.readouterr().err
     assert main([*look, "--features", "efficientnet-lite0"]) == 1
-    assert "--features is for the perceptual look" in capsys.readouterr().err
+    assert "--features is not for the look 'fidelity': it is squared error alone" in capsys.readouterr().err
     assert main([*look, "--steps", "2", "--batch", "1"]) == 0
     installed = read_model(tmp_path / "mine")
     assert installed.hash == model.hash and installed.files != model.files

@@ -141,7 +141,7 @@ def train_look(options: argparse.Namespace) -> None:
     training = replace(TRAININGS[options.look], **{name: value for name, value in given.items() if value is not None})
     if options.size:
         training = replace(training, size=SIZES[options.size])
-    if options.features and not training.features:
+    if options.features and not TRAININGS[options.look].features:
         raise ValueError(f"--features is not for the look {options.look!r}: it is squared error alone")
     device = options.device
     if device == "auto":

@@ -68,7 +68,6 @@ class Ray:
             return False
         options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent anywhere unasked
-        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # it logs to stderr: our own line says what is wrong
         if self.address is None:
             total = max(1, round((self.workers or cores()) * self.cpus))
             options |= {"num_cpus": total, "include_dashboard": False, "object_store_memory": STORE_BYTES}
