@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
@@ -19,6 +18,7 @@ import skimage.data
 from PIL import Image
 
 import tokcodec
+from bench import results
 from tests.conftest import TINY_TOKENS
 from tokcodec.container.tables import FrequencyTables
 from tokcodec.errors import MissingPackageError, ModelFileError
@@ -119,9 +119,9 @@ def test_the_example_in_the_bench(squares: Path, tmp_path: Path, monkeypatch: py
     photograph(tmp_path).rename(tmp_path / "pictures" / "photo.png")
     options = ["--crop", "128", "--model", "squares", "--codec", "tokcodec", "--jobs", "1", "--page-pictures", "0"]
     run("-m", "bench", "pictures", "--out", "results", *options)
-    rows = (tmp_path / "results" / "results.jsonl").read_text().splitlines()
-    assert len(rows) > 10 and not any(json.loads(row).get("error") for row in rows)
-    assert any("tokcodec:squares-packed" in row for row in rows)
+    rows = results.load(tmp_path / "results" / "results.jsonl")
+    assert len(rows) > 10 and not any(row.get("error") for row in rows)
+    assert any("tokcodec:squares-packed" in row["codec"] for row in rows)
 
 
 def test_without_its_package_a_model_is_listed_and_its_files_described(

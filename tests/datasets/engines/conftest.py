@@ -64,6 +64,14 @@ class Running:
             time.sleep(0.05)
         return True
 
+    def worker(self, named: str, seconds: float = 20) -> int:
+        """One that is at work: between two tasks it has another name."""
+        end = time.monotonic() + seconds
+        while not (found := self.workers(named)):
+            assert time.monotonic() < end, named
+            time.sleep(0.005)
+        return found[0]
+
     def end(self) -> tuple[int, str]:
         """Exit code and stderr."""
         _, printed = self.process.communicate(timeout=60)

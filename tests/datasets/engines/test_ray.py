@@ -26,8 +26,8 @@ WORKING = "ray::encode_shard"
 def test_a_worker_is_killed(start: Start, tmp_path: Path, pictures: Pictures, expected: Pictures) -> None:
     """Ray does its shard again: the run goes on to its end."""
     running = start(*RAY)
-    running.wait_for_shards(2)
-    os.kill(running.workers(WORKING)[0], signal.SIGKILL)
+    running.wait_for_shards(1)
+    os.kill(running.worker(WORKING), signal.SIGKILL)
     code, printed = running.end()
     assert code == 1 and f"tokcodec: {SHARDS} done, 0 skipped, 0 failed" in printed
     assert [line for line in printed.splitlines() if "k077" in line and "damaged" in line]
