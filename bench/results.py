@@ -22,6 +22,7 @@ Row = dict[str, Any]
 # Fields that differ from run to run of the same code: left out of comparisons.
 TIMINGS = ("encode_s", "decode_s", "peak_mb")
 _DIGITS = 5
+_OWN = ("metrics", "part")  # of every row in a form of their own
 
 
 def run_id(facts: dict[str, Any]) -> str:
@@ -50,12 +51,12 @@ def dumps(rows: list[Row]) -> str:
     shared = {
         name: value
         for name, value in rows[0].items()
-        if name not in ("metrics", "part") and all(name in row and row[name] == value for row in rows)
+        if name not in _OWN and all(name in row and row[name] == value for row in rows)
     }
     names = list(dict.fromkeys(name for row in rows for name in row.get("metrics") or {}))
     own = []
     for row in rows:
-        kept = {name: value for name, value in row.items() if name not in shared and name not in ("metrics", "part")}
+        kept = {name: value for name, value in row.items() if name not in shared and name not in _OWN}
         metrics = row.get("metrics")
         own.append(kept if metrics is None else kept | {"values": [metrics.get(name) for name in names]})
     return to_json(shared | {"metrics": names, "rows": own})

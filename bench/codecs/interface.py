@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 from PIL import Image
 
+from bench.memory import peak_mb, reset_peak
 from bench.metrics import Meter, Pixels
 
 T = TypeVar("T")
@@ -89,21 +88,6 @@ def timed(call: Callable[[], T]) -> tuple[T, float]:
     start = time.perf_counter()
     result = call()
     return result, time.perf_counter() - start
-
-
-def reset_peak() -> None:
-    """Begin a new measurement of this process's peak memory, where the system can (Linux)."""
-    with contextlib.suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")
-
-
-def peak_mb() -> float | None:
-    """Peak resident memory in MB since `reset_peak` (libraries and weights included); None where it is not known."""
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return round(int(line.split()[1]) / 1024, 1)
-    return None
 
 
 def attempt(setting: Setting, encode: Callable[[], bytes], decode: Callable[[bytes], Image.Image]) -> Point:

@@ -27,7 +27,7 @@ _COLOURS = {
 # Each picture has 0 or 1: there is no middle half to draw a band of.
 SHARES = ("top1", "top5")
 _DASHES = {"fidelity": (0, (5, 2))}
-_STYLE: dict[Any, Any] = {
+STYLE: dict[Any, Any] = {
     "svg.hashsalt": "tokcodec",
     "svg.fonttype": "none",
     "font.size": 10,
@@ -166,7 +166,7 @@ def draw(summary: dict[str, Any], folder: Path) -> list[dict[str, str]]:
     """Write every plot as FOLDER/NAME.svg and .png; returns [{"name", "title", "svg"}] with the SVG's text."""
     folder.mkdir(parents=True, exist_ok=True)
     drawn = []
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         for part in summary["parts"]:
             lpips = [part["lpips"], f"{part['lpips']}_half"] if part["lpips"] else []
             where = "whole pictures" if part["subset"] == "whole" else f"{part['subset'].removeprefix('crop')} px crops"

@@ -15,19 +15,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import tokcodec
+from bench.report.plots import STYLE
 from tokcodec.datasets.reading import describe
 from tokcodec.datasets.statistics import Language, language, table
 
-STYLE: dict[Any, Any] = {
-    "svg.hashsalt": "tokcodec",
-    "svg.fonttype": "none",
-    "axes.grid": True,
-    "grid.alpha": 0.25,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "legend.frameon": False,
-    "figure.constrained_layout.use": True,
-}
 PLOT = "plots/language.svg"
 
 INTRODUCTION = """# The language of the tokens

@@ -59,10 +59,10 @@ def in_node(pixels: Pixels) -> Iterator[Found]:
         job = {"model": MODEL, "pixels": path, "width": width, "height": height, "budgets": budgets, "looks": LOOKS}
         command = ["node", str(Path(__file__).with_suffix(".mjs"))]
         done = subprocess.run(command, input=json.dumps(job, default=str), capture_output=True, text=True, check=True)
-        for size, made in zip(BUDGETS, json.loads(done.stdout), strict=True):
+        for size, length in zip(BUDGETS, json.loads(done.stdout), strict=True):
             for look in LOOKS:
                 drawn = np.fromfile(f"{path}.{size}.{look}", np.uint8).reshape(height, width, 4)
-                yield f"tokcodec on the web, {look}", size, made["bytes"], drawn[..., :3]
+                yield f"tokcodec on the web, {look}", size, length, drawn[..., :3]
 
 
 def rivals(pixels: Pixels, meter: Meter) -> Iterator[Found]:

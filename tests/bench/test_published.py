@@ -13,11 +13,10 @@ PREVIEWS = ROOT / "bench" / "results" / "previews.md"
 def rows(path: Path) -> list[str]:
     """Rows of the tables of a text, without their heads and rules."""
     lines = path.read_text(encoding="utf-8").splitlines()
-    after_rule = {i + 1 for i, line in enumerate(lines) if line.startswith("|--")}
     return [
         line
-        for i, line in enumerate(lines)
-        if line.startswith("|") and not line.startswith("|--") and i + 1 not in {n - 1 for n in after_rule}
+        for line, after in zip(lines, [*lines[1:], ""], strict=True)
+        if line.startswith("|") and not line.startswith("|--") and not after.startswith("|--")
     ]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -91,7 +90,6 @@ def encode(
     max_pixels: int,
     make_engine: Callable[[], Engine],
     jobs: int,
-    gpus: bool,
     report: Report,
 ) -> None:
     """Encode folders of pictures, .tar shards and .parquet files.
@@ -104,9 +102,7 @@ def encode(
     from ..options import EncodeOptions
 
     engine = make_engine()
-    options = EncodeOptions(
-        tokens=tokens, pitch=pitch, **targets, model=model, device="cuda" if gpus and device == "auto" else device
-    )
+    options = EncodeOptions(tokens=tokens, pitch=pitch, **targets, model=model, device=device)
     run = plan_encoding(
         sources,
         output,
@@ -157,7 +153,6 @@ def decode(
     max_pixels: int,
     make_engine: Callable[[], Engine],
     jobs: int,
-    gpus: bool,
     report: Report,
 ) -> None:
     """Decode a data set of tokens to pictures: files in folders, .tar shards or Parquet files.
@@ -171,8 +166,6 @@ def decode(
 
     engine = make_engine()
     options = DecodeOptions(tokens=tokens, look=look, device=device, dtype=dtype, model=model, max_pixels=max_pixels)
-    if gpus and device == "auto":
-        options = replace(options, device="cuda")
     format = picture_format(None, kind)[1:]
     run = plan_decoding(source, output, options, to=to, format=format, batch_size=batch_size)
     follow(run, engine, report, max_errors)

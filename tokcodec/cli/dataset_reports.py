@@ -49,7 +49,7 @@ def info(source: str, as_json: bool, report: Report) -> None:
 @click.argument("source", metavar="DIR", type=PATH)
 @engine_options
 @report_options
-def verify(source: str, make_engine: Callable[[], Engine], jobs: int, gpus: bool, report: Report) -> None:
+def verify(source: str, make_engine: Callable[[], Engine], jobs: int, report: Report) -> None:
     """Read every file of a data set and compare it with its row: count what is damaged or there twice."""
     need_pyarrow()
     import numpy as np

@@ -47,9 +47,9 @@ def engine_of(
 
 
 def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options, handed to the command as `make_engine`, which makes the engine, `jobs` and `gpus`.
+    """The options, handed to the command as `make_engine`, which makes the engine, and `jobs`.
 
-    jobs: threads of a worker that read ahead; gpus: whether workers have a part of one.
+    jobs: threads of a worker that read ahead. Where workers have a part of a GPU the command's device auto is cuda.
     """
 
     @functools.wraps(command)
@@ -58,7 +58,9 @@ def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
     ) -> Any:
         make_engine = engine_of(engine, workers, address, num_cpus, num_gpus)
         jobs = num_cpus if num_cpus > 1 else 0
-        return command(make_engine=make_engine, jobs=jobs, gpus=num_gpus > 0, **options)
+        if num_gpus > 0 and options.get("device") == "auto":
+            options["device"] = "cuda"
+        return command(make_engine=make_engine, jobs=jobs, **options)
 
     for decorate in (
         click.option(

@@ -10,10 +10,10 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import tokcodec
+from bench.memory import reset_peak
 from tokcodec.container.header import parse_header
 
 MAX_PIXELS = 1 << 24
@@ -109,14 +109,8 @@ def give_memory_back() -> None:
             libc.mallopt(option, 1 << 17)
 
 
-def forget_peak() -> None:
-    """Let `peak_mb` begin again at what the process has now; only on Linux."""
-    with contextlib.suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")
-
-
 def peak_mb() -> float:
-    """Most memory that this process had since `forget_peak`, in MB."""
+    """Most memory that this process had since `reset_peak`, in MB."""
     unit = 1 << 20 if sys.platform == "darwin" else 1 << 10  # of ru_maxrss: bytes there, kilobytes elsewhere
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
@@ -163,7 +157,7 @@ def tally(files: Iterable[tuple[int, bytes]], read: Callable[[bytes], str]) -> T
     """Count what `read` makes of files, given with their numbers; an exception that it raises is a bug."""
     found = Tally()
     for number, data in files:
-        forget_peak()
+        reset_peak()
         memory = peak_mb()
         started = time.process_time()  # of the processor: other work on the machine is not the file's fault
         try:

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
 from typing import Any
 
 import pyarrow as pa
@@ -26,7 +25,7 @@ from ..sources.listing import FOLDER
 from ..sources.places import Place
 from .outcome import Outcome, sendable
 from .tokens import TokenShard
-from .writer import TableWriter
+from .writer import write_tables
 
 TO_FOLDER, TO_TAR, TO_PARQUET = "folder", "tar", "parquet"
 TAR_RECIPE = "TOKCODEC.recipe"  # in a tar's global header, which others overlook
@@ -97,11 +96,7 @@ def _tables(task: DecodeTask, decoder: Decoder, outcome: Outcome) -> Iterator[pa
 
 
 def _fill_parquet(stream: pa.NativeFile, task: DecodeTask, decoder: Decoder, outcome: Outcome) -> None:
-    tables = _tables(task, decoder, outcome)
-    first = next(tables)  # no shard is empty
-    with TableWriter(stream, first.schema, {METADATA: task.recipe.dump()}) as writer:
-        for table in chain([first], tables):
-            writer.write(table)
+    write_tables(stream, _tables(task, decoder, outcome), task.recipe)  # no shard is empty
 
 
 def _fill_tar(stream: pa.NativeFile, task: DecodeTask, decoder: Decoder, outcome: Outcome) -> None:

@@ -11,12 +11,12 @@ import pyarrow.compute as pc
 
 from ...options import EncodeOptions
 from ..batches import Encoder
-from ..columns import ERROR, METADATA, TILES, TOK, Recipe
+from ..columns import ERROR, TILES, TOK, Recipe
 from ..sources.listing import Shard
 from ..sources.places import Place
 from ..sources.reader import read_samples
 from .outcome import Outcome, TooManyErrors, sendable
-from .writer import TableWriter
+from .writer import write_tables
 
 
 @dataclass(frozen=True)
@@ -48,13 +48,7 @@ def encode_shard(task: EncodeTask) -> Outcome:
         encoder = Encoder(column=task.column, max_pixels=task.max_pixels, jobs=task.jobs, **vars(task.options))
         tables = _tables(task, encoder, outcome)
         first = next(tables)  # before anything is written: there may be nothing to write
-
-        def fill(stream: pa.NativeFile) -> None:
-            with TableWriter(stream, first.schema, {METADATA: task.recipe.dump()}) as writer:
-                for table in chain([first], tables):
-                    writer.write(table)
-
-        task.output.write(fill)
+        task.output.write(lambda stream: write_tables(stream, chain([first], tables), task.recipe))
     except Exception as error:  # whatever it is, it concerns this shard, and has to cross to another process
         outcome.failure = sendable(error)
     return outcome

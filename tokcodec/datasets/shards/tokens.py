@@ -9,11 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow.fs import FileType
 
-from ...errors import SourceError, UnknownModelError, reason
+from ...errors import SourceError, UnknownModelError
 from ...models.modelfile import Model
 from ...models.registry import candidates
 from ..columns import ERROR, TOK, Recipe
-from ..sources.places import Place
+from ..sources.places import Place, reading_reason
 from .outcome import Outcome
 
 
@@ -70,8 +70,8 @@ def _look(place: Place, path: str) -> TokenShard:
             errors = 0 if column is None else facts.num_rows - good
             return TokenShard(place, path, facts.num_rows, errors, schema, Recipe.load(schema.metadata))
     except (OSError, pa.ArrowException) as error:
-        text = reason(error) if isinstance(error, OSError) else " ".join(str(error).split())
-        raise SourceError(f"{place.name}: no Parquet file, or a damaged one: {text}") from error
+        text = f"{place.name}: no Parquet file, or a damaged one: {reading_reason(error)}"
+        raise SourceError(text) from error
 
 
 def find_token_shards(source: str) -> list[TokenShard]:

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ..columns import METADATA, Recipe
+
 ROW_GROUP = 1000
 GROUP_BYTES = 32 << 20
 """Row groups of samples that carry much are shorter."""
+
+
+def write_tables(stream: Any, tables: Iterator[pa.Table], recipe: Recipe) -> None:
+    """Write tables of one schema, at least one, to a stream, and how they were made. Raises OSError."""
+    table = next(tables)
+    with TableWriter(stream, table.schema, {METADATA: recipe.dump()}) as writer:
+        writer.write(table)
+        for table in tables:
+            writer.write(table)
 
 
 class TableWriter:

@@ -12,7 +12,7 @@ from .samples import Picture, Samples, gather
 
 def read(shard: Shard, column: str | None, batch_size: int) -> Iterator[Samples]:
     """The samples in batches; a file that cannot be read is one without a picture."""
-    title = posixpath.basename(shard.place.location.rstrip("/"))
+    title = shard.place.base
 
     def picture(name: str) -> Picture:
         try:

@@ -65,7 +65,7 @@ def _shards(place: Place, shard_size: int) -> Iterator[Shard]:
         suffix = posixpath.splitext(place.location)[1].lower()
         if suffix not in SUFFIXES:
             raise SourceError(f"{place.name}: is neither a folder nor a .tar or .parquet file")
-        yield _of_file(place, SUFFIXES[suffix], posixpath.basename(place.location))
+        yield _of_file(place, SUFFIXES[suffix], place.base)
         return
     pictures = []
     for path in place.walk():
@@ -74,7 +74,7 @@ def _shards(place: Place, shard_size: int) -> Iterator[Shard]:
             yield _of_file(place / path, SUFFIXES[suffix], path)
         elif suffix in PICTURE_SUFFIXES:
             pictures.append(path)
-    title = posixpath.basename(place.location.rstrip("/")) or "pictures"
+    title = place.base or "pictures"
     for number, start in enumerate(range(0, len(pictures), shard_size)):
         names = tuple(pictures[start : start + shard_size])
         mark = hashlib.sha256("\0".join(names).encode(errors="surrogateescape")).hexdigest()

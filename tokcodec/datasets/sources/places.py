@@ -23,6 +23,11 @@ from ...errors import MissingPackageError, OutputError, SourceError, TokError, r
 TEMPORARY = ".tokcodec-*.tmp"
 
 
+def reading_reason(error: Exception) -> str:
+    """Why a file cannot be read, of an OSError or of one of pyarrow's, as part of a line for the user."""
+    return reason(error) if isinstance(error, OSError) else " ".join(str(error).split())
+
+
 class Place:
     """A file or a folder. Its name is for messages; it may be sent to processes that work in another folder."""
 
@@ -38,9 +43,14 @@ class Place:
         return Place(posixpath.join(self.name, relative), posixpath.join(self.location, relative))
 
     @property
+    def base(self) -> str:
+        """The last part of the path."""
+        return posixpath.basename(self.location.rstrip("/"))
+
+    @property
     def stem(self) -> str:
         """The last part of the path without its suffix."""
-        return posixpath.splitext(posixpath.basename(self.location.rstrip("/")))[0]
+        return posixpath.splitext(self.base)[0]
 
     @cached_property
     def _found(self) -> tuple[fs.FileSystem, str]:

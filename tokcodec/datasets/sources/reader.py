@@ -9,6 +9,7 @@ import pyarrow as pa
 from ...errors import SourceError, TokError, reason
 from . import folders, parquet, tars
 from .listing import FOLDER, TAR, Shard
+from .places import reading_reason
 from .samples import DEFAULT_BATCH, Samples
 
 
@@ -28,7 +29,6 @@ def read_samples(shard: Shard, column: str | None = None, batch_size: int = DEFA
     except TokError as error:
         raise SourceError(f"{shard.name}: {reason(error)}") from error
     except (OSError, pa.ArrowException) as error:
-        text = reason(error) if isinstance(error, OSError) else " ".join(str(error).split())
-        raise SourceError(f"{shard.name}: cannot be read: {text}") from error
+        raise SourceError(f"{shard.name}: cannot be read: {reading_reason(error)}") from error
     if not pictures and shard.kind != FOLDER:  # of a folder the files may be damaged, but they are there
         raise SourceError(f"{shard.name}: no pictures in it")
