@@ -34,7 +34,7 @@ class Canvas:
         self._added = 0
         self._rows = blend_matrices(grid.height, grid.rows, side)
         self._columns = blend_matrices(grid.width, grid.columns, side)
-        self._picture = np.empty((grid.height, grid.width, 3), np.uint8)
+        self._picture = Image.new("RGB", (grid.width, grid.height))  # at once: an array would have to be copied to one
         self._top = 0  # picture row at which the band begins
         self._band = np.zeros((3, 0, grid.width), np.float32)
         self._waiting: Floats | None = None  # the last tile of a row: the next one may change it
@@ -63,11 +63,8 @@ class Canvas:
             if tiles.dtype == np.float32:
                 planes = planes.clip(0, 1) * np.float32(255)
                 planes[np.isnan(planes)] = 0
-            if (self.grid.tiles, self.grid.width, self.grid.height) == (1, self.side, self.side):
-                # One tile at scale 1 is the picture. Not only exact: NumPy's matrix product wakes threads of its own,
-                # which for a while get in the way of torch's.
-                self._picture[:] = np.rint(planes).transpose(1, 2, 0)
-                self._added = 1
+            if self.grid.tiles == 1:
+                self._place_alone(planes)
             else:
                 self._place(planes)
 
@@ -75,7 +72,24 @@ class Canvas:
         """The RGB picture, exactly width x height. Raises ValueError if tiles are missing."""
         if self._added != self.grid.tiles:
             raise ValueError(f"{self._added} of {self.grid.tiles} tiles were added")
-        return Image.fromarray(self._picture, "RGB")
+        return self._picture
+
+    def _place_alone(self, planes: Floats) -> None:
+        """Draw the tile that is the whole picture: nothing is added to it, so none of it waits in float."""
+        self._added = 1
+        if (self.grid.width, self.grid.height) == (self.side, self.side):
+            # At scale 1 it is the picture. Not only exact: NumPy's matrix product wakes threads of its own, which for a
+            # while get in the way of torch's.
+            self._paste(planes, 0)
+            return
+        for top in range(0, self.grid.height, STRIP):
+            self._paste(self._rows[0][top : top + STRIP] @ planes @ self._columns[0].T, top)
+
+    def _paste(self, strip: Floats, top: int) -> None:
+        """Round finished rows of the picture, from pixel row `top` on: float32 3 x rows x width."""
+        levels = np.empty((*strip.shape[1:], 3), np.uint8)
+        levels[:] = np.rint(np.clip(strip, 0, 255)).transpose(1, 2, 0)
+        self._picture.paste(Image.fromarray(levels), (0, top))
 
     def _place(self, planes: Floats) -> None:
         """Adapt a tile and the one to its left to each other; the left one is final then."""
@@ -137,8 +151,7 @@ class Canvas:
             changes = (self._rows[row] @ self._profile[:, ::-1].T).any(axis=1)
             done = tile_pixels(self.grid.height, self.grid.rows, row)[0] + int(changes.argmax())
         for top in range(self._top, done, STRIP):
-            strip = self._band[:, top - self._top : min(top + STRIP, done) - self._top]
-            self._picture[top : top + strip.shape[1]] = np.rint(np.clip(strip, 0, 255)).transpose(1, 2, 0)
+            self._paste(self._band[:, top - self._top : min(top + STRIP, done) - self._top], top)
         self._band = self._band[:, done - self._top :].copy()
         self._top = done
 

@@ -287,9 +287,10 @@ def write_picture(
     """
     path = target if isinstance(target, (str, Path)) else None
     name, options = WRITE_FORMATS[picture_format(path, format)]
-    encoded = io.BytesIO()  # first into memory: a full disk is then an ordinary write error, and a pipe need not seek
+    # First into memory: a full disk is then an ordinary write error, and a pipe need not seek.
+    encoded = target if isinstance(target, io.BytesIO) else io.BytesIO()
     image.save(encoded, name, **options)
     if path is not None:
         write_atomic(path, encoded.getvalue(), force=force)
-    else:
+    elif encoded is not target:
         target.write(encoded.getvalue())  # type: ignore[union-attr]
