@@ -74,6 +74,7 @@ SYSTEM_REASONS = {
     errno.EROFS: "read-only file system",
     errno.ENOSPC: "disk full",
     errno.EDQUOT: "disk quota exceeded",
+    errno.EFBIG: "larger than a file may be here",
     errno.ENAMETOOLONG: "name too long",
     errno.ELOOP: "symbolic links go in a circle",
 }

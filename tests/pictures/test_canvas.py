@@ -283,7 +283,7 @@ def test_canvas_refuses_to_finish_early() -> None:
 
 @pytest.mark.parametrize("pitch", [256, FIT])
 def test_memory_of_blending(pitch: int) -> None:
-    """Beside a picture of 2000x6000 no more than a row of tiles in float, or a strip of the only tile: it has 144 MB."""
+    """Beside a picture of 2000x6000 a row of tiles in float, or a strip of the only tile, which would have 144 MB."""
     grid = Grid.for_picture(2000, 6000, pitch)
     tile = np.zeros((1, TILE, TILE, 3), np.uint8)
     tracemalloc.start()

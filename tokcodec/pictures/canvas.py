@@ -83,7 +83,8 @@ class Canvas:
             self._paste(planes, 0)
             return
         for top in range(0, self.grid.height, STRIP):
-            self._paste(self._rows[0][top : top + STRIP] @ planes @ self._columns[0].T, top)
+            part: Floats = self._rows[0][top : top + STRIP] @ planes
+            self._paste(part @ self._columns[0].T, top)
 
     def _paste(self, strip: Floats, top: int) -> None:
         """Round finished rows of the picture, from pixel row `top` on: float32 3 x rows x width."""
