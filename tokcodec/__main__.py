@@ -1,8 +1,18 @@
-"""`python -m tokcodec`: the command."""
+"""The command, as `tokcodec` and as `python -m tokcodec`."""
 
 from __future__ import annotations
 
-from .cli.main import cli
+import signal
+
+
+def main() -> None:
+    """Run the command. While it is loaded Ctrl-C ends the process without a word: nothing has been begun."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # `cli` sets its own
+    from .cli.main import cli
+
+    cli(prog_name="tokcodec")
+
 
 if __name__ == "__main__":
-    cli(prog_name="tokcodec")
+    main()

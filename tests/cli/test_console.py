@@ -235,3 +235,14 @@ def test_a_signal_counts_even_if_compiled_code_turns_it_into_an_error(
         group.main(["work"], "tokcodec")
     assert ended.value.code == code
     assert capsys.readouterr().err == ("tokcodec: interrupted\n" if number == signal.SIGINT else "")
+
+
+def test_an_interrupt_while_the_command_is_loaded(here: Path) -> None:
+    """Its first import sends it: the process ends without a word, as of any signal that nobody handles."""
+    (here / "click.py").write_text(f"import os; os.kill(os.getpid(), {int(signal.SIGINT)})")
+    usual = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
+    environment = os.environ | {"PYTHONPATH": f"{here}:{ROOT}"}
+    for start in (["-m", "tokcodec"], ["-c", "from tokcodec.__main__ import main; main()"]):
+        command = [sys.executable, "-c", usual, sys.executable, *start, "--help"]
+        result = subprocess.run(command, env=environment, capture_output=True, check=False)
+        assert (result.returncode, result.stdout, result.stderr) == (-signal.SIGINT, b"", b"")

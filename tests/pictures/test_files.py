@@ -207,6 +207,7 @@ def test_odd_names(folder: Path, name: str) -> None:
 
 def test_reasons() -> None:
     assert reason(OSError(errno.ENOSPC, "No space left on device", "name")) == "disk full"
+    assert reason(OSError(errno.EFBIG, "File too large")) == "larger than a file may be here"
     assert reason(OSError(errno.EBUSY, "Device or resource busy", "name")) == "Device or resource busy"
     assert reason(OSError("encoder error")) == "encoder error"
     assert reason(OSError()) == "OSError"

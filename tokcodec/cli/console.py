@@ -202,8 +202,8 @@ def _signals_raise(received: list[int]) -> Iterator[None]:
     before: dict[int, Any] = {}
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)
-        usual = signal.default_int_handler if name == "SIGINT" else signal.SIG_DFL
-        if number is not None and signal.getsignal(number) is usual:  # nohup ignores SIGHUP: leave that
+        usual = signal.SIG_DFL, signal.default_int_handler
+        if number is not None and signal.getsignal(number) in usual:  # nohup ignores SIGHUP: leave that
             try:
                 before[number] = signal.signal(number, end)
             except ValueError:  # not in the main thread

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -16,7 +17,6 @@ import numpy as np
 
 import tokcodec
 import tokcodec.tokenizers
-from tokcodec.models.registry import find_model
 from tokcodec.tokfile import read
 
 from .commands import ROOT, environment, print_table
@@ -54,17 +54,19 @@ def decode_vector(name: str, expected: dict[str, Any], device: str) -> tuple[boo
     return tokens == expected["tokens"], off, hashlib.sha256(picture.tobytes()).digest()
 
 
-def decode_vectors(back_end: str, at_once: int = 1) -> Found:
-    """Decode all vectors by one of BACK_ENDS, so many times at once."""
-    files: dict[str, dict[str, Any]] = json.loads((VECTORS / "vectors.json").read_text())["files"]
-    before = tokcodec.tokenizers.MANY_DRAWN
+def decode_vectors(back_end: str, at_once: int = 1, names: Collection[str] = ()) -> Found:
+    """Decode all vectors, or those with these names, by one of BACK_ENDS, so many at once."""
+    every: dict[str, dict[str, Any]] = json.loads((VECTORS / "vectors.json").read_text())["files"]
+    files = {name: every[name] for name in names or every}
+    plain, before = tokcodec.load_tokenizer(device="cpu"), tokcodec.tokenizers.MANY_DRAWN
     tokcodec.tokenizers.MANY_DRAWN = before if back_end == "NumPy" else 0  # torch, as if it paid off for every job
     try:
-        model = find_model()
-        assert (tokcodec.load_tokenizer(model, drawing=1) is tokcodec.load_tokenizer(model)) == (back_end == "NumPy")
-        work = partial(decode_vector, device="cuda" if back_end == "CUDA" else "cpu")
+        device = "cuda" if back_end == "CUDA" else "cpu"
+        assert (tokcodec.load_tokenizer(device=device) is plain) == (back_end == "NumPy")
+        work = partial(decode_vector, device=device)
         with ThreadPoolExecutor(at_once) as pool:
-            found = list(pool.map(work, list(files) * at_once, list(files.values()) * at_once))
+            times = min(at_once, 2)  # so that the same file is read twice at once too
+            found = list(pool.map(work, [*files] * times, [*files.values()] * times))
     finally:
         tokcodec.tokenizers.MANY_DRAWN = before
     return Found(

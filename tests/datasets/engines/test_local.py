@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -62,3 +63,15 @@ def test_the_command_is_killed(start: Start, tmp_path: Path, pictures: Pictures,
     code, printed = start("--workers", "2").end()
     assert code == 1 and "1 sample has an error" in printed
     check(tmp_path / "out", pictures, expected)
+
+
+@needs_proc
+def test_ctrl_c_while_the_workers_start(start: Start) -> None:
+    """It reaches them before they could set a handler of their own."""
+    for wait in (0.0, 0.1, 0.2):
+        running = start("--workers", "2", "-q", output=f"out{wait}")
+        running.worker(SPAWNED)
+        time.sleep(wait)
+        os.killpg(running.process.pid, signal.SIGINT)
+        code, printed = running.end()
+        assert (code, printed.strip()) == (130, "tokcodec: interrupted")

@@ -6,9 +6,10 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
@@ -34,7 +35,8 @@ class Local:
             min(self.workers, max(len(tasks), 1)), context, initializer=_prepare, initargs=(ended, self.cpus)
         )
         try:
-            waiting = {pool.submit(function, task) for task in tasks}
+            with _deaf_to_interrupts():
+                waiting = {pool.submit(function, task) for task in tasks}  # starts the workers
             while waiting:
                 done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
                 for future in done:
@@ -47,11 +49,25 @@ class Local:
             pool.shutdown(cancel_futures=True)
 
 
+@contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Processes started in here are deaf to Ctrl-C from their first moment: it reaches the whole group, and who started
+    them ends them."""
+    if not hasattr(signal, "pthread_sigmask"):  # on Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)  # one that came meanwhile is delivered now
+
+
 def _prepare(ended: Connection, cpus: int) -> None:
     """In a worker, before it imports what computes."""
     for name in THREADS:
         os.environ.setdefault(name, str(cpus))
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; who started us ends us
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # where `_deaf_to_interrupts` cannot do it
     threading.Thread(target=_end_with, args=(ended,), daemon=True).start()
 
 
