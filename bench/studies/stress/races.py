@@ -24,6 +24,9 @@ from .commands import (
     temporaries,
 )
 
+APART = 0.3
+"""Seconds by which runs over a data set start further apart from round to round."""
+
 
 @dataclass
 class Race:
@@ -38,10 +41,13 @@ class Race:
     faults: list[str] = field(default_factory=list)
 
 
-def run_all(works: Sequence[Work], folder: Path, meanwhile: Callable[[], object]) -> list[Ended]:
-    """Run commands at once; `meanwhile` is called again and again as long as any runs."""
+def run_all(works: Sequence[Work], folder: Path, meanwhile: Callable[[], object], apart: float = 0.0) -> list[Ended]:
+    """Run commands at once, so many seconds apart; `meanwhile` is called again and again as long as any runs."""
     started = time.perf_counter()
-    processes = [start((*TOKCODEC, *work.arguments), folder) for work in works]
+    processes = []
+    for work in works:
+        processes.append(start((*TOKCODEC, *work.arguments), folder))
+        time.sleep(apart)
     while any(process.poll() is None for process in processes):
         meanwhile()
         time.sleep(0.0005)
@@ -80,7 +86,8 @@ def race_single(works: Sequence[Work], expected: Sequence[bytes], folder: Path, 
 
 
 def race_datasets(works: Sequence[Work], folder: Path, race: Race, expected: Sequence[Sequence[bytes]]) -> None:
-    """A round of runs that write the same shards, of which one at most is meant to be at work at a time."""
+    """A round of runs that write the same shards, which only one at a time is meant to do: a run removes the temporary
+    files of others as those of killed ones. So one may fail, but not break a shard."""
     out = folder / "out"
     clear(out)
     paths = [out / name for name in works[0].outputs]
@@ -96,10 +103,10 @@ def race_datasets(works: Sequence[Work], folder: Path, race: Race, expected: Seq
                 if found not in [shards[i] for shards in expected]:
                     race.faults.append(f"{path.name}: {len(found)} bytes that are of no run")
 
-    found = run_all(works, folder, look)
+    found = run_all(works, folder, look, APART * race.rounds)
     race.rounds += 1
     race.won += sum(end.code == 0 for end in found)
-    race.told += sum(end.code == 1 and len(end.lines) >= 1 for end in found)
+    race.told += sum(end.code == 1 and len(end.lines) > 0 for end in found)
     race.faults += [f"exit code {end.code}: {end.said}" for end in found if end.code not in (0, 1)]
     race.faults += [f"traceback: {end.said}" for end in found if "Traceback" in end.said]
     again = run(works[0], folder)
