@@ -34,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)} (default all)")
     parser.add_argument("--kills", type=int, default=200, help="at random moments, all commands together (default 200)")
     parser.add_argument("--aimed", type=int, default=10, help="kills more of each command while it writes (default 10)")
+    parser.add_argument("--command", help="the only one to be killed (encode, decode, truncate, 'dataset encode')")
     parser.add_argument("--rounds", type=int, default=40, help="races, all kinds together (default 40)")
     parser.add_argument("--writers", type=int, default=8, help="processes in a race (default 8)")
     parser.add_argument("--seed", type=int, default=0, help="other moments for another number (default 0)")
@@ -50,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if {"kills", "disks", "races"} & set(parts):
             prepare(folder)
         studies: dict[str, Callable[[], bool]] = {
-            "kills": lambda: kills.study(folder, options.kills, options.aimed, options.seed),
+            "kills": lambda: kills.study(folder, options.kills, options.aimed, options.seed, options.command),
             "disks": lambda: disks.study(folder),
             "races": lambda: races.study(folder, options.rounds, options.writers),
             "threads": threads.study,

@@ -164,12 +164,17 @@ def check_keys(folder: Path) -> None:
     assert len(set(keys)) == len(keys) == len(SAMPLES), keys
 
 
-def study(folder: Path, kills: int, aimed: int, seed: int) -> bool:
-    """Print the tables of so many kills over the four commands, and of `aimed` more for each; whether all was right."""
-    rng = random.Random(seed)
+def study(folder: Path, kills: int, aimed: int, seed: int, command: str | None = None) -> bool:
+    """Print the table of so many kills over the four commands, and of `aimed` more for each; whether all was right.
+
+    command: the only one to be killed, at the same moments as beside the others.
+    """
     rows, good = [], True
     works = (*map(forced, single_works()), dataset_work())
     for number, work in enumerate(works):
+        if command not in (None, work.name):
+            continue
+        rng = random.Random(f"{seed} {work.name}")
         victim = Victim(work, folder)
         tallies = {signal.Signals(sent).name: Tally() for sent in (KILL, TERM, INT)} | {AIMED: Tally()}
         print(f"{work.name}: {victim.seconds:.2f} s undisturbed", file=sys.stderr, flush=True)
