@@ -29,8 +29,8 @@ from .commands import (
 KILL, TERM, INT = signal.SIGKILL, signal.SIGTERM, signal.SIGINT
 TURNS = KILL, TERM, KILL, INT, KILL
 """Which signal is sent, by turns."""
-CODES = {KILL: {-KILL}, TERM: {128 + TERM, -TERM}, INT: {128 + INT, -INT}}
-"""How a command may end that is sent one: the second while Python starts, when no handler is set yet."""
+CODES = {KILL: {-KILL}, TERM: {128 + TERM}, INT: {128 + INT}}
+"""How a command may end that is sent one, once it is loaded."""
 AIMED = "SIGKILL while writing"
 """Instead of at a random moment: as soon as there is a temporary file."""
 
@@ -71,18 +71,23 @@ def outcome(states: list[str], sent: bool) -> str:
     return "some whole" if whole else states[0]
 
 
+def ended_early(ended: Ended) -> bool:
+    """Whether Python itself was ended, before the command was loaded; it may have a traceback of its own then."""
+    return ended.code in (-TERM, -INT) or (ended.code == 1 and ended.said.startswith("Fatal Python error: init"))
+
+
 def faults_of(ended: Ended, sent: int, left: int) -> list[str]:
     """What is wrong with how a command ended that has left so many temporary files."""
     faults = []
     if ended.outlived:
         faults.append("a process outlived it")
-    if ended.code not in (CODES[signal.Signals(sent)] if ended.sent else {0}) | {0}:
+    if not ended_early(ended) and ended.code not in (CODES[signal.Signals(sent)] if ended.sent else {0}) | {0}:
         faults.append(f"exit code {ended.code}: {ended.said.strip()[-300:]}")
     if left and (sent != KILL or ended.code == 0):
         faults.append(f"{left} temporary files left, exit code {ended.code}")
     if ended.code == 128 + INT and ended.lines[-1:] != ["tokcodec: interrupted"]:
         faults.append(f"does not say that it was interrupted: {ended.said[-300:]}")
-    if ended.code > 0 and "Traceback" in ended.said:
+    if ended.code > 0 and not ended_early(ended) and "Traceback" in ended.said:
         faults.append(f"traceback: {ended.said[-2000:]}")
     return faults
 
@@ -117,7 +122,7 @@ class Victim:
         tally.outcomes[outcome(states, ended.sent)] += 1
         left = temporaries(self.out)
         tally.left += len(left)
-        tally.early += ended.code in (-TERM, -INT)
+        tally.early += ended_early(ended)
         faults = faults_of(ended, sent, len(left))
         if "broken" in states:
             faults.append(f"broken: {states}, exit code {ended.code}")

@@ -86,6 +86,7 @@ def test_outcomes_of_a_kill(states: list[str], sent: bool, expected: str) -> Non
         (-15, "", signal.SIGTERM, 0, True),
         (130, "tokcodec: interrupted\n", signal.SIGINT, 0, True),
         (-2, "Traceback ...\nKeyboardInterrupt\n", signal.SIGINT, 0, True),
+        (1, "Fatal Python error: init_import_site: ...\nTraceback ...", signal.SIGINT, 0, True),
         (0, "x -> y\n", signal.SIGTERM, 0, True),
         (143, "", signal.SIGTERM, 1, False),
         (0, "", signal.SIGKILL, 1, False),
