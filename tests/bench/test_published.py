@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from bench.studies import settings
+
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "bench" / "results"
 PREVIEWS = RESULTS / "previews.md"
@@ -110,3 +112,13 @@ def test_what_a_page_downloads_is_still_so() -> None:
     model = (web / "base-2-64.tokm").stat().st_size
     assert f"| {code:,} (" in row and f"| {model:,} (" in row
     assert row in rows(web / "README.md")
+
+
+def test_where_others_are_better_is_the_results() -> None:
+    assert "\n".join(settings.limits()) in settings.PAGE.read_text(encoding="utf-8")
+
+
+def test_every_sheet_of_the_settings_is_on_their_page() -> None:
+    shown = re.findall(r"\(pictures/settings-(\w+)\.jpg\)", settings.PAGE.read_text(encoding="utf-8"))
+    assert sorted(shown) == sorted(settings.SHEETS)
+    assert all((settings.PAGE.parent / "pictures" / f"settings-{name}.jpg").is_file() for name in shown)
