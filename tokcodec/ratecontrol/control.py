@@ -40,11 +40,10 @@ ATTEMPTS = 10
 """Files decoded at most on the way to a quality; two or three are the rule."""
 STEPS = 60
 """Allocations tried at most; with few tokens several goals give the same file, which is decoded once."""
+AIM = 0.4
+"""Part of the tolerance that a plan is made for."""
 MENDED, NEAR = 6, 0.25
 """From so many tiles on, a plan that misses by less than so many dB is changed in a few tiles."""
-FAR, STEEPER = 1.0, 2.0
-"""The margin of a quality grows with the prediction as two failures this many dB apart say, and so many times faster or
-slower than was thought at most."""
 CLOSE = 0.005
 """dB of prediction between a file that fails and one that does not: there is none between them."""
 USED = 0.95
@@ -178,13 +177,14 @@ class RateControl(Planner):
         above: tuple[float, float] | None = None  # and of the worst that does not
         best: Planned | None = None
         tried: dict[Hashable, tuple[float, Planned]] = {}
-        goal, step, planned = start, None, None
+        goal, step, planned = start + AIM * tolerance / slope, None, None
         for _ in range(STEPS):
             planned = self._near(planned, goal) if step is not None else None
             planned = planned or self._reach(quality.to_error(goal), step)
             step = planned.curves.step
             predicted = quality.to_psnr(planned.error)
-            if planned.key not in tried:
+            known = planned.key in tried
+            if not known:
                 if len(tried) == ATTEMPTS:
                     break
                 tried[planned.key] = margin(planned), planned
@@ -196,19 +196,19 @@ class RateControl(Planner):
                 best = planned if best is None or planned.allocation.bits < best.allocation.bits else best
                 if found <= tolerance or (planned.allocation.tokens == 1 and step == self.steps[0]):
                     break
-            else:
-                if planned.complete and step == self.steps[-1]:
+            elif planned.complete:
+                if step == self.steps[-1]:
                     break
-                if below and predicted - below[0] > FAR:  # two failures tell how much a dB is worth
-                    slope = min(STEEPER * slope, max(slope / STEEPER, (found - below[1]) / (predicted - below[0])))
+                step = self.steps[self.steps.index(step) + 1]
+                continue
+            else:
                 below = predicted, found
             if below and above and abs(above[0] - below[0]) < CLOSE:
                 break
             goal = _next_goal(below, above, slope, tolerance)
-            if found < 0 and planned.complete:
-                place = self.steps.index(step)
-                step = self.steps[max(place + 1, self._from(place, quality.to_error(goal)))]
-            elif not FEW / 4 < planned.share < 0.95:
+            if known and below and above:  # files are coarse here: look next to the one that fails whether there is one
+                goal = below[0] + 0.1 * (above[0] - below[0])
+            if not FEW / 4 < planned.share < 0.95:
                 step = None
         if best is not None:
             return self.pack(best)
@@ -257,7 +257,7 @@ def _next_goal(
     below: tuple[float, float] | None, above: tuple[float, float] | None, slope: float, tolerance: float
 ) -> float:
     """The predicted PSNR to try next: by the slope, or straight between a failure and a success."""
-    aim = 0.4 * tolerance
+    aim = AIM * tolerance
     if below is None or above is None:
         goal, margin = below or above or (0.0, 0.0)
         return goal + min(4.0, max(-4.0, (aim - margin) / slope))
