@@ -137,12 +137,12 @@ class RateControl(Planner):
         def margin(planned: Planned) -> float:
             return quality.psnr(self.picture, self.draw(planned, look), self.weights) - target
 
-        start = target
+        start = target + AIM * TOLERANCE[PSNR]
         if self.tokenizer.mends and not self.measured:
             # What the network mends depends on the picture: a first plan shows it well enough to begin with.
             planned = self._reach(quality.to_error(target - USUAL_GAIN))
             fall = math.log(planned.first_error / planned.error)
-            start = target - estimate.network_gain(fall, planned.share)
+            start -= estimate.network_gain(fall, planned.share)
         return self._for_quality(start, margin, TOLERANCE[PSNR], 1.0, f"PSNR of {target:g} dB")
 
     def for_lpips(self, target: float) -> bytes:
@@ -177,7 +177,7 @@ class RateControl(Planner):
         above: tuple[float, float] | None = None  # and of the worst that does not
         best: Planned | None = None
         tried: dict[Hashable, tuple[float, Planned]] = {}
-        goal, step, planned = start + AIM * tolerance / slope, None, None
+        goal, step, planned = start, None, None
         for _ in range(STEPS):
             planned = self._near(planned, goal) if step is not None else None
             planned = planned or self._reach(quality.to_error(goal), step)
