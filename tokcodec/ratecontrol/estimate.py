@@ -1,6 +1,7 @@
 """What rate control guesses before it decodes: LPIPS without its network, and what a look's network mends.
 
-Least squares over photographs of the training set with model base-2, by `python -m bench.studies.estimate_fit`.
+Least squares over photographs of the training set with model base-2, by `python -m bench.studies.estimate_fit`. Those
+are crops; whole photographs gain more by a network, by about 0.17 dB on Kodak pictures, which is added to the constant.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ ERROR = 0.09
 """Root mean square error of `estimated_lpips` on these photographs."""
 LINE = 1.009, -0.0287
 """LPIPS from the PSNR alone: constant and slope."""
-GAIN, PER_FALL, PER_SHARE = -0.565, 0.596, -0.097
+GAIN, PER_FALL, PER_SHARE = -0.395, 0.596, -0.097
 
 
 def estimated_lpips(psnr: float, tokens_per_pixel: float) -> float:
