@@ -91,8 +91,8 @@ def main(folder: Path, budgets: tuple[float, ...], limit: int | None, part: str)
             "\nmean over pictures: seconds, of a plain encode, ratio (most); ratios of whole commands: wall, CPU (most)"
         )
         print("and by how much a quality is better than asked for (least), and the files' mean size")
-        for name, found in times.items():
-            rows = np.array([astuple(each) for each in found])
+        for name, taken in times.items():
+            rows = np.array([astuple(each) for each in taken])
             inner, wall, cpu = rows[:, 0] / rows[:, 1], rows[:, 2] / rows[:, 3], rows[:, 4] / rows[:, 5]
             print(
                 f"  {name:18} {rows[:, 0].mean():.3f} {rows[:, 1].mean():.3f} {inner.mean():.2f} ({inner.max():.2f})"
