@@ -20,6 +20,9 @@ pytestmark = pytest.mark.slow
 Pictures = dict[str, bytes]
 RAY = ["--engine", "ray", "--workers", "2"]
 WORKING = "ray::encode_shard"
+AGENTS = ("ray::DashboardAgent", "ray::RuntimeEnvAgent")
+"""Ray's own, which do no work of ours: when their cluster is killed Ray lets them wait a minute for it before they end
+(`publish_error(..., 60)` in ray/_private/utils.py)."""
 
 
 @needs_proc
@@ -43,7 +46,7 @@ def test_the_driver_is_killed(start: Start, tmp_path: Path, pictures: Pictures, 
     running.wait_for_shards(2)
     running.process.kill()
     running.end()
-    assert running.gone("ray")
+    assert running.gone("ray", but=AGENTS)
     left = list(running.output.glob("*.parquet"))
     assert 2 <= len(left) < SHARDS
     before = {path: path.read_bytes() for path in left}
