@@ -29,8 +29,8 @@ ends with the run; "Ray, cluster there" takes one that is up already and idle.
 {speed}
 
 "Without start" is less the same way's run of a single picture: {starts}.
-A cluster that is started for the run is at work on its own start beyond that, one that is there is not: Ray is judged
-by the latter.
+A cluster that is started for the run may be at work on its own start beyond that, and one that is there is not: Ray is
+judged by the latter.
 
 {limits}
 

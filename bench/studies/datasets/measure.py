@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -76,13 +78,13 @@ def write_shard(path: Path, pictures: list[bytes], rows: int | None = None) -> N
 
 
 def seconds(*commands: list[str]) -> float:
-    """Of commands at the same time. Raises CalledProcessError when one fails."""
+    """Of commands at the same time. Raises RuntimeError when one fails."""
     started = time.perf_counter()
     running = [subprocess.Popen(one, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True) for one in commands]
     for process in running:
         _, printed = process.communicate()
         if process.returncode:
-            raise subprocess.CalledProcessError(process.returncode, process.args, stderr=printed)
+            raise RuntimeError(f"{process.args} ended with {process.returncode}: {printed}")
     return time.perf_counter() - started
 
 
@@ -90,11 +92,11 @@ def speed(folder: Path, rounds: int, settings: list[str]) -> Figures:
     """Time the ways in turns."""
     paths = sorted(str(path) for path in (folder / "in").iterdir())
     source, one = str(folder / "in"), str(folder / "one.parquet")
-    fastest: dict[tuple[str, bool], float] = {}
+    figures = Figures()
 
     def timed(name: str, *commands: list[str], start: bool = False) -> None:
-        took = seconds(*commands)
-        fastest[name, start] = min(took, fastest.get((name, start), took))
+        took, fastest = seconds(*commands), figures.starts if start else figures.seconds
+        fastest[name] = min(took, fastest.get(name, took))
 
     def dataset(name: str, *arguments: str) -> None:
         for start in (True, False):
@@ -112,9 +114,7 @@ def speed(folder: Path, rounds: int, settings: list[str]) -> Figures:
             dataset("Ray, 2 workers", "--engine", "ray", "--workers", "2")
             with cluster() as address:
                 dataset(THERE, "--engine", "ray", "--workers", "2", "--address", address)
-    return Figures(
-        *({name: took for (name, start), took in fastest.items() if start is which} for which in (False, True))
-    )
+    return figures
 
 
 @contextmanager
@@ -124,7 +124,8 @@ def cluster() -> Iterator[str]:
 
     from tokcodec.datasets.engines.ray import STORE_BYTES
 
-    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=STORE_BYTES)
+    quiet: dict[str, Any] = {"include_dashboard": False, "log_to_driver": False, "logging_level": logging.ERROR}
+    ray.init("local", num_cpus=2, object_store_memory=STORE_BYTES, **quiet)
     try:
         time.sleep(SETTLE)
         yield ray.get_runtime_context().gcs_address

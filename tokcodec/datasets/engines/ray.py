@@ -78,7 +78,7 @@ class Ray:
                 where = self.address if found == self.address else f"{self.address} ({found})"
                 _reach(found)
             ray.init(self.address or "local", **options)
-        except (OSError, RuntimeError, ValueError) as error:
+        except Exception as error:  # of any class: a start that takes too long is a plain one
             text = re.split(r"[.;] |\n", reason(error))[0]
             raise EngineError(f"{where}: no Ray cluster can be reached: {text}") from error
         if self.address is None and (there := ray.cluster_resources().get("GPU", 0)) < self.gpus:
