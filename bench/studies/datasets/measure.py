@@ -84,7 +84,7 @@ def seconds(*commands: list[str]) -> float:
     for process in running:
         _, printed = process.communicate()
         if process.returncode:
-            raise RuntimeError(f"{process.args} ended with {process.returncode}: {printed}")
+            raise RuntimeError(f"{process.args!r} ended with {process.returncode}: {printed}")
     return time.perf_counter() - started
 
 
