@@ -49,7 +49,7 @@ FROZEN = "35609ae181b468422c790bf041da86c5849eca06d85b8c9e1776572f4cb8ae90"
 
 
 def test_vectors_are_frozen() -> None:
-    """Their bytes and tokens since 1.0.0, which every 1.x reads: new ones may come under other names, with a new hash."""
+    """Their bytes and tokens since 1.0.0, which every 1.x reads. New ones come under other names, with a new hash."""
     digest = hashlib.sha256()
     for name in sorted(FILES):
         tokens = json.dumps([FILES[name]["tokens"], FILES[name]["levels"]])
