@@ -1,6 +1,7 @@
 """Every example of the documentation is run: shell and Python blocks as they stand, console blocks up to their options.
 
-Blocks of one document share a folder with a photograph and follow each other. `# writes NAME` is checked.
+Blocks of one document share a folder with a photograph and follow each other. `# writes NAME` is checked, and with it
+`, N bytes` and `in M tokens`. Links lead to files, and their anchors to headings.
 """
 
 from __future__ import annotations
@@ -20,14 +21,18 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+import tokcodec
 from tokcodec.cli import cli
 from tokcodec.training.__main__ import make_parser
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [path.relative_to(ROOT) for path in (ROOT / "README.md", ROOT / "bench/README.md", *ROOT.glob("docs/*.md"))]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-NEEDS = {"docs/datasets.md": ("pyarrow", "ray", "datasets")}  # packages that may be missing
-LINK = re.compile(r"\]\(([^)#:]+)(?:#[\w-]*)?\)")
+WRITES = re.compile(r" writes ([\w./-]+)(?:, (\d+) bytes)?(?: in (\d+) tokens)?")
+# Packages that may be missing.
+NEEDS = {"docs/datasets.md": ("pyarrow", "ray", "datasets"), "docs/settings.md": ("pyarrow", "skimage")}
+HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
+LINK = re.compile(r"\]\(([^)#:]*)(?:#([\w-]*))?\)")
 
 
 @pytest.fixture
@@ -63,10 +68,17 @@ def test_examples(document: Path, folder: Path) -> None:
             for line in text.splitlines():
                 command, _, comment = line.partition(" #")
                 (run if kind == "sh" else check)(command.strip())
-                if written := re.match(r" writes ([\w.]+)", comment):
-                    assert (folder / written[1]).stat().st_size > 0, line
+                if written := WRITES.match(comment):
+                    check_written(folder / written[1], written[2], written[3], line)
         else:
             raise AssertionError(f"{document}: a block of kind {kind!r} is not run")
+
+
+def check_written(path: Path, size: str | None, tokens: str | None, line: str) -> None:
+    """A file is there, with so many bytes and tokens of all tiles where the line says so."""
+    data = path.read_bytes()
+    assert data and (size is None or len(data) == int(size)), f"{line}: {len(data)} bytes"
+    assert tokens is None or tokcodec.info(data).declared == int(tokens), line
 
 
 def run(command: str) -> None:
@@ -76,6 +88,9 @@ def run(command: str) -> None:
         assert result.returncode == 0, f"{command}\n{result.stderr}"
     elif command:
         program, *arguments = shlex.split(command)
+        if arguments[:2] == ["-m", "bench.pictures"]:
+            subprocess.run([sys.executable, *arguments], check=True)
+            return
         assert program == "tokcodec", command
         done = CliRunner().invoke(cli, arguments, prog_name="tokcodec")
         assert done.exit_code == 0, f"{command}\n{done.output}\n{done.exception!r}"
@@ -119,5 +134,19 @@ def check_options(words: list[str], command: str) -> None:
 @pytest.mark.parametrize("document", [*DOCUMENTS, Path("CONTRIBUTING.md"), Path("models/base-2/README.md")], ids=str)
 def test_links(document: Path) -> None:
     text = (ROOT / document).read_text(encoding="utf-8")
-    for target in LINK.findall(text):
-        assert (ROOT / document.parent / target).exists(), f"{document}: {target}"
+    for target, anchor in LINK.findall(text):
+        path = ROOT / document.parent / target if target else ROOT / document
+        assert path.exists(), f"{document}: {target}"
+        assert not anchor or anchor in anchors(path.read_text(encoding="utf-8")), f"{document}: {target}#{anchor}"
+
+
+def anchors(text: str) -> list[str]:
+    """Of a document's headings, as code hosts make them."""
+    return [re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in HEADING.findall(text)]
+
+
+def test_the_index_has_every_document() -> None:
+    listed = {(ROOT / "docs" / target).resolve() for target, _ in LINK.findall((ROOT / "docs/README.md").read_text())}
+    there = [*ROOT.glob("docs/*.md"), *ROOT.glob("formats/*.md"), *ROOT.glob("formats/web/*.md")]
+    there += [*ROOT.glob("bench/*.md"), *ROOT.glob("bench/results/*.md"), *ROOT.glob("models/*/README.md")]
+    assert {path for path in there if path != ROOT / "docs/README.md"} <= listed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -94,6 +95,15 @@ def test_metadata(wheel: Path) -> None:
     assert f"\nVersion: {tokcodec.__version__}\n" in text
     assert "\nLicense-Expression: Apache-2.0\n" in text and "Apache License" in licence
     assert "\nRequires-Dist: constriction~=0.5.0\n" in text
+
+
+def test_one_version_everywhere() -> None:
+    """The package for the web has the same one, and the changelog begins with it and its day."""
+    package = json.loads((ROOT / "formats" / "web" / "package.json").read_text(encoding="utf-8"))
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    newest = next(line for line in changes.splitlines() if line.startswith("## ") and line != "## Unreleased")
+    assert package["version"] == tokcodec.__version__
+    assert re.fullmatch(rf"## {re.escape(tokcodec.__version__)} - \d{{4}}-\d\d-\d\d", newest)
 
 
 def test_the_wheel_works_alone(unpacked: Path) -> None:

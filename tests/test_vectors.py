@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import json
 from pathlib import Path
@@ -42,6 +43,18 @@ def test_the_model_is_the_one_the_vectors_name() -> None:
     model = find_model(LISTING["model"])
     assert model.hash.hex() == LISTING["model_hash"]
     model.verify()
+
+
+FROZEN = "35609ae181b468422c790bf041da86c5849eca06d85b8c9e1776572f4cb8ae90"
+
+
+def test_vectors_are_frozen() -> None:
+    """Their bytes and tokens since 1.0.0, which every 1.x reads. New ones come under other names, with a new hash."""
+    digest = hashlib.sha256()
+    for name in sorted(FILES):
+        tokens = json.dumps([FILES[name]["tokens"], FILES[name]["levels"]])
+        digest.update(b"\0".join([name.encode(), contents(name), tokens.encode()]))
+    assert digest.hexdigest() == FROZEN
 
 
 def test_no_vector_is_forgotten() -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "1.0.0.dev1"
+__version__ = "1.0.0"
 
 if TYPE_CHECKING:
     from .codec import TokInfo, TokWarning, decode, encode, info, read_tokens, truncate

@@ -114,6 +114,7 @@ def encode_with(
             step=kept,
             container=container,
             weights=options.weights_of(*picture.size),
+            drawer=lambda tiles: load_tokenizer(chosen, device, drawing=tiles),
             warn=warn or _warn,
             progress=progress,
         )

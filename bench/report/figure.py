@@ -77,15 +77,16 @@ def card_rows() -> Iterator[list[Cell]]:
 
 
 def sheet(rows: list[list[Cell]]) -> Image.Image:
-    """All cells on white, captions below."""
+    """All cells, as large as the first, on white, captions below."""
     columns = max(len(row) for row in rows)
-    out = Image.new("RGB", ((SIDE + GAP) * columns - GAP, (SIDE + CAPTION + GAP) * len(rows) - GAP), "white")
+    width, height = rows[0][0][0].size
+    out = Image.new("RGB", ((width + GAP) * columns - GAP, (height + CAPTION + GAP) * len(rows) - GAP), "white")
     pen, font = ImageDraw.Draw(out), ImageFont.load_default(15)
     for down, row in enumerate(rows):
         for across, (picture, text) in enumerate(row):
-            left, top = across * (SIDE + GAP), down * (SIDE + CAPTION + GAP)
+            left, top = across * (width + GAP), down * (height + CAPTION + GAP)
             out.paste(picture, (left, top))
-            pen.text((left + 2, top + SIDE + 3), text, "black", font)
+            pen.text((left + 2, top + height + 3), text, "black", font)
     return out
 
 

@@ -22,6 +22,7 @@ from bench.results import Row
 # The rivals against which differences are claimed: the honest ones at these sizes.
 ANCHORS = ("webp-down", "webp-nearest", "jpeg-down", "avif-down")
 EQUAL_ANCHORS = ("webp-down", "webp-nearest")
+ADAPTIVE = "tokcodec-adaptive"
 SPREAD = (25, 75)  # percentiles over pictures, beside every mean
 
 
@@ -108,27 +109,37 @@ def bjontegaard_deltas(part: Part) -> list[dict[str, Any]]:
 
 
 def differences(part: Part) -> list[dict[str, Any]]:
-    """tokcodec less its rival at equal budgets, paired by picture, each side at its best by that metric."""
+    """tokcodec less its rival at equal budgets, and its adaptive files less those with equal counts at the best pitch.
+
+    Paired by picture, each side at its best by that metric.
+    """
+    pairs = [(anchor, test) for anchor in ANCHORS if anchor in part.curves for test in part.ours]
+    pairs += [(equal, test) for test in part.ours if (equal := equal_counts(test)) in part.curves]
     found = []
-    for anchor in [name for name in ANCHORS if name in part.curves]:
-        for test in part.ours:
-            for metric in part.choosers:
-                for budget in part.budgets:
-                    a, b = (part.best(curve, budget, metric) for curve in (anchor, test))
-                    shared = sorted(a.keys() & b.keys())
-                    estimate = stats.bootstrap([b[p]["metrics"][metric] - a[p]["metrics"][metric] for p in shared])
-                    if estimate is not None:
-                        found.append(
-                            {
-                                "anchor": anchor,
-                                "test": test,
-                                "metric": metric,
-                                "budget": budget.value,
-                                "of": len(part.pictures),
-                            }
-                            | asdict(estimate)
-                        )
+    for anchor, test in pairs:
+        for metric in part.choosers:
+            for budget in part.budgets:
+                a, b = (part.best(curve, budget, metric) for curve in (anchor, test))
+                shared = sorted(a.keys() & b.keys())
+                estimate = stats.bootstrap([b[p]["metrics"][metric] - a[p]["metrics"][metric] for p in shared])
+                if estimate is not None:
+                    found.append(
+                        {
+                            "anchor": anchor,
+                            "test": test,
+                            "metric": metric,
+                            "budget": budget.value,
+                            "of": len(part.pictures),
+                        }
+                        | asdict(estimate)
+                    )
     return found
+
+
+def equal_counts(curve: str) -> str | None:
+    """The curve of files with as many tokens in every tile, for one of adaptive files; None for others."""
+    name = curve.removeprefix(ADAPTIVE)
+    return None if name == curve else f"tokcodec{name}"
 
 
 def equal_quality(part: Part, anchor: str) -> list[dict[str, Any]]:

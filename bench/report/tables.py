@@ -166,7 +166,8 @@ def differences_table(part: dict[str, Any], metric: str) -> Table | None:
         return None
     by_key = {(e["test"], e["anchor"], e["budget"]): e for e in entries}
     rows = []
-    for test, anchor in sorted({(e["test"], e["anchor"]) for e in entries}, key=lambda p: (p[0], ANCHORS.index(p[1]))):
+    pairs = {(e["test"], e["anchor"]) for e in entries}
+    for test, anchor in sorted(pairs, key=lambda p: (p[0], (*ANCHORS, p[1]).index(p[1]))):
         cells = []
         for budget in budgets:
             e = by_key.get((test, anchor, budget))

@@ -2,16 +2,24 @@
 
 At every budget the adaptive file chooses its pitch. It is compared with equal counts, the most tokens that fit, at that
 pitch and at the one best for equal counts (by PSNR); and with the allocation by measured error curves. All files are
-real, PSNR is of the fidelity look, LPIPS of the default look. Times are CPU seconds of one thread, beside those of a
-plain encode at the resulting pitch and tokens.
+real, PSNR is of the fidelity look, LPIPS of the default look.
+
+Times are CPU seconds of one thread in one process, which has torch imported, beside those of a plain encode at the
+resulting pitch and tokens; and of whole commands, `tokcodec encode` with the target beside the same with its defaults,
+in turn: what a user waits for on an idle machine, and the CPU seconds of the process and its threads.
 """
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import astuple, dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
 import numpy as np
@@ -23,6 +31,7 @@ from bench.metrics import Meter
 from bench.report.stats import bootstrap
 from tokcodec.errors import TokError
 from tokcodec.models.registry import find_model
+from tokcodec.ratecontrol import quality
 from tokcodec.ratecontrol.control import RateControl
 from tokcodec.ratecontrol.lpips import LPIPS, WeightsMissingError
 from tokcodec.ratecontrol.plans import distinct_steps
@@ -36,6 +45,8 @@ TIMED = (
     {"target_psnr": 21.0},
     {"target_psnr": 24.0},
 )
+WITH_WEIGHTS = {"target_lpips": 0.5}, {"target_lpips": 0.4}, {"target_lpips": 0.3}
+"""Timed where LPIPS has its weights."""
 REPEATS = 3
 SMALLEST_PITCH = 64  # of those tried for equal counts: smaller ones never win at the budgets of interest
 
@@ -58,14 +69,16 @@ def main(folder: Path, budgets: tuple[float, ...], limit: int | None, part: str)
         click.echo(f"LPIPS: no weights ({error})", err=True)
         net = None
     gains: dict[tuple[float, str], Gains] = defaultdict(lambda: defaultdict(list))
-    ratios: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    times: dict[str, list[Times]] = defaultdict(list)
     for each in pictures.find(folder, (None,), limit)[0]:
         pixels = pictures.read(each.path)
         picture, meter = Image.fromarray(pixels), Meter(pixels, net)
         for bpp in budgets if part != "time" else ():
             _compare(picture, meter, bpp, gains)
-        for target in TIMED if part != "gain" else ():
-            ratios[", ".join(f"{name} {value:g}" for name, value in target.items())].append(_seconds(picture, target))
+        for target in (*TIMED, *(WITH_WEIGHTS if net else ())) if part != "gain" else ():
+            times[", ".join(f"{name} {value:g}" for name, value in target.items())].append(
+                _times(picture, each.path, target, meter)
+            )
         click.echo(f"{each.name} done", err=True)
     for (bpp, rival), found in gains.items():
         print(f"\n{bpp:g} bpp: adaptive less {rival}")
@@ -73,12 +86,19 @@ def main(folder: Path, budgets: tuple[float, ...], limit: int | None, part: str)
             estimate = bootstrap(values)
             assert estimate is not None
             print(f"  {metric:18} {estimate.mean:+.3f} [{estimate.low:+.3f}, {estimate.high:+.3f}] of {estimate.n}")
-    if ratios:
-        print("\nmean seconds of a target and of the plain encode at the same pitch and tokens; their ratio")
-        for name, pairs in ratios.items():
-            times = np.array(pairs)
-            ratio, (target_time, plain) = times[:, 0] / times[:, 1], times.mean(0)
-            print(f"  {name:18} {target_time:.3f} {plain:.3f}  mean {ratio.mean():.2f}, most {ratio.max():.2f}")
+    if times:
+        print(
+            "\nmean over pictures: seconds, of a plain encode, ratio (most); ratios of whole commands: wall, CPU (most)"
+        )
+        print("and by how much a quality is better than asked for (least), and the files' mean size")
+        for name, taken in times.items():
+            rows = np.array([astuple(each) for each in taken])
+            inner, wall, cpu = rows[:, 0] / rows[:, 1], rows[:, 2] / rows[:, 3], rows[:, 4] / rows[:, 5]
+            print(
+                f"  {name:18} {rows[:, 0].mean():.3f} {rows[:, 1].mean():.3f} {inner.mean():.2f} ({inner.max():.2f})"
+                f"  {wall.mean():.2f} {cpu.mean():.2f} ({cpu.max():.2f})"
+                f"  {rows[:, 6].mean():.3f} ({rows[:, 6].min():.4f})  {np.exp(np.log(rows[:, 7]).mean()):.0f} bytes"
+            )
 
 
 def _compare(picture: Image.Image, meter: Meter, bpp: float, gains: dict[tuple[float, str], Gains]) -> None:
@@ -125,16 +145,53 @@ def _measure(meter: Meter, data: bytes, fidelity_only: bool = False) -> dict[str
     return found
 
 
-def _seconds(picture: Image.Image, target: dict[str, float]) -> tuple[float, float]:
-    """CPU seconds of a target and of the plain encode."""
+@dataclass(frozen=True)
+class Times:
+    """Seconds of a target and of what it is compared with; better: than asked for, in dB or LPIPS; size in bytes."""
+
+    target: float
+    plain: float
+    command: float
+    defaults: float
+    command_cpu: float
+    defaults_cpu: float
+    better: float
+    size: int
+
+
+def _times(picture: Image.Image, path: Path, target: dict[str, float], meter: Meter) -> Times:
+    """A target in this process and as a command."""
 
     def encode() -> bytes:
         return tokcodec.encode(picture, warn=_silent, **target)  # type: ignore[arg-type]
 
-    found = tokcodec.info(encode())
+    data, first = _cpu(encode)
+    found = tokcodec.info(data)
     pitch: int | str = found.pitch or "fit"
     plain = [_cpu(lambda: tokcodec.encode(picture, tokens=found.tokens, pitch=pitch))[1] for _ in range(REPEATS)]
-    return min(_cpu(encode)[1] for _ in range(REPEATS)), min(plain)
+    again = [_cpu(encode)[1] for _ in range(REPEATS - 1)]
+    (name, value), better = next(iter(target.items())), 0.0
+    if name == "target_psnr":
+        better = meter.psnr(np.asarray(tokcodec.decode(data, look="fidelity"))) - value
+    elif name == "target_lpips":
+        better = value - quality.Distance(picture, "cpu")(tokcodec.decode(data))
+    option = [f"--{name.replace('_', '-')}", f"{value:g}"]
+    with TemporaryDirectory() as folder:
+        source = f"{folder}/picture.png"
+        picture.save(source)
+        runs = [(_command(source, option), _command(source, [])) for _ in range(REPEATS - 1)]
+    wall, cpu = np.array(runs).min(0).T
+    return Times(min(first, *again), min(plain), wall[0], wall[1], cpu[0], cpu[1], better, len(data))
+
+
+def _command(source: str, options: list[str]) -> tuple[float, float]:
+    """Wall and CPU seconds of `tokcodec encode`."""
+    before = os.times()
+    command = [sys.executable, "-m", "tokcodec", "encode", "-f", *options, source]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    after = os.times()
+    cpu = after.children_user + after.children_system - before.children_user - before.children_system
+    return after.elapsed - before.elapsed, cpu
 
 
 def _cpu(call: Callable[[], bytes]) -> tuple[bytes, float]:

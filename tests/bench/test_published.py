@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
+from bench.studies import settings
+
 ROOT = Path(__file__).parents[2]
-PREVIEWS = ROOT / "bench" / "results" / "previews.md"
+RESULTS = ROOT / "bench" / "results"
+PREVIEWS = RESULTS / "previews.md"
+SUMMARY = RESULTS / "summary.md"
 
 
 def rows(path: Path) -> list[str]:
@@ -20,10 +25,83 @@ def rows(path: Path) -> list[str]:
     ]
 
 
+def cells(row: str) -> list[str]:
+    return [cell.strip() for cell in row.strip("|").split("|")]
+
+
+def section(title: str) -> list[list[str]]:
+    """The table of the summary whose title begins so: its head, then its rows."""
+    text = SUMMARY.read_text(encoding="utf-8")
+    (part,) = [part for part in text.split("\n### ") if part.startswith(title)]
+    lines = [line for line in part.splitlines() if line.startswith("|") and not line.startswith("| ---")]
+    return [cells(line) for line in lines]
+
+
+def test_rows_of_the_main_table_are_the_results() -> None:
+    """And what the text says of recognition follows from them."""
+    crops = {tuple(row) for row in section("At most so many bytes, all metrics of the same files, 24 centre crops")}
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    claimed = [cells(row) for row in rows(ROOT / "README.md") if re.match(r"\| \d+ B \| (tokcodec \w|webp-)", row)]
+    claimed = [row for row in claimed if "on the web" not in row[1]]
+    assert len(claimed) >= 12 and {tuple(row) for row in claimed} <= crops
+    top1 = {(row[0], row[1]): float(row[5]) for row in claimed}
+    (said,) = re.findall(
+        r"for (\d+) % of\s+these pictures in 396 bytes \(WebP, small: (\d+) %\), for (\d+) % in 108, for (\d+) % in 36",
+        text,
+    )
+    keys = [
+        ("396 B", "tokcodec perceptual"),
+        ("396 B", "webp-down"),
+        *((f"{b} B", "tokcodec perceptual") for b in (108, 36)),
+    ]
+    assert [int(share) for share in said] == [round(100 * top1[key]) for key in keys]
+    ((share, budget),) = re.findall(r"among its first five answers it is for (\d+) % of them from (\d+) bytes", text)
+    head, *lines = section("Recognised from how many bytes on, 24 centre crops")
+    known = {line[0]: dict(zip(head, line, strict=True)) for line in lines}
+    assert known["tokcodec perceptual"][f"top-5 of {share}%"] == f"{budget} B"
+
+
+def test_the_models_card_has_the_results() -> None:
+    """By tokens: bytes, PSNR of both looks, LPIPS, features, top-1 and grain."""
+    head, *lines = section("tokcodec by tokens per tile, 24 centre crops")
+    measured = {}
+    for line in lines:
+        row = dict(zip((re.sub(r" \(.*| ±.*", "", name) for name in head), line, strict=True))
+        if row["pitch"] == "256":
+            measured[row["codec"].removeprefix("tokcodec "), row["tokens"]] = row
+    card = [cells(row) for row in rows(ROOT / "models" / "base-2" / "README.md")]
+    card = [row for row in card if len(row) == 8]
+    assert len(card) == 8
+    for tokens, size, *figures in card:
+        f, p = measured["fidelity", tokens], measured["perceptual", tokens]
+        assert size == f"{f['bytes']} ({f['largest']})"
+        assert figures == [
+            f["PSNR dB"].split()[0],
+            p["PSNR dB"].split()[0],
+            f"{p['lpips_squeeze']} ({p['lpips_squeeze half']})",
+            f"{p['features_lite0']} ({f['features_lite0']})",
+            f"{p['top-1']} ({f['top-1']})",
+            p["grain"],
+        ]
+
+
+def test_rate_control_has_the_results_of_adaptive_files() -> None:
+    """PSNR of the fidelity look on whole pictures."""
+    head, *lines = section("At most so many bytes, best psnr, 24 whole pictures")
+    (row,) = [line for line in lines if line[0] == "tokcodec-adaptive fidelity"]
+    measured = {name.removesuffix(" bpp"): cell.split()[0] for name, cell in zip(head[1:], row[1:], strict=True)}
+    text = (RESULTS / "rate-control.md").read_text(encoding="utf-8")
+    _, _, table = text.partition("| bpp | base-2, dB | before, dB | gain |\n")
+    claimed = [cells(line) for line in table.split("\n\n")[0].splitlines()[1:]]
+    assert len(claimed) == 6
+    for bpp, ours, before, gain in claimed:
+        assert ours == measured[bpp] and gain == f"{float(ours) - float(before):+.2f}"
+
+
 @pytest.mark.parametrize("text", ["README.md", "formats/web/README.md"])
 def test_rows_of_previews_are_the_results(text: str) -> None:
     measured = rows(PREVIEWS)
-    claimed = [row for row in rows(ROOT / text) if " B | " in row]
+    claimed = [row for row in rows(ROOT / text) if re.search(r" B \| .*(Hash|WebP|on the web)", row)]
     assert len(claimed) >= 10 and set(claimed) <= set(measured)
 
 
@@ -34,3 +112,13 @@ def test_what_a_page_downloads_is_still_so() -> None:
     model = (web / "base-2-64.tokm").stat().st_size
     assert f"| {code:,} (" in row and f"| {model:,} (" in row
     assert row in rows(web / "README.md")
+
+
+def test_where_others_are_better_is_the_results() -> None:
+    assert "\n".join(settings.limits()) in settings.PAGE.read_text(encoding="utf-8")
+
+
+def test_every_sheet_of_the_settings_is_on_their_page() -> None:
+    shown = re.findall(r"\(pictures/settings-(\w+)\.jpg\)", settings.PAGE.read_text(encoding="utf-8"))
+    assert sorted(shown) == sorted(settings.SHEETS)
+    assert all((settings.PAGE.parent / "pictures" / f"settings-{name}.jpg").is_file() for name in shown)

@@ -73,6 +73,34 @@ def test_an_error_is_reached_with_few_bits(tiles: int, seed: int, part: float) -
     assert found.bits <= float(bits[:, equal].sum()) * (1 + 1e-4)
 
 
+@settings(max_examples=40, deadline=None)
+@given(tiles=st.integers(6, 60), seed=st.integers(0, 99), part=st.floats(0.2, 0.8), change=st.floats(-0.06, 0.06))
+def test_an_allocation_is_mended_in_few_tiles(tiles: int, seed: int, part: float, change: float) -> None:
+    """A little more or less error: as good as a new allocation, and most tiles stay as they are."""
+    errors, bits = curves(tiles, seed)
+    last, first = float(errors[:, -1].sum()), float(errors[:, 1].sum())
+    allocator = Allocator(errors, bits)
+    start = allocator.for_error(last * (first / last) ** (1 - part))
+    assert start is not None
+    goal = start.error * (1 + change)
+    found, anew = allocator.mend(start, goal), allocator.for_error(goal)
+    if start.levels is None:
+        assert found is None
+        return
+    if found is None or anew is None:
+        assert change < 0
+        return
+    before, after = counts_of(start, tiles), counts_of(found, tiles)
+    error, _ = price(errors, bits, after)
+    assert found.error == pytest.approx(error, rel=1e-4)
+    assert error <= goal * (1 + 1e-4)
+    assert found.tokens == start.tokens
+    assert (after >= before).all() if change < 0 else (after <= before).all()
+    assert found.bits <= 1.08 * anew.bits
+    if tiles >= 20 and abs(change) < 0.01:
+        assert (after != before).sum() <= tiles / 2
+
+
 def test_tiles_of_different_detail_get_different_counts() -> None:
     errors, bits = curves(30)
     found = Allocator(errors, bits).for_bits(0.3 * float(bits[:, -1].sum()))

@@ -16,9 +16,11 @@ from tokcodec.models.modelfile import Model
 from tokcodec.pictures.limits import FIT
 from tokcodec.pictures.tiling import Grid
 from tokcodec.ratecontrol import estimate, quality
+from tokcodec.ratecontrol.allocation import Allocation
 from tokcodec.ratecontrol.control import RateControl
 from tokcodec.ratecontrol.lpips import WEIGHTS_ENV
-from tokcodec.ratecontrol.plans import distinct_steps
+from tokcodec.ratecontrol.plans import Planned, distinct_steps
+from tokcodec.tokenizers import load_tokenizer
 from tokcodec.tokenizers.base import Tokenizer
 
 
@@ -161,10 +163,39 @@ def test_progress_covers_every_pitch_that_is_tried(tiny: Model, photograph: Imag
 
 
 def test_curves_are_found_once_for_a_pitch(tiny: Model, photograph: Image.Image) -> None:
-    from tokcodec.tokenizers import load_tokenizer
-
     control = RateControl(photograph, tiny, load_tokenizer(tiny, "cpu"), warn=lambda text: None)
     assert control.coded(64) is control.coded(64)
+
+
+def test_only_tiles_that_changed_are_drawn_again(
+    tiny: Model, photograph: Image.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And a picture of drawn and kept tiles is the one that is drawn anew."""
+    tokenizer, drawn, asked = load_tokenizer(tiny, "cpu"), [], []
+    decode = type(tokenizer).decode
+
+    def counted(self: Tokenizer, tokens: np.ndarray, *rest: object) -> np.ndarray:
+        drawn.append(len(tokens))
+        return decode(self, tokens, *rest)  # type: ignore[arg-type]
+
+    def drawer(tiles: int) -> Tokenizer:
+        asked.append(tiles)
+        return tokenizer
+
+    monkeypatch.setattr(type(tokenizer), "decode", counted)
+    control = RateControl(photograph, tiny, tokenizer, drawer=drawer, warn=print)
+    curves, _ = control.coded(64)
+    levels = np.zeros(curves.tiles, np.int64)
+    levels[3:5] = 2
+    first, second = (
+        Planned(curves, Allocation(12, each, 0.0, 0.0), tiny) for each in (np.zeros(curves.tiles, np.int64), levels)
+    )
+    pictures = [control.draw(each, look) for each, look in ((first, None), (second, None), (second, "fidelity"))]
+    numbers = [curves.tiles, 2, curves.tiles]
+    assert np.cumsum(numbers)[-1] == sum(drawn) and asked == [curves.tiles] * 3
+    anew = RateControl(photograph, tiny, tokenizer, warn=print)
+    for each, look, picture in ((second, None, pictures[1]), (second, "fidelity", pictures[2])):
+        assert np.array_equal(np.asarray(picture), np.asarray(anew.draw(each, look)))
 
 
 def test_lpips_without_weights_is_estimated_and_said_so(

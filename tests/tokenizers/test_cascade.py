@@ -122,6 +122,14 @@ def test_what_comes_out_is_of_the_kind_that_went_in(device: torch.device | None,
     assert (tuple(tokens.shape), tuple(errors.shape)) == ((2, 7), (2, 8))
 
 
+@pytest.mark.parametrize("device", DEVICES, ids=str)
+def test_no_tiles_are_no_tokens(device: torch.device | None) -> None:
+    own = CascadeTokenizer(tensors(), device=device)
+    tokens = own.encode(tiles()[:0])
+    assert tuple(tokens.shape) == (0, CONFIG.n_tokens)
+    assert tuple(own.decode(tokens).shape) == (0, 3, 256, 256)
+
+
 def test_numpy_and_torch_give_the_same() -> None:
     """Equal tokens, pixels to rounding; so do several threads, as the tokens of a picture must not depend on them."""
     ours, theirs = (CascadeTokenizer(tensors(), tables=fitted_tables(), device=device) for device in DEVICES)

@@ -56,6 +56,14 @@ def test_no_token_is_the_mean() -> None:
     assert np.array_equal(found, np.stack([parts()["mean"]] * 2))
 
 
+@pytest.mark.parametrize("array", [np.asarray, torch.as_tensor])
+def test_no_tile_is_none(array: Any) -> None:
+    words = Codewords(**parts(), array=array)
+    tokens, errors = words.encode(array(vectors(0)), TOKENS)
+    assert tuple(tokens.shape) == (0, TOKENS) and tuple(errors.shape) == (0, TOKENS + 1)
+    assert tuple(words.vectors(tokens).shape) == (0, SIZE)
+
+
 @pytest.mark.parametrize("priced", [False, True])
 def test_errors_are_those_of_decoding(priced: bool) -> None:
     """After every number of tokens, over all coefficients; what bits cost is not in them."""

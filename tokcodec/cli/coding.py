@@ -94,7 +94,7 @@ def encode(
 ) -> None:
     """Encode pictures: photo.jpg makes photo.tok.
 
-    A token costs at most 1.5 bytes; fewer of them make a smaller file and a coarser picture. A target chooses tokens
+    A token costs about 1.5 bytes; fewer of them make a smaller file and a coarser picture. A target chooses tokens
     and pitch by itself, and gives detail more tokens than sky.
     """
     container, suffix = container_of(bare, base64)

@@ -184,6 +184,8 @@ def follow(run: Run, engine: Engine, report: Report, max_errors: int | None) -> 
             for line in outcome.lines[: MAX_LINES - shown]:
                 report.line(line)
                 shown += 1
+            for text in outcome.notes:
+                report.note(outcome.name, text)
             if outcome.failure is not None:
                 report.error(None, outcome.failure)
             else:

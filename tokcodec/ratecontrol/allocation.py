@@ -113,6 +113,30 @@ class Allocator:
         found = self._trim(found, goal)
         return found if found.bits < equal.bits else equal
 
+    def mend(self, found: Allocation, goal: float) -> Allocation | None:
+        """An allocation with other levels for a few tiles, and a summed error of at most `goal`, closely.
+
+        None where levels cannot do that.
+        """
+        if found.levels is None:
+            return None
+        if found.error <= goal:
+            return self._lower(found, goal)
+        rows, levels, error = np.arange(self.tiles), found.levels.copy(), found.error
+        counts = _counts(np.array([found.tokens]))[0]
+        while error > goal:
+            raised = np.maximum(levels - 1, 0)
+            saved = (self.errors[rows, counts[levels]] - self.errors[rows, counts[raised]]).astype(np.float64)
+            cost = self.bits[rows, counts[raised]] - self.bits[rows, counts[levels]]
+            worth = np.where(saved > 0, saved / np.maximum(cost, 1e-30), 0)
+            order = np.argsort(-worth, kind="stable")[: np.count_nonzero(worth)]
+            if not len(order):
+                return None
+            taken = order[: int(np.searchsorted(np.cumsum(saved[order]), error - goal)) + 1]
+            levels[taken] -= 1
+            error -= float(saved[taken].sum())
+        return self._with(found.tokens, levels)
+
     def at_slope(self, slope: float) -> Allocation:
         """The counts with the least error + slope * bits."""
         best, largest = np.inf, 1
@@ -172,7 +196,10 @@ class Allocator:
         while low < high:
             middle = (low + high) // 2
             low, high = (low, middle) if self._with(middle, levels).error <= goal else (middle + 1, high)
-        found = self._with(low, levels)
+        return self._lower(self._with(low, levels), goal)
+
+    def _lower(self, found: Allocation, goal: float) -> Allocation:
+        """Lower levels where they cost least, until the summed error comes close to `goal`."""
         if found.levels is None:
             return found
         rows, levels, left = np.arange(self.tiles), found.levels.copy(), goal - found.error

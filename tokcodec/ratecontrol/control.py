@@ -11,11 +11,11 @@ import math
 from collections.abc import Callable, Hashable
 
 from ..container.counts import FACTORS
-from ..tokenizers import need_torch
+from ..tokenizers import MANY_DRAWN, need_torch
 from . import estimate, quality
 from .allocation import Allocation, Allocator
 from .curves import Curves
-from .plans import Planned, Planner
+from .plans import KEPT, Planned, Planner
 from .targets import LPIPS, PSNR, TOLERANCE, Target
 
 FEW, MIDDLE, MANY = PSNR_WINDOW = 0.2, 0.4, 0.8
@@ -40,6 +40,10 @@ ATTEMPTS = 10
 """Files decoded at most on the way to a quality; two or three are the rule."""
 STEPS = 60
 """Allocations tried at most; with few tokens several goals give the same file, which is decoded once."""
+AIM = 0.4
+"""Part of the tolerance that a plan is made for."""
+MENDED, NEAR = 6, 0.25
+"""From so many tiles on, a plan that misses by less than so many dB is changed in a few tiles."""
 CLOSE = 0.005
 """dB of prediction between a file that fails and one that does not: there is none between them."""
 USED = 0.95
@@ -133,12 +137,12 @@ class RateControl(Planner):
         def margin(planned: Planned) -> float:
             return quality.psnr(self.picture, self.draw(planned, look), self.weights) - target
 
-        start = target
+        start = target + AIM * TOLERANCE[PSNR]
         if self.tokenizer.mends and not self.measured:
             # What the network mends depends on the picture: a first plan shows it well enough to begin with.
             planned = self._reach(quality.to_error(target - USUAL_GAIN))
             fall = math.log(planned.first_error / planned.error)
-            start = target - estimate.network_gain(fall, planned.share)
+            start -= estimate.network_gain(fall, planned.share)
         return self._for_quality(start, margin, TOLERANCE[PSNR], 1.0, f"PSNR of {target:g} dB")
 
     def for_lpips(self, target: float) -> bytes:
@@ -147,6 +151,8 @@ class RateControl(Planner):
         try:
             need_torch("LPIPS")
             distance = quality.Distance(self.picture, self.tokenizer.device)
+            drawer = self.drawer
+            self.drawer = lambda tiles: drawer(max(tiles, MANY_DRAWN))  # torch is there already
         except (FileNotFoundError, ValueError) as error:  # no weights, no torch, or a picture too small
             self.warn(f"LPIPS is estimated, to about {estimate.ERROR:g} ({error})")
 
@@ -171,17 +177,22 @@ class RateControl(Planner):
         above: tuple[float, float] | None = None  # and of the worst that does not
         best: Planned | None = None
         tried: dict[Hashable, tuple[float, Planned]] = {}
-        goal, step = start, None
+        goal, step, planned = start, None, None
         for _ in range(STEPS):
-            planned = self._reach(quality.to_error(goal), step)
+            planned = self._near(planned, goal) if step is not None else None
+            planned = planned or self._reach(quality.to_error(goal), step)
             step = planned.curves.step
-            if planned.key not in tried:
+            predicted = quality.to_psnr(planned.error)
+            known = planned.key in tried
+            if not known:
                 if len(tried) == ATTEMPTS:
                     break
                 tried[planned.key] = margin(planned), planned
+            elif tried[planned.key][0] >= 0:
+                predicted = goal  # with less it is the same file still
             found = tried[planned.key][0]
             if found >= 0:
-                above = goal, found
+                above = predicted, found
                 best = planned if best is None or planned.allocation.bits < best.allocation.bits else best
                 if found <= tolerance or (planned.allocation.tokens == 1 and step == self.steps[0]):
                     break
@@ -191,16 +202,27 @@ class RateControl(Planner):
                 step = self.steps[self.steps.index(step) + 1]
                 continue
             else:
-                below = goal, found
+                below = predicted, found
             if below and above and abs(above[0] - below[0]) < CLOSE:
                 break
             goal = _next_goal(below, above, slope, tolerance)
+            if known and below and above:  # files are coarse here: look next to the one that fails whether there is one
+                goal = below[0] + 0.1 * (above[0] - below[0])
             if not FEW / 4 < planned.share < 0.95:
                 step = None
         if best is not None:
             return self.pack(best)
         self.warn(f"no {name} with this model{'' if len(self.steps) > 1 else ' at this pitch'}: this is the best file")
         return self.pack(max(tried.values(), key=lambda pair: pair[0])[1])
+
+    def _near(self, planned: Planned | None, goal: float) -> Planned | None:
+        """A plan for a predicted PSNR with most tiles as another plan has them: they need not be drawn again."""
+        if planned is None or not MENDED <= planned.curves.tiles <= KEPT:
+            return None
+        if abs(goal - quality.to_psnr(planned.error)) > NEAR:
+            return None
+        error = quality.to_error(goal) - planned.curves.floor
+        return self.plan(planned.curves.step, lambda _, allocator: allocator.mend(planned.allocation, error))
 
     def _reach(self, error: float, step: int | None = None) -> Planned:
         """The fewest predicted bits for a mean squared error; all tokens of the smallest pitch if they are too few."""
@@ -235,7 +257,7 @@ def _next_goal(
     below: tuple[float, float] | None, above: tuple[float, float] | None, slope: float, tolerance: float
 ) -> float:
     """The predicted PSNR to try next: by the slope, or straight between a failure and a success."""
-    aim = 0.4 * tolerance
+    aim = AIM * tolerance
     if below is None or above is None:
         goal, margin = below or above or (0.0, 0.0)
         return goal + min(4.0, max(-4.0, (aim - margin) / slope))

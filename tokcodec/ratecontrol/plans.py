@@ -21,10 +21,13 @@ from ..models.modelfile import Model
 from ..pictures.limits import FIT
 from ..pictures.tiling import Grid
 from ..tokenizers.base import Tokenizer
-from ..tokenizers.tiles import draw
+from ..tokenizers.tiles import Drawn, draw
 from .allocation import Allocation, Allocator
 from .curves import Curves, find_curves
 from .focus import Weights
+
+KEPT = 256
+"""Tiles of a picture of which the last drawing is kept, so that only those that change are drawn anew: 200 MB."""
 
 Progress = Callable[[int, int], None]
 Warn = Callable[[str], None]
@@ -77,7 +80,8 @@ class Planner:
     """A picture, and its tokens at every pitch that is asked for.
 
     step: the only pitch, as the header stores it; None: all; measured: curves by decoding even where the tokenizer can
-    predict them; weights: of the pixels' errors (None: all count alike).
+    predict them; weights: of the pixels' errors (None: all count alike); drawer: the tokenizer that draws so many tiles
+    fastest (None: the one that encodes).
     """
 
     def __init__(
@@ -90,17 +94,20 @@ class Planner:
         container: str = "tok",
         measured: bool = False,
         weights: Weights | None = None,
+        drawer: Callable[[int], Tokenizer] | None = None,
         warn: Warn,
         progress: Progress | None = None,
     ) -> None:
         self.picture, self.model, self.tokenizer = picture, model, tokenizer
         self.container, self.measured, self.warn, self.progress = container, measured, warn, progress
         self.weights = weights
+        self.drawer = drawer or (lambda tiles: tokenizer)
         self.token_bits = math.log2(math.prod(model.radices))
         self.overhead = BARE_SIZE if container == "bare" else HEADER_SIZE
         self.steps = distinct_steps(*picture.size) if step is None else [step]
         self.tiles = [Grid.for_picture(*picture.size, step).tiles for step in self.steps]
         self._coded: dict[int, tuple[Curves, Allocator]] = {}
+        self._drawn: tuple[Hashable, Drawn] = None, {}
 
     def coded(self, step: int, count: int | None = None) -> tuple[Curves, Allocator]:
         """The picture encoded at a pitch, once; count: as many tokens as can be of use."""
@@ -137,8 +144,11 @@ class Planner:
 
     def draw(self, planned: Planned, look: str | None = None) -> Image.Image:
         """What the file of a plan decodes to, without the detour over its bytes."""
-        curves = planned.curves
-        return draw(self.tokenizer, curves.grid, curves.tokens, planned.counts, look, scale=curves.scale)
+        curves, tokenizer = planned.curves, self.drawer(planned.curves.tiles)
+        if self._drawn[0] != (curves.step, look):
+            self._drawn = (curves.step, look), {}
+        kept = self._drawn[1] if curves.tiles <= KEPT else None
+        return draw(tokenizer, curves.grid, curves.tokens, planned.counts, look, scale=curves.scale, kept=kept)
 
 
 def distinct_steps(width: int, height: int) -> list[int]:

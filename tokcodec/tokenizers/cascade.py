@@ -128,6 +128,8 @@ class CascadeTokenizer(Tokenizer):
 
     def draw(self, network: Layers, vectors: Array, told: npt.NDArray[np.float32]) -> Array:
         """What a network makes of vectors float32 N x D and `look.condition`: N x 3 x 256 x 256, not clamped."""
+        if not len(vectors):
+            return self.drawing.inverse(vectors)
         small = small_picture(self.drawing, vectors)
         if isinstance(network, NumpyLayers):  # one at a time
             drawn = concat([correction(network, small[i : i + 1], told[i : i + 1]) for i in range(len(small))], 0)
@@ -151,7 +153,7 @@ class CascadeTokenizer(Tokenizer):
 
                     layers = LookNet.from_weights(weights).ready(self._torch, self._dtype)
             except (KeyError, ValueError, RuntimeError) as error:
-                reason = str(error).splitlines()[0]
+                reason = f"{error} is missing" if isinstance(error, KeyError) else str(error).splitlines()[0]
                 raise ModelFileError(f"{self._source}: the look {look!r} does not fit ({reason})") from error
             self._networks[look] = layers
         return self._networks[look]

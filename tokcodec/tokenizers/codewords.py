@@ -43,6 +43,7 @@ class Codewords:
         array: Maker = np.asarray,
     ) -> None:
         self.n_tokens, _, self.radix, half = words.shape
+        self._half = half
         self._array = array
         words = words.astype(np.float64)
         # One product gives the scores of both halves.
@@ -100,7 +101,7 @@ class Codewords:
 
     def _word(self, token: int, digits: Array) -> Array:
         """Codewords of both halves: int64 ... x 2 -> float64 ... x 2 h."""
-        return self._words[token][digits + self._second].reshape(*digits.shape[:-1], -1)
+        return self._words[token][digits + self._second].reshape(*digits.shape[:-1], 2 * self._half)
 
     def _search(self, rest: Array, left: Array) -> Array:
         """Digits of the first tokens by beam search, of the path that leaves least: int64 tokens x N x 2."""
@@ -116,7 +117,7 @@ class Codewords:
             best = largest(scores, kept)
             value = take_along(scores, best)
             pairs = value[:, :, 0, :, None] + value[:, :, 1, None, :] - left[:, :, None, None] / 2
-            pairs = pairs.reshape(len(pairs), -1)
+            pairs = pairs.reshape(len(pairs), left.shape[1] * kept**2)
             chosen = largest(pairs, min(width, pairs.shape[1]))
             parent, first, second = chosen // kept**2, chosen // kept % kept, chosen % kept
             digits = stack([best[tiles, parent, 0, first], best[tiles, parent, 1, second]], 2)

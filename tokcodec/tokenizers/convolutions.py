@@ -70,8 +70,8 @@ class NumpyLayers:
             halves = x.reshape(height // 2, 2, width // 2, 2, channels).transpose(0, 2, 1, 3, 4)
             halved: Floats = halves.reshape(height // 2, width // 2, -1) @ matrix + bias
             return halved
-        if 3 * len(bias) < channels:
-            return _sum_of_shifted(x, matrix) + bias
+        if len(bias) < channels:
+            return _sum_of_shifted(x, matrix, bias)
         padded = np.zeros((height + 2, width + 2, channels), np.float32)
         padded[1:-1, 1:-1] = x
         down, across, one = padded.strides
@@ -108,19 +108,25 @@ class NumpyLayers:
         return parts.transpose(0, 3, 1, 4, 2).reshape(2 * height, 2 * width, channels // 4)
 
 
-def _sum_of_shifted(x: Floats, matrix: Floats) -> Floats:
-    """A 3 x 3 convolution to few channels: multiply first, then add nine shifted pictures, which are small."""
+def _sum_of_shifted(x: Floats, matrix: Floats, bias: Floats) -> Floats:
+    """A 3 x 3 convolution to few channels: multiply first, then add nine shifted pictures, which are small.
+
+    In planes, so that whole rows are added, and strip by strip, so that products stay in the cache.
+    """
     height, width, channels = x.shape
     few = matrix.shape[1]
-    # [channels, (down, across, few)]
-    products = x.reshape(-1, channels) @ matrix.reshape(9, channels, few).transpose(1, 0, 2).reshape(channels, -1)
-    products = products.reshape(height, width, 3, 3, few)
-    out = products[:, :, 1, 1].copy()
-    for down in range(3):
-        for across in range(3):
-            if down == across == 1:
-                continue
-            y, x0 = down - 1, across - 1
-            target = out[max(0, -y) : height - max(0, y), max(0, -x0) : width - max(0, x0)]
-            target += products[max(0, y) : height + min(0, y), max(0, x0) : width + min(0, x0), down, across]
-    return out
+    rows = max(1, STRIP // 2 // (width * 9 * few))
+    kernels = np.ascontiguousarray(matrix.reshape(9, channels, few).transpose(0, 2, 1)).reshape(-1, channels)
+    out = np.empty((few, height, width), np.float32)
+    out[:] = bias[:, None, None]
+    for top in range(0, height, rows):
+        strip = x[top : top + rows]
+        products = (kernels @ strip.reshape(-1, channels).T).reshape(3, 3, few, len(strip), width)
+        for down in range(3):
+            first = top + 1 - down  # the row of the sum to which the strip's first row belongs
+            start, stop = max(0, first), min(height, first + len(strip))
+            target, left, middle, right = out[:, start:stop], *products[down, :, :, start - first : stop - first]
+            target += middle
+            target[:, :, 1:] += left[:, :, :-1]
+            target[:, :, :-1] += right[:, :, 1:]
+    return out.transpose(1, 2, 0)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,8 @@ BLANK = 128
 """Grey level of a tile of which a cut file holds no token."""
 
 Progress = Callable[[int, int], None]
+Drawn: TypeAlias = dict[int, tuple[int, NDArray[np.float32]]]
+"""Tiles by their number: of how many tokens, and their pixels, float32 [T, T, 3]."""
 
 
 def batches(tiles: int) -> Iterator[range]:
@@ -56,26 +58,45 @@ def draw(
     look: str | None = None,
     progress: Progress | None = None,
     scale: int = 0,
+    kept: Drawn | None = None,
 ) -> Image.Image:
-    """The picture of tokens, int32 [tiles, at least the largest count], of each tile the first int64 counts [tiles]."""
+    """The picture of tokens, int32 [tiles, at least the largest count], of each tile the first int64 counts [tiles].
+
+    kept: tiles that were drawn of fewer or more of the same tokens, in the same look; those drawn now are added.
+    """
     canvas = Canvas(grid, tokenizer.tile)
     for batch in batches(grid.tiles):
         part = slice(batch.start, batch.stop)
-        canvas.add(_draw(tokenizer, coded[part], counts[part], look, scale), counts[part] == 0)
+        canvas.add(_draw(tokenizer, coded[part], counts[part], look, scale, batch.start, kept), counts[part] == 0)
         if progress:
             progress(batch.stop, grid.tiles)
     return canvas.finish()
 
 
 def _draw(
-    tokenizer: Tokenizer, coded: NDArray[np.int32], counts: NDArray[np.int64], look: str | None, scale: int
+    tokenizer: Tokenizer,
+    coded: NDArray[np.int32],
+    counts: NDArray[np.int64],
+    look: str | None,
+    scale: int,
+    first: int,
+    kept: Drawn | None,
 ) -> NDArray[np.float32]:
-    """Pixels of a batch of tiles, those with equally many tokens together: float32 [n, T, T, 3] in [0, 1]."""
+    """Pixels of a batch of tiles from number `first` on, those with equally many tokens together.
+
+    float32 [n, T, T, 3] in [0, 1].
+    """
     out = np.full((len(coded), tokenizer.tile, tokenizer.tile, 3), BLANK / 255, np.float32)
-    for count in np.unique(counts[counts > 0]):
-        rows = counts == count
+    new = counts > 0
+    for row, count in enumerate(counts):
+        if kept is not None and first + row in kept and kept[first + row][0] == count:
+            out[row], new[row] = kept[first + row][1], False
+    for count in np.unique(counts[new]):
+        rows = new & (counts == count)
         with device_memory():
             out[rows] = tokenizer.decode(coded[rows, :count], look, scale).transpose(0, 2, 3, 1)
+    if kept is not None:
+        kept.update({first + int(row): (int(counts[row]), out[row].copy()) for row in np.flatnonzero(new)})
     return out
 
 

@@ -49,12 +49,14 @@ class TileTransform:
         """Pixels to coefficients: float N x 3 x 256 x 256 -> N x size."""
         basis = self.basis(self.luma, TILE)
         planes = basis @ x @ basis.swapaxes(0, 1)
-        return self.pack((self.colours @ planes.reshape(len(x), 3, -1)).reshape(planes.shape))
+        return self.pack((self.colours @ planes.reshape(len(x), 3, self.luma**2)).reshape(planes.shape))
 
     def pack(self, planes: Array) -> Array:
         """Keep the coded part of opponent colours' coefficients: N x 3 x luma x luma -> N x size."""
         brightness, colour = planes[:, 0], planes[:, 1:, : self.chroma, : self.chroma]
-        return concat([brightness.reshape(len(planes), -1), colour.reshape(len(planes), -1)], 1)
+        return concat(
+            [brightness.reshape(len(planes), self.luma**2), colour.reshape(len(planes), 2 * self.chroma**2)], 1
+        )
 
     def picture(self, vectors: Array, side: int = TILE) -> Array:
         """Opponent colours of coefficients at a resolution of side x side samples: N x size -> N x 3 x side x side.
@@ -72,4 +74,4 @@ class TileTransform:
     def inverse(self, vectors: Array) -> Array:
         """Coefficients to pixels, not clamped: N x size -> float N x 3 x 256 x 256."""
         opponent = self.picture(vectors)
-        return (self.colours.swapaxes(0, 1) @ opponent.reshape(len(vectors), 3, -1)).reshape(opponent.shape)
+        return (self.colours.swapaxes(0, 1) @ opponent.reshape(len(vectors), 3, TILE**2)).reshape(opponent.shape)

@@ -50,15 +50,15 @@ class LookTraining:
     rate: float = 1e-3
     features: tuple[str, ...] = ("efficientnet-lite0", "efficientnet-lite1")
     """Classifiers whose features are compared, in turn; none for squared error alone."""
-    squared: float = 4.0
+    squared: float = 4.3
     """Weight of the squared error."""
-    feature: float = 0.7
+    feature: float = 0.75
     """Weight of the features' distance, with all tokens."""
-    lpips: float = 0.1
+    lpips: float = 0.11
     """Weight of LPIPS, with all tokens."""
     fading: float = 0.5
     """Power of the share of tokens by which the features' weight falls: few are little to draw from."""
-    lpips_fading: float = 0.75
+    lpips_fading: float = 1.0
     """The same for LPIPS, which has grain drawn where little is known."""
     size: LookSize | None = None
     """Of the network; None: as the one it starts from."""
@@ -75,7 +75,7 @@ class LookTraining:
 
 TRAININGS = {
     "perceptual": LookTraining(),
-    "fidelity": LookTraining("fidelity", steps=6000, batch=8, features=()),
+    "fidelity": LookTraining("fidelity", steps=6000, batch=8, features=(), whole=0.45),
     LIGHT: LookTraining(LIGHT, rate=2e-3, size=SIZES["light"]),
 }
 """What each look is trained with by default."""

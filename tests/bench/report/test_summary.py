@@ -118,6 +118,20 @@ def test_summary_of_known_rows() -> None:
     json.loads(to_json(facts))
 
 
+def test_adaptive_files_are_compared_with_those_of_equal_counts() -> None:
+    adaptive = [
+        row
+        | {"codec": "tokcodec-adaptive", "setting": {"target": row["bytes"], "look": row["setting"]["look"]}}
+        | {"metrics": row["metrics"] | {"psnr": row["metrics"]["psnr"] + 0.5}}
+        for row in rows()
+        if row["codec"] == "tokcodec"
+    ]
+    shown = table(summarise([*rows(), *adaptive]), "Difference in psnr")
+    cells = {row[0]: row[1:] for row in shown.rows}
+    assert set(cells["tokcodec-adaptive fidelity less tokcodec fidelity"]) == {"+0.50 [+0.50, +0.50]"}
+    assert "tokcodec fidelity less tokcodec fidelity" not in cells
+
+
 def test_equal_quality_counts_what_cannot_be_compared() -> None:
     changed = [r for r in rows() if r["codec"] != "webp-down" or r["setting"]["quality"] == 0]
     (part,) = summarise(changed)["parts"]

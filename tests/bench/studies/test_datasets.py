@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pyarrow.parquet as pq
-import pytest
 from click.testing import CliRunner
 
-from bench.studies import datasets, language
+from bench.studies import language
+from bench.studies.datasets import measure
+from bench.studies.datasets.figures import THERE, Figures, page
 from tests.datasets.make import DAMAGED, Here, make_parquet, make_tar, png
 from tokcodec.datasets.runs import plan_encoding
 from tokcodec.options import EncodeOptions
@@ -16,18 +17,41 @@ from tokcodec.options import EncodeOptions
 
 def test_shards_to_measure_on(tmp_path: Path) -> None:
     source = make_tar(tmp_path / "a.tar", {f"{i}.png": DAMAGED if i == 9 else png(i) for i in range(10)})
-    pictures = list(datasets.jpegs([str(source)], 5))
+    pictures = list(measure.jpegs([str(source)], 5))
     assert len(pictures) == 5 and all(data[:2] == b"\xff\xd8" for data in pictures)
-    datasets.write_shard(tmp_path / "out.parquet", pictures, 12)
+    measure.write_shard(tmp_path / "out.parquet", pictures, 12)
     file = pq.ParquetFile(tmp_path / "out.parquet")
     assert (file.metadata.num_rows, file.metadata.num_row_groups) == (12, 1)
     assert file.read().column("image")[7].as_py()["bytes"] == pictures[2]
 
 
-@pytest.mark.parametrize(("value", "most", "good"), [(2, False, True), (1, False, False), (1, True, True)])
-def test_verdicts(value: float, most: bool, good: bool, capsys: pytest.CaptureFixture[str]) -> None:
-    assert datasets.verdict("x", value, 1.5, most) == good
-    assert capsys.readouterr().out == f"x: {value:.2f}, limit 1.5  {'ok' if good else 'MISSED'}\n"
+FIGURES = Figures(
+    {"encode -r": 10.0, "local, 1 worker": 9.0, "local, 2 workers": 5.0, THERE: 8.0},
+    {"local, 2 workers": 1.0, THERE: 3.5},
+    [(250, 5.0, 400.0), (1000, 20.0, 410.0)],
+)
+
+
+def test_the_page_of_speed_and_memory() -> None:
+    text = page(FIGURES, [bytes(1500), bytes(2500)] * 500, 8, 3, ["--tokens", "16"])
+    assert "    python -m bench.studies.datasets PICTURES --pictures 1000 --shards 8 --rounds 3 --tokens 16\n" in text
+    assert "1,000 photographs as JPEGs of quality 90, 2 kB each on average, in 8 Parquet files;\n--tokens 16, " in text
+    assert "| local, 2 workers | 5.00 | 200 | 1.80 | 1.00 |\n" in text
+    assert f"| {THERE}, without start | 4.50 | 222 | 2.00 | 1.11 |\n" in text
+    assert "| 2 workers over 1, whole | 1.80 | at least 1.8 | kept |\n" in text
+    assert "| Ray over 2 workers, without start | 0.89 | at least 0.9 | missed |\n" in text
+    assert "| memory of the large over the small shard | 1.02 | at most 1.25 | kept |\n" in text
+    assert "| 1,000 | 20 | 410 |\n" in text
+    assert "{" not in text and max(map(len, text.splitlines())) < 240
+
+
+def test_without_ray_nothing_is_said_of_it() -> None:
+    seconds = {name: took for name, took in FIGURES.seconds.items() if name != THERE}
+    found = Figures(seconds, {"local, 2 workers": 1.0}, FIGURES.peaks)
+    assert [name for name, *_ in found.verdicts()] == [
+        "2 workers over 1, whole",
+        "memory of the large over the small shard",
+    ]
 
 
 def test_the_page_of_the_language(tiny: object, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -42,8 +42,11 @@ class Running:
             assert self.process.poll() is None, self.process.communicate()
             time.sleep(0.005)
 
-    def workers(self, named: str) -> list[int]:
-        """Processes of this run, but not the one that was started here, with a word in their command line."""
+    def workers(self, named: str, but: Sequence[str] = ()) -> list[int]:
+        """Processes of this run, but not the one that was started here, with a word in their command line.
+
+        but: words of which none may be in it.
+        """
         found = []
         for folder in Path("/proc").glob("[0-9]*"):
             try:
@@ -51,14 +54,16 @@ class Running:
                 title = (folder / "cmdline").read_bytes()
             except OSError:  # it has ended
                 continue
+            if any(word.encode() in title for word in but):
+                continue
             if mine and named.encode() in title and int(folder.name) != self.process.pid:
                 found.append(int(folder.name))
         return found
 
-    def gone(self, named: str, seconds: float = 15) -> bool:
-        """Whether its processes end soon."""
+    def gone(self, named: str, but: Sequence[str] = (), seconds: float = 15) -> bool:
+        """Whether its processes end soon; see `workers`."""
         end = time.monotonic() + seconds
-        while self.workers(named):
+        while self.workers(named, but):
             if time.monotonic() > end:
                 return False
             time.sleep(0.05)
@@ -74,7 +79,7 @@ class Running:
 
     def end(self) -> tuple[int, str]:
         """Exit code and stderr."""
-        _, printed = self.process.communicate(timeout=60)
+        _, printed = self.process.communicate(timeout=300)  # a machine that is busy takes minutes, a hang for ever
         return self.process.returncode, printed
 
 

@@ -130,6 +130,22 @@ def test_damaged_sources(tmp_path: Path) -> None:
             read(cut / name)
 
 
+def test_where_a_tar_is_cut(tmp_path: Path) -> None:
+    """Between two members it may be whole, of a writer that leaves out the end; anywhere else it cannot be."""
+    whole = make_tar(tmp_path / "a.tar", {f"{i}.png": bytes([i + 1]) * 700 for i in range(3)}).read_bytes()
+    member, note = 512 + 1024, "ends without the zeros that end a tar: it may have been cut"
+    for length, pictures, notes in ((3 * member, 3, (note,)), (member, 1, (note,)), (3 * member + 512, 3, ())):
+        (tmp_path / "a.tar").write_bytes(whole[:length])
+        first, *others = read(tmp_path / "a.tar", batch_size=1)
+        assert len(others) == pictures - 1 and first.notes == notes and not any(batch.notes for batch in others)
+    header = bytearray(whole)
+    header[member + 3] ^= 1
+    for data in (whole[: member + 100], whole[: member + 600], whole[: 2 * member - 1], bytes(header)):
+        (tmp_path / "a.tar").write_bytes(data)
+        with pytest.raises(SourceError, match=r"a\.tar: not a tar file, or a damaged one \("):
+            read(tmp_path / "a.tar")
+
+
 def test_a_tar_does_not_keep_its_members(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = make_tar(tmp_path / "a.tar", {f"{i}.png": b"x" for i in range(50)})
     opened: list[tarfile.TarFile] = []

@@ -66,18 +66,24 @@ class Ray:
         """Whether a connection was made. Raises EngineError."""
         if ray.is_initialized():
             return False
+        where = self.address or "a cluster on this machine"
         options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent anywhere unasked
         if self.address is None:
             total = max(1, round((self.workers or cores()) * self.cpus))
             options |= {"num_cpus": total, "include_dashboard": False, "object_store_memory": STORE_BYTES}
         try:
-            _reach(self.address)
+            if self.address is not None:
+                found = _find(self.address)
+                where = self.address if found == self.address else f"{self.address} ({found})"
+                _reach(found)
             ray.init(self.address or "local", **options)
-        except (OSError, RuntimeError, ValueError) as error:
-            where = self.address or "a cluster on this machine"
+        except Exception as error:  # of any class: a start that takes too long is a plain one
             text = re.split(r"[.;] |\n", reason(error))[0]
             raise EngineError(f"{where}: no Ray cluster can be reached: {text}") from error
+        if self.address is None and (there := ray.cluster_resources().get("GPU", 0)) < self.gpus:
+            ray.shutdown()  # it would wait for another machine for ever
+            raise EngineError(f"--num-gpus {self.gpus:g}: Ray finds {there:g} GPUs on this machine")
         return True
 
 
@@ -90,8 +96,17 @@ def need_ray() -> Any:
     return ray
 
 
-def _reach(address: str | None) -> None:
+def _find(address: str) -> str:
+    """What "auto" stands for, as Ray finds it: it may be a cluster that has died. Raises ConnectionError for none."""
+    if address != "auto":
+        return address
+    from ray._private.services import get_ray_address_from_environment
+
+    return str(get_ray_address_from_environment(address, None))
+
+
+def _reach(address: str) -> None:
     """Raise OSError where nobody listens: Ray itself would wait for a minute and print pages."""
-    match = re.fullmatch(r"(?:ray://)?([^/:]+):(\d+)/?", address or "")
+    match = re.fullmatch(r"(?:ray://)?([^/:]+):(\d+)/?", address)
     if match:
         socket.create_connection((match[1], int(match[2])), timeout=REACH_SECONDS).close()

@@ -56,6 +56,7 @@ def encode_shard(task: EncodeTask) -> Outcome:
 
 def _tables(task: EncodeTask, encoder: Encoder, outcome: Outcome) -> Iterator[pa.Table]:
     for samples in read_samples(task.shard, task.column, task.batch_size):
+        outcome.notes += samples.notes
         table = encoder.encode(samples)
         _count(table, outcome, task.max_errors)
         yield table

@@ -13,7 +13,7 @@ MANY = 5
 @dataclass
 class Outcome:
     """name: of the shard; output: of its file. samples: rows; bytes: of what they became; errors: rows with one; lines:
-    the first of them; failure: why the shard has no output.
+    the first of them; notes: what else is worth knowing of the shard; failure: why the shard has no output.
     """
 
     name: str
@@ -23,6 +23,7 @@ class Outcome:
     bytes: int = 0
     errors: int = 0
     lines: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     failure: Exception | None = None
 
     def count(self, errors: list[str | None]) -> None:

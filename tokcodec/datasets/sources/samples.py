@@ -18,11 +18,15 @@ Picture = bytes | Exception
 
 @dataclass
 class Samples:
-    """Some samples: their keys ("" for none), their pictures, and the carried columns by name, all as long."""
+    """Some samples: their keys ("" for none), their pictures, and the carried columns by name, all as long.
+
+    notes: what the user should know of their shard, one line each; those of its first batch have them.
+    """
 
     keys: list[str]
     pictures: list[Picture]
     carried: Mapping[str, pa.Array | pa.ChunkedArray] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.keys)

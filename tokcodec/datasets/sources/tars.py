@@ -2,7 +2,8 @@
 
 The name is the key, what follows the dot says what the member is: `train/0017.jpg` and `train/0017.cls` are the picture
 and the class of `train/0017`. The tar is read twice, first for the names of its members, which become the columns, and
-to see that it is whole.
+to see that it is whole. Its members are followed by zeros; some writers leave them out and others read on without them,
+so that a tar which was cut between two members is worth a note, no error.
 """
 
 from __future__ import annotations
@@ -29,16 +30,21 @@ Row = tuple[str, Picture, dict[str, bytes | str]]
 def read(shard: Shard, column: str | None, batch_size: int) -> Iterator[Samples]:
     """The samples in batches. Raises SourceError for what is no tar or ends too early."""
     try:
-        carried = _carried(shard, column)
+        carried, end = _look(shard, column)
+        notes = _check_end(shard, end)
         with shard.place.stream() as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
             for batch in gather(_rows(archive, column), batch_size):
-                yield _samples(batch, carried)
+                yield _samples(batch, carried, notes)
+                notes = ()
     except (tarfile.TarError, EOFError) as error:
         raise SourceError(f"not a tar file, or a damaged one ({error})") from error
 
 
-def _carried(shard: Shard, column: str | None) -> list[str]:
-    """Suffixes of the members that samples carry. Raises SourceError where none has a picture."""
+def _look(shard: Shard, column: str | None) -> tuple[list[str], int]:
+    """Suffixes of the members that samples carry, and the byte where the members end.
+
+    Raises SourceError where no sample has a picture.
+    """
     local = isinstance(shard.place.filesystem, LocalFileSystem)  # elsewhere every leap is a request
     opened = shard.place.open() if local else shard.place.stream()
     found: dict[str, None] = {}
@@ -51,7 +57,17 @@ def _carried(shard: Shard, column: str | None) -> list[str]:
             found |= dict.fromkeys(suffix for suffix in suffixes if suffix != chosen)
     if not pictures:
         raise SourceError("no pictures in it")
-    return sorted(found)
+    return sorted(found), archive.offset
+
+
+def _check_end(shard: Shard, end: int) -> tuple[str, ...]:
+    """Notes about a tar's end. Raises tarfile.ReadError for a bad header, where tarfile itself would just end."""
+    with shard.place.open() as stream:
+        stream.seek(end)
+        block = stream.read(tarfile.BLOCKSIZE)
+    if any(block):
+        raise tarfile.ReadError(f"bad header at byte {end}")
+    return () if block else ("ends without the zeros that end a tar: it may have been cut",)
 
 
 def _rows(archive: tarfile.TarFile, column: str | None) -> Iterator[Row]:
@@ -92,9 +108,9 @@ def _is_text(suffix: str) -> bool:
     return suffix.split(".")[-1] in TEXT
 
 
-def _samples(batch: list[Row], carried: list[str]) -> Samples:
+def _samples(batch: list[Row], carried: list[str], notes: tuple[str, ...]) -> Samples:
     columns = {
         name: pa.array([fields.get(name) for *_, fields in batch], pa.string() if _is_text(name) else pa.binary())
         for name in carried
     }
-    return Samples([key for key, *_ in batch], [picture for _, picture, _ in batch], columns)
+    return Samples([key for key, *_ in batch], [picture for _, picture, _ in batch], columns, notes)

@@ -1,77 +1,26 @@
-"""The registry: manifests, hashes, the search path, damage, and which model a file needs."""
+"""One model's folder: the manifest, hashes, damage, writing."""
 
 from __future__ import annotations
 
 import hashlib
-import json
-import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
-from tokcodec.container.header import Header, pack_header
+from tests.models.make import TENSORS, edit, make
+from tokcodec.container.header import Header
 from tokcodec.container.tables import FrequencyTables, save_tables
 from tokcodec.errors import (
-    HeaderCheckError,
     ModelFileError,
     OutputError,
     TokError,
-    TruncatedHeaderError,
-    UnknownModelError,
 )
-from tokcodec.models import registry
-from tokcodec.models.modelfile import Model, model_hash, read_model, write_model
-from tokcodec.models.registry import candidates, damaged, find_model, installed, resolve
-
-TENSORS: dict[str, npt.NDArray[Any]] = {
-    "encoder.weight": np.arange(6, dtype=np.float32).reshape(2, 3),
-    "decoder.weight": np.arange(6, dtype=np.float16).reshape(3, 2),
-    "decoder.scale": np.array(2.5, dtype=np.float32),
-    "codes": np.array([-1, 0, 1], dtype=np.int8),
-}
-
-
-def make(folder: Path, *, name: str | None = None, salt: int = 0, n_tokens: int = 8, **changes: Any) -> Model:
-    arguments: dict[str, Any] = {
-        "name": name or folder.name,
-        "family": "cascade",
-        "tables": [FrequencyTables.uniform(n_tokens, (8, 8))],
-        "tensors": TENSORS | {"codes": np.array([salt % 128, 0, 1], dtype=np.int8)},
-        "hashed": ["decoder.", "codes"],
-        "ordered": True,
-        "default_tokens": 4,
-        "licence": "CC0-1.0",
-        "description": "For tests.",
-    }
-    return write_model(folder, **(arguments | changes))
-
-
-@pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A search path of two empty folders: `shipped` and `user`."""
-    monkeypatch.setattr(registry, "_PACKAGE", tmp_path / "package" / "tokcodec")
-    monkeypatch.setenv("TOKCODEC_MODELS", str(tmp_path / "user"))
-    return tmp_path / "user"
-
-
-def shipped(place: Path) -> Path:
-    return place.parent / "package" / "tokcodec" / "_models"
-
-
-def header_of(model: Model, tokens: int = 4) -> bytes:
-    return pack_header(Header(model.id, tokens, 256, 320, 200), model.hash)
-
-
-def edit(model: Model, change: Callable[[dict[str, Any]], object]) -> None:
-    path = model.path / "model.json"
-    manifest = json.loads(path.read_text())
-    change(manifest)
-    path.write_text(json.dumps(manifest))
+from tokcodec.models.modelfile import Model, model_hash, read_model
+from tokcodec.models.registry import find_model
 
 
 def test_written_models_read_back(place: Path) -> None:
@@ -144,62 +93,6 @@ def test_hash_depends_on_what_decodes_and_on_nothing_else(place: Path) -> None:
 def test_transposed_tensors_hash_and_store_by_value(place: Path) -> None:
     tensors = {"decoder.weight": np.arange(6, dtype=np.float32).reshape(2, 3).T}
     make(place / "a", tensors=tensors, hashed=["decoder."]).verify()
-
-
-def test_search_order_and_duplicates(place: Path) -> None:
-    assert installed() == [] and damaged() == {}
-    first = make(shipped(place) / "one")
-    make(place / "one", salt=1)
-    copy = make(place / "copy", name="copy")
-    assert copy.hash == first.hash
-    assert [model.path for model in installed()] == [first.path, copy.path]
-    assert find_model("one") == first
-    assert [model.name for model in candidates(first.id)] == ["one"]
-    assert candidates(first.id ^ 1) == []
-
-
-def test_a_checkouts_models_are_found_and_other_folders_beside_a_package_are_not(place: Path) -> None:
-    package = place.parent / "package"
-    make(package / "models" / "one")
-    assert installed() == []
-    (package / "pyproject.toml").touch()
-    assert [model.name for model in installed()] == ["one"]
-
-
-def test_the_users_folder_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("TOKCODEC_MODELS", raising=False)
-    assert registry.user_folder().parts[-2:] == ("tokcodec", "models")
-
-
-def test_default_model(place: Path) -> None:
-    with pytest.raises(UnknownModelError, match=f"no model named '{registry.DEFAULT_MODEL}'; installed: none$"):
-        find_model()
-    model = make(place / registry.DEFAULT_MODEL)
-    assert find_model() == find_model(None) == model
-
-
-def test_unknown_names_list_what_there_is(place: Path) -> None:
-    model = make(place / "small")
-    with pytest.raises(UnknownModelError) as caught:
-        find_model("large")
-    assert str(caught.value) == f"no model named 'large'; installed: small ({model.id:02x})"
-    with pytest.raises(UnknownModelError, match=r"not a model's folder \(no model.json\)"):
-        find_model(place)
-    with pytest.raises(UnknownModelError, match="not a model's folder"):
-        find_model(model.path / "model.json")
-
-
-def test_damaged_folders_are_skipped_and_named(place: Path) -> None:
-    good, bad = make(place / "good"), make(place / "bad", salt=1)
-    (bad.path / "model.json").write_text("{")
-    (place / "no-model").mkdir()
-    (place / "file").touch()
-    assert installed() == [good]
-    assert list(damaged()) == [bad.path]
-    with pytest.raises(ModelFileError, match=r"bad.model\.json: not a manifest"):
-        find_model("bad")
-    with pytest.raises(UnknownModelError, match=r"installed: good \(..\); skipped .*bad.model\.json: not a manifest"):
-        find_model("other")
 
 
 @pytest.mark.parametrize(
@@ -345,72 +238,3 @@ def test_card_and_metadata(place: Path) -> None:
 
 
 # Files and their models
-
-
-def same_id(place: Path, model: Model, name: str) -> Model:
-    """Another model whose hash begins with the same byte."""
-    for salt in range(1, 20_000):
-        tensors = {"decoder.x": np.array([salt])}
-        if model_hash([FrequencyTables.uniform(8, (8, 8))], tensors)[0] == model.id:
-            return make(place / name, tensors=tensors, hashed=["decoder."])
-    raise AssertionError("no such salt")
-
-
-def test_resolve_finds_the_model_among_those_of_one_id(place: Path) -> None:
-    first = make(place / "first")
-    second = same_id(place, first, "second")
-    assert second.id == first.id and second.hash != first.hash
-    assert {model.name for model in candidates(first.id)} == {"first", "second"}
-    for model in (first, second):
-        header, found = resolve(header_of(model) + b"payload")
-        assert found == model and header.tokens == 4 and header.width == 320
-    shutil.rmtree(first.path)
-    with pytest.raises(HeaderCheckError) as caught:
-        resolve(header_of(first))
-    assert str(caught.value) == f"header damaged, or made with another model than 'second' (id {first.id:02x})"
-
-
-def test_resolve_without_the_model_says_what_is_needed(place: Path) -> None:
-    model = make(place / "small")
-    data = header_of(model)
-    shutil.rmtree(model.path)
-    other = make(place / "other", salt=1)
-    assert other.id != model.id
-    with pytest.raises(UnknownModelError) as caught:
-        resolve(data)
-    assert str(caught.value) == (
-        f"needs model id {model.id:02x}, which is not installed (`tokcodec models import` brings in others); "
-        f"installed: other ({other.id:02x})"
-    )
-    with pytest.raises(UnknownModelError, match=rf"made with model id {model.id:02x}, not with 'other' \(id "):
-        resolve(data, other)
-
-
-def test_resolve_with_a_given_model_needs_no_installed_one(place: Path) -> None:
-    model = make(place.parent / "elsewhere" / "small")
-    data = header_of(model)
-    assert resolve(data, model)[1] == model
-    with pytest.raises(UnknownModelError, match=r"brings in others\); installed: none"):
-        resolve(data)
-
-
-def test_every_flipped_header_bit_is_noticed(place: Path) -> None:
-    data = header_of(make(place / "small"))
-    for bit in range(80):
-        flipped = bytearray(data)
-        flipped[bit // 8] ^= 1 << bit % 8
-        with pytest.raises(TokError):
-            resolve(bytes(flipped))
-
-
-def test_every_cut_header_is_an_error(place: Path) -> None:
-    data = header_of(make(place / "small"))
-    for length in range(10):
-        with pytest.raises(TruncatedHeaderError if length else TokError):
-            resolve(data[:length])
-
-
-def test_more_tokens_than_the_model_has(place: Path) -> None:
-    model = make(place / "small")
-    with pytest.raises(HeaderCheckError, match=r"declares 9 tokens per tile; 'small' \(id ..\) has 8"):
-        resolve(header_of(model, tokens=9))

@@ -1,0 +1,1 @@
+"""Speed and memory of data sets: `python -m bench.studies.datasets`."""

@@ -1,0 +1,113 @@
+"""What was measured, what is judged, and the page about it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from importlib.util import find_spec
+
+import tokcodec
+from tokcodec.models.registry import find_model
+
+THERE = "Ray, cluster there, 2 workers"
+TWO_WORKERS, RAY, MEMORY = 1.8, 0.9, 1.25
+"""Limits: pictures a second by two workers over one; by Ray over two workers, on a cluster that is there and without
+the start of either; memory of a large shard over a small one."""
+PAGE = """# Data sets: speed and memory
+
+    {command}
+
+{pictures:,} photographs as JPEGs of quality 90, {kilobytes:.0f} kB each on average, in {shards} Parquet files;
+{settings}, model {model} (hash {hash}), {cores} cores, {versions}.
+Times are those of whole commands with their start, measured in one run in which the ways take turns; of each the
+fastest of {rounds} rounds counts. Two processes that only decode the JPEGs are the floor: no two that encode these
+files can be faster. `encode -r` is one process with threads that read. "Ray" starts a cluster on this machine, which
+ends with the run; "Ray, cluster there" takes one that is up already and idle.
+
+{speed}
+
+"Without start" is less the same way's run of a single picture: {starts}.
+A cluster that is started for the run may be at work on its own start beyond that, and one that is there is not: Ray is
+judged by the latter.
+
+{limits}
+
+The peak of a worker's memory, with the interpreter and its libraries, for a shard of one large row group, which is the
+hardest to read:
+
+{memory}
+"""
+
+
+@dataclass
+class Figures:
+    """What was measured.
+
+    seconds: of the fastest round of each way; starts: of its run of one picture, by the same name, for some; peaks:
+    rows of a shard, MB of its file, MB of the worker at most.
+    """
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    starts: dict[str, float] = field(default_factory=dict)
+    peaks: list[tuple[int, float, float]] = field(default_factory=list)
+
+    def without_start(self, name: str) -> float:
+        return self.seconds[name] - self.starts[name]
+
+    def speed_table(self, pictures: int) -> str:
+        lines = [
+            "| way | seconds | pictures/s | over local, 1 worker | over local, 2 workers |",
+            "| --- | --- | --- | --- | --- |",
+        ]
+        rows = self.seconds | {f"{name}, without start": self.without_start(name) for name in self.starts}
+        for name, took in rows.items():
+            single, double = (self.seconds[f"local, {way}"] / took for way in ("1 worker", "2 workers"))
+            lines.append(f"| {name} | {took:.2f} | {pictures / took:.0f} | {single:.2f} | {double:.2f} |")
+        return "\n".join(lines)
+
+    def memory_table(self) -> str:
+        lines = ["| rows | file, MB | peak, MB |", "| --- | --- | --- |"]
+        return "\n".join(lines + [f"| {rows:,} | {size:.0f} | {peak:.0f} |" for rows, size, peak in self.peaks])
+
+    def verdicts(self) -> Iterator[tuple[str, float, str, bool]]:
+        """What is judged, its value, its limit, and whether it is kept."""
+        workers = self.seconds["local, 1 worker"] / self.seconds["local, 2 workers"]
+        yield "2 workers over 1, whole", workers, f"at least {TWO_WORKERS}", workers >= TWO_WORKERS
+        if THERE in self.seconds:
+            ray = self.without_start("local, 2 workers") / self.without_start(THERE)
+            yield "Ray over 2 workers, without start", ray, f"at least {RAY}", ray >= RAY
+        memory = self.peaks[1][2] / self.peaks[0][2]
+        yield "memory of the large over the small shard", memory, f"at most {MEMORY}", memory <= MEMORY
+
+    def limits_table(self) -> str:
+        lines = ["| judged | ratio | limit | |", "| --- | --- | --- | --- |"]
+        for name, value, limit, kept in self.verdicts():
+            lines.append(f"| {name} | {value:.2f} | {limit} | {'kept' if kept else 'missed'} |")
+        return "\n".join(lines)
+
+
+def page(figures: Figures, pictures: list[bytes], shards: int, rounds: int, settings: list[str]) -> str:
+    """The figures with what was measured."""
+    model = find_model()
+    packages = ["numpy", "pyarrow", "pillow", *(["ray"] if find_spec("ray") is not None else [])]
+    command = (
+        f"python -m bench.studies.datasets PICTURES --pictures {len(pictures)} --shards {shards} --rounds {rounds}"
+    )
+    return PAGE.format(
+        command=" ".join([command, *settings]),
+        pictures=len(pictures),
+        kilobytes=sum(map(len, pictures)) / max(len(pictures), 1) / 1000,
+        shards=shards,
+        settings=" ".join(settings) or "default options",
+        model=model.name,
+        hash=model.hash.hex()[:16],
+        cores=os.cpu_count(),
+        versions=", ".join([f"tokcodec {tokcodec.__version__}", *(f"{name} {version(name)}" for name in packages)]),
+        rounds=rounds,
+        speed=figures.speed_table(len(pictures)),
+        starts=", ".join(f"{name} {took:.2f} s" for name, took in figures.starts.items()),
+        limits=figures.limits_table(),
+        memory=figures.memory_table(),
+    )

@@ -1,0 +1,144 @@
+"""Pictures as shards, and the ways to encode them, timed in turns."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+
+from tokcodec.datasets.sources.listing import find_shards
+from tokcodec.datasets.sources.reader import read_samples
+
+from .figures import THERE, Figures
+
+TOKCODEC = [sys.executable, "-m", "tokcodec"]
+ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+SETTLE = 10  # seconds in which a cluster's own processes have started
+
+DECODE = """
+import io, sys
+import pyarrow.parquet as pq
+from PIL import Image
+for path in sys.argv[1:]:
+    for batch in pq.ParquetFile(path).iter_batches(128, use_threads=False):
+        for image in batch.column("image").to_pylist():
+            Image.open(io.BytesIO(image["bytes"])).convert("RGB")
+"""
+MEASURE = """
+import sys
+from pathlib import Path
+from tokcodec.cli import cli
+from tokcodec.datasets.engines import local
+class Here:
+    def __init__(self, *sizes): pass
+    def run(self, function, tasks): yield from map(function, tasks)
+local.Local = Here
+try:
+    cli(sys.argv[1:], prog_name="tokcodec")
+finally:  # getrusage would tell the peak of the process that started this one, where that is larger
+    lines = Path("/proc/self/status").read_text().splitlines()
+    print(next(line.split()[1] for line in lines if line.startswith("VmHWM")))
+"""
+"""A run in one process, so that its own peak is the worker's; on Linux."""
+
+
+def jpegs(sources: list[str], number: int) -> Iterator[bytes]:
+    """The first pictures of the sources as JPEGs."""
+    for shard in find_shards(sources):
+        for samples in read_samples(shard):
+            for data in samples.pictures:
+                if isinstance(data, bytes):
+                    stream = io.BytesIO()
+                    Image.open(io.BytesIO(data)).convert("RGB").save(stream, "JPEG", quality=90)
+                    yield stream.getvalue()
+                    number -= 1
+                if not number:
+                    return
+
+
+def write_shard(path: Path, pictures: list[bytes], rows: int | None = None) -> None:
+    """A Parquet file of one large row group, the hardest to read; rows: repeats the pictures."""
+    kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    with pq.ParquetWriter(path, pa.schema([("image", kind)])) as writer:
+        total = rows or len(pictures)
+        images = [{"bytes": pictures[i % len(pictures)], "path": None} for i in range(total)]
+        writer.write_table(pa.table({"image": pa.array(images, kind)}), row_group_size=total)
+
+
+def seconds(*commands: list[str]) -> float:
+    """Of commands at the same time. Raises RuntimeError when one fails."""
+    started = time.perf_counter()
+    running = [subprocess.Popen(one, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True) for one in commands]
+    for process in running:
+        _, printed = process.communicate()
+        if process.returncode:
+            raise RuntimeError(f"{process.args!r} ended with {process.returncode}: {printed}")
+    return time.perf_counter() - started
+
+
+def speed(folder: Path, rounds: int, settings: list[str]) -> Figures:
+    """Time the ways in turns."""
+    paths = sorted(str(path) for path in (folder / "in").iterdir())
+    source, one = str(folder / "in"), str(folder / "one.parquet")
+    figures = Figures()
+
+    def timed(name: str, *commands: list[str], start: bool = False) -> None:
+        took, fastest = seconds(*commands), figures.starts if start else figures.seconds
+        fastest[name] = min(took, fastest.get(name, took))
+
+    def dataset(name: str, *arguments: str) -> None:
+        for start in (True, False):
+            output = str(folder / f"out-{time.monotonic_ns()}")
+            command = [*TOKCODEC, "dataset", "encode", "-q", one if start else source, "--output", output]
+            timed(name, [*command, *settings, *arguments], start=start)
+
+    recursive = [*TOKCODEC, "encode", "-q", "-f", "-r", *settings, str(folder / "photos"), "--output-dir"]
+    for _ in range(rounds):
+        timed("decode JPEGs, 2 processes", *([sys.executable, "-c", DECODE, *paths[i::2]] for i in range(2)))
+        timed("encode -r", [*recursive, str(folder / "r")])
+        dataset("local, 1 worker", "--workers", "1")
+        dataset("local, 2 workers", "--workers", "2")
+        if find_spec("ray") is not None:
+            dataset("Ray, 2 workers", "--engine", "ray", "--workers", "2")
+            with cluster() as address:
+                dataset(THERE, "--engine", "ray", "--workers", "2", "--address", address)
+    return figures
+
+
+@contextmanager
+def cluster() -> Iterator[str]:
+    """The address of a Ray cluster of two cores whose own processes have started."""
+    import ray
+
+    from tokcodec.datasets.engines.ray import STORE_BYTES
+
+    quiet: dict[str, Any] = {"include_dashboard": False, "log_to_driver": False, "logging_level": logging.ERROR}
+    ray.init("local", num_cpus=2, object_store_memory=STORE_BYTES, **quiet)
+    try:
+        time.sleep(SETTLE)
+        yield ray.get_runtime_context().gcs_address
+    finally:
+        ray.shutdown()
+
+
+def memory(folder: Path, pictures: list[bytes], rows: int, settings: list[str]) -> Iterator[tuple[int, float, float]]:
+    """Rows, MB of the file and peak in MB of a small and a large shard."""
+    for count in (max(rows // 4, 1), rows):
+        path = folder / f"rows{count}.parquet"
+        write_shard(path, pictures, count)
+        arguments = ["dataset", "encode", "-q", str(path), "--output", str(folder / f"memory{count}"), *settings]
+        command = [sys.executable, "-c", MEASURE, *arguments]
+        done = subprocess.run(command, env=ENVIRONMENT | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True)
+        yield count, path.stat().st_size / 1e6, int(done.stdout.split()[-1]) / 1024
