@@ -12,6 +12,7 @@ from pathlib import Path
 
 from .commands import (
     OLD,
+    ROOT,
     STATES,
     Ended,
     Work,
@@ -72,8 +73,9 @@ def outcome(states: list[str], sent: bool) -> str:
 
 
 def ended_early(ended: Ended) -> bool:
-    """Whether Python itself was ended, before the command was loaded; it may have a traceback of its own then."""
-    return ended.code in (-TERM, -INT) or (ended.code == 1 and ended.said.startswith("Fatal Python error: init"))
+    """Whether Python itself was ended, before it had read a line of ours; it may have a traceback of its own then."""
+    its_own = ended.code == 1 and "KeyboardInterrupt" in ended.said and str(ROOT / "tokcodec") not in ended.said
+    return its_own or ended.code in (-TERM, -INT)
 
 
 def faults_of(ended: Ended, sent: int, left: int) -> list[str]:
