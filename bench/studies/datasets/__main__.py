@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from .figures import page
-from .measure import ENVIRONMENT, jpegs, memory, speed, write_shard
+from .measure import environment, jpegs, memory, speed, write_shard
 
 CUDA = """
 import sys, time
@@ -75,7 +75,7 @@ def main() -> int:
         import torch
 
         if torch.cuda.is_available():
-            subprocess.run([sys.executable, "-c", CUDA], check=True, env=ENVIRONMENT)
+            subprocess.run([sys.executable, "-c", CUDA], check=True, env=environment())
     return 0 if all(kept for *_, kept in figures.verdicts()) else 1
 
 

@@ -24,7 +24,6 @@ from tokcodec.datasets.sources.reader import read_samples
 from .figures import THERE, Figures
 
 TOKCODEC = [sys.executable, "-m", "tokcodec"]
-ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
 SETTLE = 10  # seconds in which a cluster's own processes have started
 
 DECODE = """
@@ -77,10 +76,15 @@ def write_shard(path: Path, pictures: list[bytes], rows: int | None = None) -> N
         writer.write_table(pa.table({"image": pa.array(images, kind)}), row_group_size=total)
 
 
+def environment() -> dict[str, str]:
+    """Of the commands: as it is now, since Ray sets there what lets them in, but threads are theirs to choose."""
+    return {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+
+
 def seconds(*commands: list[str]) -> float:
     """Of commands at the same time. Raises RuntimeError when one fails."""
     started = time.perf_counter()
-    running = [subprocess.Popen(one, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True) for one in commands]
+    running = [subprocess.Popen(one, env=environment(), stderr=subprocess.PIPE, text=True) for one in commands]
     for process in running:
         _, printed = process.communicate()
         if process.returncode:
@@ -140,5 +144,5 @@ def memory(folder: Path, pictures: list[bytes], rows: int, settings: list[str]) 
         write_shard(path, pictures, count)
         arguments = ["dataset", "encode", "-q", str(path), "--output", str(folder / f"memory{count}"), *settings]
         command = [sys.executable, "-c", MEASURE, *arguments]
-        done = subprocess.run(command, env=ENVIRONMENT | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True)
+        done = subprocess.run(command, env=environment() | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True)
         yield count, path.stat().st_size / 1e6, int(done.stdout.split()[-1]) / 1024
