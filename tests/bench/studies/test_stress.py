@@ -104,8 +104,8 @@ def test_faults_of_a_kill(code: int, said: str, sent: int, left: int, good: bool
 
 
 def test_a_process_that_is_killed_and_what_it_started(python: None, tmp_path: Path) -> None:
-    work = script("import subprocess, sys; subprocess.run([sys.executable, '-c', 'input()'], stdin=subprocess.PIPE)")
-    found = commands.run(work, tmp_path, 0.05)
+    child = "subprocess.Popen([sys.executable, '-c', 'input()'], stdin=subprocess.PIPE)"  # ends with who started it
+    found = commands.run(script(f"import subprocess, sys, time; child = {child}; time.sleep(60)"), tmp_path, 0.1)
     assert (found.code, found.sent, found.outlived) == (-signal.SIGKILL, True, False)
     found = commands.run(script("import sys; sys.exit('a line')"), tmp_path, 60)
     assert (found.code, found.lines, found.sent) == (1, ["a line"], False)
