@@ -46,12 +46,13 @@ def test_rows_of_the_main_table_are_the_results() -> None:
     assert len(claimed) >= 12 and {tuple(row) for row in claimed} <= crops
     top1 = {(row[0], row[1]): float(row[5]) for row in claimed}
     (said,) = re.findall(
-        r"for (\d+) % of\s+these pictures in 396 bytes \(WebP, small: (\d+) %\), for (\d+) % in 108, for (\d+) % in 36",
+        r"for (\d+) % of\s+these pictures in 396 bytes \(WebP, small: (\d+) %, with square pixels (\d+) %\), for (\d+) % in 108, for (\d+) % in 36",
         text,
     )
     keys = [
         ("396 B", "tokcodec perceptual"),
         ("396 B", "webp-down"),
+        ("396 B", "webp-nearest"),
         *((f"{b} B", "tokcodec perceptual") for b in (108, 36)),
     ]
     assert [int(share) for share in said] == [round(100 * top1[key]) for key in keys]
@@ -96,6 +97,12 @@ def test_rate_control_has_the_results_of_adaptive_files() -> None:
     assert len(claimed) == 6
     for bpp, ours, before, gain in claimed:
         assert ours == measured[bpp] and gain == f"{float(ours) - float(before):+.2f}"
+    head, *lines = section("Difference in psnr at equal bytes, 24 whole pictures")
+    (row,) = [line for line in lines if line[0] == "tokcodec-adaptive fidelity less tokcodec fidelity"]
+    over = {name.removesuffix(" bpp"): cell for name, cell in zip(head[1:], row[1:], strict=True)}
+    _, _, table = text.partition("| bpp | adaptive, dB | over equal counts, dB |\n")
+    for bpp, ours, gain in [cells(line) for line in table.split("\n\n")[0].splitlines()[1:]]:
+        assert (ours, gain) == (measured[bpp], over[bpp])
 
 
 @pytest.mark.parametrize("text", ["README.md", "formats/web/README.md"])
