@@ -46,7 +46,8 @@ def test_rows_of_the_main_table_are_the_results() -> None:
     assert len(claimed) >= 12 and {tuple(row) for row in claimed} <= crops
     top1 = {(row[0], row[1]): float(row[5]) for row in claimed}
     (said,) = re.findall(
-        r"for (\d+) % of\s+these pictures in 396 bytes \(WebP, small: (\d+) %, with square pixels (\d+) %\), for (\d+) % in 108, for (\d+) % in 36",
+        r"for (\d+) % of\s+these pictures in 396 bytes \(WebP, small: (\d+) %, with square pixels (\d+) %\), "
+        r"for (\d+) % in 108, for (\d+) % in 36",
         text,
     )
     keys = [
