@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tomllib
@@ -136,10 +137,16 @@ def test_every_dependency_is_pinned_in_the_constraints() -> None:
     assert names <= pinned
 
 
-def test_the_command_is_the_group() -> None:
+def test_the_command_is_the_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind a function that minds Ctrl-C while it is loaded."""
     from importlib.metadata import entry_points
 
-    from tokcodec.cli import cli
-
     (entry,) = entry_points(group="console_scripts", name="tokcodec") or pytest.skip("not installed")
-    assert entry.load() is cli
+    called: list[str] = []
+    monkeypatch.setattr("tokcodec.cli.main.cli", lambda prog_name: called.append(prog_name))
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        entry.load()()
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    assert called == ["tokcodec"]

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tokcodec.container.counts import FACTORS, tile_counts
-from tokcodec.ratecontrol.allocation import LEVEL_BITS, Allocation, Allocator
+from tokcodec.ratecontrol.allocation import DEARER, LEVEL_BITS, Allocation, Allocator
 
 MOST = 64
 
@@ -87,8 +87,7 @@ def test_an_allocation_is_mended_in_few_tiles(tiles: int, seed: int, part: float
     if start.levels is None:
         assert found is None
         return
-    if found is None or anew is None:
-        assert change < 0
+    if found is None or anew is None:  # levels alone cannot do it, or not as cheaply
         return
     before, after = counts_of(start, tiles), counts_of(found, tiles)
     error, _ = price(errors, bits, after)
@@ -96,7 +95,7 @@ def test_an_allocation_is_mended_in_few_tiles(tiles: int, seed: int, part: float
     assert error <= goal * (1 + 1e-4)
     assert found.tokens == start.tokens
     assert (after >= before).all() if change < 0 else (after <= before).all()
-    assert found.bits <= 1.08 * anew.bits
+    assert found.bits <= DEARER * anew.bits
     if tiles >= 20 and abs(change) < 0.01:
         assert (after != before).sum() <= tiles / 2
 

@@ -20,6 +20,8 @@ CLOSE = 0.997
 """Part of the room, or of the error, at which the search for the slope ends: the rest is filled tile by tile."""
 USED = 0.97
 """Part of the room that is used where any counts can use it, even if those with less were better by a little."""
+DEARER = 1.02
+"""Bits of a mended allocation at most, as part of a new one's."""
 _STEPS = 8  # largest counts tried for each power of two: closer ones differ by less than the levels do
 _AT_ONCE = 8  # of these, taken together: bounds the memory for many tiles
 _BISECTIONS = 24  # of the slope's logarithm: the range below is halved to a millionth
@@ -116,8 +118,15 @@ class Allocator:
     def mend(self, found: Allocation, goal: float) -> Allocation | None:
         """An allocation with other levels for a few tiles, and a summed error of at most `goal`, closely.
 
-        None where levels cannot do that.
+        None where levels cannot do that, or where a new allocation is clearly cheaper.
         """
+        mended, anew = self._change(found, goal), self.for_error(goal)
+        if mended is None or (anew is not None and mended.bits > DEARER * anew.bits):
+            return None
+        return mended
+
+    def _change(self, found: Allocation, goal: float) -> Allocation | None:
+        """`mend`, whatever it costs."""
         if found.levels is None:
             return None
         if found.error <= goal:
