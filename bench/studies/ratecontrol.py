@@ -181,7 +181,7 @@ def _times(picture: Image.Image, path: Path, target: dict[str, float], meter: Me
         picture.save(source)
         runs = [(_command(source, option), _command(source, [])) for _ in range(REPEATS)]
     wall, cpu = np.array(runs).min(0).T
-    return Times(min(first, *again), min(plain), wall[0], wall[1], cpu[0], cpu[1], better, len(data))
+    return Times(min([first, *again]), min(plain), wall[0], wall[1], cpu[0], cpu[1], better, len(data))
 
 
 def _command(source: str, options: list[str]) -> tuple[float, float]:
