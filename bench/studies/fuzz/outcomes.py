@@ -119,8 +119,8 @@ def peak_mb() -> float:
 class Tally:
     """What came of some files, each named by its number: how often, bugs, and the extreme ones.
 
-    seconds: of the processor in the reading thread, together; slowest: (seconds, file); largest: (MB by which the process grew while it read
-    the file, file).
+    seconds: of the processor in the reading thread, together; slowest: (seconds, file); largest: (MB by which the
+    process grew while it read the file, file).
     """
 
     outcomes: Counter[str] = field(default_factory=Counter)
