@@ -87,7 +87,12 @@ def test_an_allocation_is_mended_in_few_tiles(tiles: int, seed: int, part: float
     if start.levels is None:
         assert found is None
         return
-    if found is None or anew is None:  # levels alone cannot do it, or not as cheaply
+    if anew is None:
+        assert change < 0
+        return
+    if found is None:  # levels alone cannot do it, or not as cheaply
+        dear = allocator._change(start, goal)
+        assert change < 0 or (dear is not None and dear.bits > DEARER * anew.bits)
         return
     before, after = counts_of(start, tiles), counts_of(found, tiles)
     error, _ = price(errors, bits, after)

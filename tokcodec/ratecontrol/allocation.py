@@ -21,7 +21,7 @@ CLOSE = 0.997
 USED = 0.97
 """Part of the room that is used where any counts can use it, even if those with less were better by a little."""
 DEARER = 1.02
-"""Bits of a mended allocation at most, as part of a new one's."""
+"""Bits of a mended allocation at most, over those of a new one."""
 _STEPS = 8  # largest counts tried for each power of two: closer ones differ by less than the levels do
 _AT_ONCE = 8  # of these, taken together: bounds the memory for many tiles
 _BISECTIONS = 24  # of the slope's logarithm: the range below is halved to a millionth
@@ -120,10 +120,11 @@ class Allocator:
 
         None where levels cannot do that, or where a new allocation is clearly cheaper.
         """
-        mended, anew = self._change(found, goal), self.for_error(goal)
-        if mended is None or (anew is not None and mended.bits > DEARER * anew.bits):
+        mended = self._change(found, goal)
+        if mended is None:
             return None
-        return mended
+        anew = self.for_error(goal)
+        return None if anew is not None and mended.bits > DEARER * anew.bits else mended
 
     def _change(self, found: Allocation, goal: float) -> Allocation | None:
         """`mend`, whatever it costs."""

@@ -79,7 +79,7 @@ class Running:
 
     def end(self) -> tuple[int, str]:
         """Exit code and stderr."""
-        _, printed = self.process.communicate(timeout=300)  # a machine that is busy takes minutes, a hang for ever
+        _, printed = self.process.communicate(timeout=60)
         return self.process.returncode, printed
 
 
