@@ -1,8 +1,8 @@
-"""A table, and how its cells are written."""
+"""A table in Markdown, written and read, and how its cells are written."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,9 +23,22 @@ class Table:
 
     def markdown(self) -> str:
         """The table as GitHub Markdown."""
-        lines = [f"### {self.title}", "", "| " + " | ".join(self.header) + " |", "|" + " --- |" * len(self.header)]
-        lines += ["| " + " | ".join(row) + " |" for row in self.rows]
+        lines = [f"### {self.title}", "", *markdown_lines(self.header, self.rows)]
         return "\n".join([*lines, "", self.note, ""] if self.note else [*lines, ""])
+
+
+def markdown_lines(header: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
+    """A table's lines."""
+    lines = [f"| {' | '.join(map(str, cells))} |" for cells in (header, *rows)]
+    return [lines[0], "|" + " --- |" * len(header), *lines[1:]]
+
+
+def read_table(text: str, title: str) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of the only `Table` whose title begins so. Raises ValueError where there is not one."""
+    (part,) = [part for part in text.split("### ") if part.startswith(title)]
+    lines = [line for line in part.splitlines() if line.startswith("|")]
+    header, _, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return header, rows
 
 
 def title_of(part: dict[str, Any]) -> str:

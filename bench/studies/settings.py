@@ -23,6 +23,7 @@ from PIL import Image
 
 import tokcodec
 from bench.report import figure
+from bench.report.cells import read_table
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "settings.md"
@@ -160,8 +161,7 @@ def limits() -> list[str]:
     lines = [f"| tokcodec less | | {sizes} |", "|---|" + "---|" * (1 + len(BUDGETS))]
     text = SUMMARY.read_text(encoding="utf-8")
     for metric, ours, words in LIMITS:
-        part = text.split(f"### Difference in {metric} at equal bytes, 24 whole pictures\n\n")[1].split("\n\n")[0]
-        names, _, *rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in part.splitlines()]
+        names, rows = read_table(text, f"Difference in {metric} at equal bytes, 24 whole pictures")
         for rival, label in RIVALS.items():
             values = dict(zip(names, next(row for row in rows if row[0] == f"{ours} less {rival}"), strict=True))
             cells = [values[f"{bpp} bpp"].split(" [")[0] for bpp in BUDGETS]

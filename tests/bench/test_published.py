@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.report.cells import read_table
 from bench.studies import settings
 
 ROOT = Path(__file__).parents[2]
@@ -31,10 +32,8 @@ def cells(row: str) -> list[str]:
 
 def section(title: str) -> list[list[str]]:
     """The table of the summary whose title begins so: its head, then its rows."""
-    text = SUMMARY.read_text(encoding="utf-8")
-    (part,) = [part for part in text.split("\n### ") if part.startswith(title)]
-    lines = [line for line in part.splitlines() if line.startswith("|") and not line.startswith("| ---")]
-    return [cells(line) for line in lines]
+    head, found = read_table(SUMMARY.read_text(encoding="utf-8"), title)
+    return [head, *found]
 
 
 def test_rows_of_the_main_table_are_the_results() -> None:

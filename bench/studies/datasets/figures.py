@@ -9,6 +9,7 @@ from importlib.metadata import version
 from importlib.util import find_spec
 
 import tokcodec
+from bench.report.cells import markdown_lines
 from tokcodec.models.registry import find_model
 
 THERE = "Ray, cluster there, 2 workers"
@@ -57,19 +58,17 @@ class Figures:
         return self.seconds[name] - self.starts[name]
 
     def speed_table(self, pictures: int) -> str:
-        lines = [
-            "| way | seconds | pictures/s | over local, 1 worker | over local, 2 workers |",
-            "| --- | --- | --- | --- | --- |",
-        ]
+        head = ["way", "seconds", "pictures/s", "over local, 1 worker", "over local, 2 workers"]
+        lines = []
         rows = self.seconds | {f"{name}, without start": self.without_start(name) for name in self.starts}
         for name, took in rows.items():
             single, double = (self.seconds[f"local, {way}"] / took for way in ("1 worker", "2 workers"))
-            lines.append(f"| {name} | {took:.2f} | {pictures / took:.0f} | {single:.2f} | {double:.2f} |")
-        return "\n".join(lines)
+            lines.append([name, f"{took:.2f}", f"{pictures / took:.0f}", f"{single:.2f}", f"{double:.2f}"])
+        return "\n".join(markdown_lines(head, lines))
 
     def memory_table(self) -> str:
-        lines = ["| rows | file, MB | peak, MB |", "| --- | --- | --- |"]
-        return "\n".join(lines + [f"| {rows:,} | {size:.0f} | {peak:.0f} |" for rows, size, peak in self.peaks])
+        lines = [[f"{rows:,}", f"{size:.0f}", f"{peak:.0f}"] for rows, size, peak in self.peaks]
+        return "\n".join(markdown_lines(["rows", "file, MB", "peak, MB"], lines))
 
     def verdicts(self) -> Iterator[tuple[str, float, str, bool]]:
         """What is judged, its value, its limit, and whether it is kept."""
@@ -82,10 +81,10 @@ class Figures:
         yield "memory of the large over the small shard", memory, f"at most {MEMORY}", memory <= MEMORY
 
     def limits_table(self) -> str:
-        lines = ["| judged | ratio | limit | |", "| --- | --- | --- | --- |"]
-        for name, value, limit, kept in self.verdicts():
-            lines.append(f"| {name} | {value:.2f} | {limit} | {'kept' if kept else 'missed'} |")
-        return "\n".join(lines)
+        lines = [
+            [name, f"{value:.2f}", limit, "kept" if kept else "missed"] for name, value, limit, kept in self.verdicts()
+        ]
+        return "\n".join(markdown_lines(["judged", "ratio", "limit", "verdict"], lines))
 
 
 def page(figures: Figures, pictures: list[bytes], shards: int, rounds: int, settings: list[str]) -> str:

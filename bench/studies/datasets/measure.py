@@ -37,7 +37,7 @@ for path in sys.argv[1:]:
 """
 MEASURE = """
 import sys
-from pathlib import Path
+from bench.memory import peak_mb
 from tokcodec.cli import cli
 from tokcodec.datasets.engines import local
 class Here:
@@ -47,8 +47,7 @@ local.Local = Here
 try:
     cli(sys.argv[1:], prog_name="tokcodec")
 finally:  # getrusage would tell the peak of the process that started this one, where that is larger
-    lines = Path("/proc/self/status").read_text().splitlines()
-    print(next(line.split()[1] for line in lines if line.startswith("VmHWM")))
+    print(peak_mb())
 """
 """A run in one process, so that its own peak is the worker's; on Linux."""
 
@@ -145,4 +144,4 @@ def memory(folder: Path, pictures: list[bytes], rows: int, settings: list[str]) 
         arguments = ["dataset", "encode", "-q", str(path), "--output", str(folder / f"memory{count}"), *settings]
         command = [sys.executable, "-c", MEASURE, *arguments]
         done = subprocess.run(command, env=environment() | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True)
-        yield count, path.stat().st_size / 1e6, int(done.stdout.split()[-1]) / 1024
+        yield count, path.stat().st_size / 1e6, float(done.stdout.split()[-1])

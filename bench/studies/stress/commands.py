@@ -15,6 +15,7 @@ from PIL import Image
 
 import tokcodec
 from bench import pictures
+from bench.report.cells import markdown_lines
 
 TOKCODEC = (sys.executable, "-m", "tokcodec")
 ROOT = Path(__file__).parents[3]
@@ -181,6 +182,4 @@ def clear(folder: Path) -> None:
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print a table in Markdown."""
-    print(f"\n| {' | '.join(head)} |\n|{' --- |' * len(head)}")
-    for row in rows:
-        print(f"| {' | '.join(map(str, row))} |", flush=True)
+    print("", *markdown_lines(head, rows), sep="\n", flush=True)
