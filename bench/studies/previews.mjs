@@ -8,7 +8,10 @@ const model = loadModel(readFileSync(path));
 const picture = { width, height, data: readFileSync(pixels) };
 const found = budgets.map(({ size, bare }) => {
   const bytes = encode(picture, model, { targetSize: size, bare });
-  for (const look of looks) writeFileSync(`${pixels}.${size}.${look}`, decode(bytes, model, { bare, width, height, look }).data);
+  for (const [look, side] of Object.entries(looks)) {
+    const { data } = decode(bytes, model, { bare, look, [width < height ? "height" : "width"]: side });
+    writeFileSync(`${pixels}.${size}.${look}`, data);
+  }
   return bytes.length;
 });
 process.stdout.write(JSON.stringify(found));

@@ -1,8 +1,8 @@
 """`python -m bench.studies.previews DIR`: previews of 24 to 400 bytes, as a web page has them.
 
 ThumbHash, BlurHash, WebP made small (the scale and quality with the best PSNR within the bytes), and tokcodec encoded
-and decoded by formats/web in Node, all shown at the picture's size. Writes a table of PSNR, LPIPS and recognition, and
-what a page downloads once for each.
+and decoded by formats/web in Node as `<img previewsrc>` does, all enlarged to the picture's size (bicubic). Writes a
+table of PSNR, LPIPS and recognition, and what a page downloads once for each.
 """
 
 from __future__ import annotations
@@ -36,13 +36,16 @@ WEB = ROOT / "formats" / "web"
 MODEL = WEB / "base-2-64.tokm"
 BUDGETS = (24, 36, 100, 200, 400)
 BARE_UP_TO = 100  # bytes: previews of one tile in the bare container; beyond it a file, which may have several tiles
-LOOKS = ("light", "bare")
+LOOKS = {"light": 512, "bare": 64}
+"""Samples along the longer side that formats/web/tok-preview.js draws of each: the sum of codewords at once, then the
+network's picture."""
 NAMES = {"thumbhash": "ThumbHash", "blurhash": "BlurHash, 4x4", "webp-down": "WebP made small"}
+MODULES = [f"{name}.js" for name in ("tok", "tok-background", "tok-bitmap", "tok-drawer", "tok-preview", "tok-worker")]
 CODE = {
     "ThumbHash": ["node_modules/thumbhash/thumbhash.js"],
     "BlurHash, 4x4": ["node_modules/blurhash/dist/esm/index.js"],
     "WebP made small": [],
-    "tokcodec on the web": ["tok.js", "tok-bitmap.js", "tok-preview.js", "base-2-64.tokm"],
+    "tokcodec on the web": [*MODULES, "base-2-64.tokm"],
 }
 
 Found = tuple[str, int, int, Pixels]
@@ -61,8 +64,13 @@ def in_node(pixels: Pixels) -> Iterator[Found]:
         done = subprocess.run(command, input=json.dumps(job, default=str), capture_output=True, text=True, check=True)
         for size, length in zip(BUDGETS, json.loads(done.stdout), strict=True):
             for look in LOOKS:
-                drawn = np.fromfile(f"{path}.{size}.{look}", np.uint8).reshape(height, width, 4)
-                yield f"tokcodec on the web, {look}", size, length, drawn[..., :3]
+                longest = LOOKS[look]
+                shown = [
+                    min(longest, max(1, int(longest * side / max(width, height) + 0.5))) for side in (width, height)
+                ]
+                drawn = np.fromfile(f"{path}.{size}.{look}", np.uint8).reshape(shown[1], shown[0], 4)
+                large = Image.fromarray(drawn[..., :3]).resize((width, height), Image.Resampling.BICUBIC)
+                yield f"tokcodec on the web, {look}", size, length, np.asarray(large)
 
 
 def rivals(pixels: Pixels, meter: Meter) -> Iterator[Found]:

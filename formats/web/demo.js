@@ -48,6 +48,7 @@ async function take(blob) {
     $("note").textContent = "This is no picture that the browser can read.";
     return;
   }
+  $("note").textContent = "";
   show("original", picture);
   await Promise.all([update(), thumbHash(), blurHash()]);
 }

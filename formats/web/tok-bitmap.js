@@ -1,12 +1,11 @@
-/**
- * Draws files as bitmaps: `toBlob` and `toDataURL` for whoever has a `.tok` alone, and the previews of tok-preview.js,
- * as a module and as its worker.
- */
+/** Draws files as bitmaps: `toBlob` and `toDataURL` for whoever has a `.tok` alone, and previews by their data URLs. */
 
 import { TokError, decode, fromDataURL, loadModel, readHeader, shared, toBase64 } from "./tok.js";
 
 const MOST_BYTES = 4096; // of a preview
+const MOST = `a preview has at most ${MOST_BYTES} bytes`;
 const MOST_TILES = 256;
+const MOST_FINE = 6; // tiles that the network draws: each takes it about 60 ms
 
 /** A Windows bitmap: every browser shows it, and writing it takes no time. */
 function bitmap({ width, height, data }) {
@@ -31,30 +30,34 @@ export const toBlob = (bytes, model, options) =>
 export const toDataURL = (bytes, model, options) =>
   `data:image/bmp;base64,${toBase64(bitmap(decode(bytes, model, options)))}`;
 
-let loaded = null;
+const models = new Map(); // address -> promise of the model, which serves all previews
 
-/** The preview of a data URL with at most `size` pixels a side. One model serves all: it is fetched once. */
-export async function draw(address, url, size) {
-  loaded ??= fetch(address).then(async (answer) => {
-    if (!answer.ok) throw new Error(`${address}: ${answer.status}`);
-    return loadModel(await answer.arrayBuffer());
-  });
-  const { bytes, bare } = fromDataURL(url);
-  const model = await loaded;
-  if (bytes.length > MOST_BYTES) throw new TokError(`a preview has at most ${MOST_BYTES} bytes`);
-  const header = readHeader(bytes, { bare });
-  if (shared.gridOf(header, model, bare).tiles > MOST_TILES) throw new TokError(`a preview has at most ${MOST_TILES} tiles`);
-  const { width, height } = header;
-  return toBlob(bytes, model, { bare, look: "bare", [width < height ? "height" : "width"]: size });
+function modelAt(address) {
+  if (!models.has(address)) {
+    const coming = fetch(address).then(async (answer) => {
+      if (!answer.ok) throw new Error(`${address}: ${answer.status}`);
+      return loadModel(await answer.arrayBuffer());
+    });
+    coming.catch(() => models.delete(address)); // the next preview tries again
+    models.set(address, coming);
+  }
+  return models.get(address);
 }
 
-// As a worker.
-if (typeof document === "undefined" && typeof self !== "undefined" && self.postMessage) {
-  self.onmessage = async ({ data: { id, address, url, size } }) => {
-    try {
-      self.postMessage({ id, blob: await draw(address, url, size) });
-    } catch (error) {
-      self.postMessage({ id, error: String(error.message) });
-    }
-  };
+/**
+ * The preview of a data URL with at most `size` pixels a side, by the model at `address`: the sum of the codewords, or
+ * with `fine` what the model's network makes of it; null where it has none, or where that would take long.
+ */
+export async function draw({ address, url, size, fine = false }) {
+  if (url.length > 4 * MOST_BYTES) throw new TokError(MOST);
+  const { bytes, bare } = fromDataURL(url);
+  if (bytes.length > MOST_BYTES) throw new TokError(MOST);
+  const model = await modelAt(address);
+  const header = readHeader(bytes, { bare });
+  const { tiles } = shared.gridOf(header, model, bare);
+  if (tiles > MOST_TILES) throw new TokError(`a preview has at most ${MOST_TILES} tiles`);
+  if (fine && (model.looks[0] === "bare" || tiles > MOST_FINE)) return null;
+  const { width, height } = header;
+  const look = fine ? model.looks[0] : "bare";
+  return toBlob(bytes, model, { bare, look, [width < height ? "height" : "width"]: size });
 }

@@ -134,19 +134,32 @@ function search(model, set, vector, count) {
 
 /** The payload of digits, [edges, value] each: the shortest bytes all of whose continuations hold them. */
 function encodeDigits(digits) {
-  let [low, range, bits] = [0n, 2n ** 64n - 1n, 64];
+  const WORD = 2n ** 32n;
+  const words = []; // of 32 bits, before the 64 bits of `low`
+  const carry = () => {
+    for (let i = words.length - 1; (words[i] = (words[i] + 1) % 2 ** 32) === 0; i--);
+  };
+  let [low, range] = [0n, WORD * WORD - 1n];
   for (const [edges, value] of digits) {
     const step = range >> 24n;
     low += step * BigInt(edges[value]);
     range = step * BigInt(edges[value + 1] - edges[value]);
-    if (range < 2n ** 32n) [low, range, bits] = [low << 32n, range << 32n, bits + 32];
+    if (low >= WORD * WORD) carry();
+    low %= WORD * WORD;
+    if (range >= WORD) continue;
+    words.push(Number(low / WORD));
+    [low, range] = [(low % WORD) * WORD, range * WORD];
   }
   let shift = BigInt((range.toString(2).length - 1) & ~7);
   const head = () => -(-low >> shift); // rounded up
   while ((head() + 1n) << shift > low + range) shift -= 8n;
-  const size = (bits - Number(shift)) / 8;
-  const text = head().toString(16).padStart(2 * size, "0");
-  return Uint8Array.from({ length: size }, (_, i) => parseInt(text.slice(2 * i, 2 * i + 2), 16));
+  if (head() << shift >= WORD * WORD) carry();
+  const size = Number(64n - shift) / 8;
+  const payload = new Uint8Array(4 * words.length + size);
+  const view = new DataView(payload.buffer);
+  words.forEach((word, i) => view.setUint32(4 * i, word));
+  for (let i = 0; i < size; i++) payload[4 * words.length + i] = Number((head() >> BigInt(8 * (size - 1 - i))) & 255n);
+  return payload;
 }
 
 /** The shorter of the files of `count` tokens a tile: by the model's tables, and by equal counts. */
@@ -160,8 +173,11 @@ function pack(model, { width, height }, pitch, scale, tiles, count, bare) {
     );
     const payload = encodeDigits(digits.flat());
     const aspect = clamp(32 + Math.round(12 * Math.log2(width / height)), 0, 63);
-    if (bare) return Uint8Array.of(count - 1, flat * 64 + aspect, ...payload);
-    const file = Uint8Array.of(0xf5, 16 + flat, model.hash[0], count - 1, 0, 0, 0, 0, 0, 0, ...payload);
+    const head = bare ? [count - 1, flat * 64 + aspect] : [0xf5, 16 + flat, model.hash[0], count - 1, 0, 0, 0, 0, 0, 0];
+    const file = new Uint8Array(head.length + payload.length);
+    file.set(head);
+    file.set(payload, head.length);
+    if (bare) return file;
     const view = new DataView(file.buffer);
     view.setUint32(4, (PITCHES.indexOf(pitch) << 28) | ((width - 1) << 14) | (height - 1));
     view.setUint16(8, headerCheck(file, model.hash));
@@ -176,12 +192,14 @@ export function encode(picture, model, { tokens, bare = false, pitch, targetSize
   checkModel(model);
   integer(width, MAX_SIDE, "width");
   integer(height, MAX_SIDE, "height");
-  if (data?.length !== 4 * width * height) throw new TypeError("data must be RGBA, 4 bytes for every pixel");
-  const count = integer(tokens ?? (targetSize ? model.tokens : Math.min(64, model.tokens)), model.tokens, "tokens");
+  const good = (data instanceof Uint8Array || data instanceof Uint8ClampedArray) && data.length === 4 * width * height;
+  if (!good) throw new TypeError("data must be RGBA, 4 bytes for every pixel");
+  const sized = targetSize !== undefined && integer(targetSize, 2 ** 32, "targetSize") > 0;
+  const count = integer(tokens ?? (sized ? model.tokens : Math.min(64, model.tokens)), model.tokens, "tokens");
   const wanted = pitch === "fit" || (bare && pitch === undefined) ? FIT : pitch ?? TILE;
   if (!PITCHES.includes(wanted) || (bare && wanted !== FIT)) throw new RangeError(`pitch must not be ${pitch}`);
   let best = null;
-  const several = targetSize && pitch === undefined && !bare;
+  const several = sized && pitch === undefined && !bare;
   for (const step of several ? [FIT, ...PITCHES.slice(1).reverse()] : [wanted]) {
     const { columns, rows, scale, tiles: number } = gridOf({ width, height, pitch: step }, model, bare);
     // Tiles for whose scale the model file lacks codewords.
@@ -189,14 +207,14 @@ export function encode(picture, model, { tokens, bare = false, pitch, targetSize
     if (best?.tiles.length === number) continue;
     const set = model.set(scale);
     // A token costs more than half a byte.
-    const most = targetSize ? clamp(Math.floor((2 * targetSize) / number), 1, count) : count;
+    const most = sized ? clamp(Math.floor((2 * targetSize) / number), 1, count) : count;
     const tiles = list(number, (i) => {
       const [x, y] = [span(width, columns, i % columns), span(height, rows, Math.floor(i / columns))];
       const { vector, outside } = transform(model, picture, x, y);
       return { outside, ...search(model, set, vector, most) };
     });
     const file = (n) => pack(model, picture, step, scale, tiles, n, bare);
-    if (!targetSize) return file(count);
+    if (!sized) return file(count);
     let [low, high] = [0, most];
     while (low < high) {
       const middle = (low + high + 1) >> 1;
@@ -205,7 +223,7 @@ export function encode(picture, model, { tokens, bare = false, pitch, targetSize
     }
     const error = sum(tiles.map((tile) => tile.errors[low] + tile.outside)) / number;
     const better = low && !(best?.error <= error);
-    if (best && !better && low < count) break; // the bytes are used up: finer pitches would be worse still
+    if (!better && low < count) break; // the bytes are used up: finer pitches would be worse still
     if (better) best = { error, tiles, file: file(low) };
   }
   if (!best) throw new RangeError(`targetSize must be larger than ${targetSize} bytes for this picture`);

@@ -3,89 +3,72 @@
  * image's own box until the image itself is there.
  */
 
-import { draw } from "./tok-bitmap.js";
+import { Background } from "./tok-background.js";
+import { drawer } from "./tok-drawer.js";
 
 export { toBlob, toDataURL } from "./tok-bitmap.js";
 
 const NEAR = "600px"; // from the view, where an element's preview is drawn
+const FINEST = 512; // pixels of a finer preview's longer side
 const SAMPLE = "data:image/x-tok;base64,9RBfAJAAAACy7ol5";
-const STYLES = ["background-image", "background-size", "background-position", "background-origin", "background-repeat"];
 
-/** A function that draws previews, in a worker where there can be one. */
-function drawer(address, size) {
-  let worker = null;
-  const waiting = new Map();
-  const here = (url) => draw(address, url, size);
-  try {
-    worker = new Worker(new URL("tok-bitmap.js", import.meta.url), { type: "module" });
-  } catch {
-    return here;
-  }
-  worker.onmessage = ({ data: { id, blob, error } }) => {
-    const [resolve, reject] = waiting.get(id);
-    waiting.delete(id);
-    if (blob) resolve(blob);
-    else reject(new Error(error));
-  };
-  worker.onerror = () => {
-    worker = null; // it did not start
-    for (const [resolve, , url] of waiting.values()) resolve(here(url));
-    waiting.clear();
-  };
-  let last = 0;
-  return (url) =>
-    new Promise((resolve, reject) => {
-      if (!worker) return resolve(here(url));
-      waiting.set(++last, [resolve, reject, url]);
-      worker.postMessage({ id: last, address, url, size });
-    });
-}
+let endLast = () => {};
 
 /**
  * Shows the previews of a page, of elements added later too, where the browser does not do it itself.
- * model: address of the model file; size: samples of a preview's longer side. Returns a function that ends it.
+ * model: address of the model file; size: samples of a first preview's longer side. Returns a function that ends it.
  */
 export function start(options) {
-  if (!("previewSrc" in HTMLImageElement.prototype)) return begin(options);
+  endLast(); // one at a time
   let end = () => (end = null);
-  const sample = new Image();
-  sample.src = SAMPLE;
-  sample.decode().catch(() => end && (end = begin(options))); // it knows the attribute, but not the type
-  return () => end?.();
+  if (!("previewSrc" in HTMLImageElement.prototype)) end = begin(options);
+  else {
+    const sample = new Image();
+    sample.src = SAMPLE;
+    sample.decode().catch(() => end && (end = begin(options))); // it knows the attribute, but not the type
+  }
+  return (endLast = () => end?.());
 }
 
 function begin({ model = new URL("base-2-64.tokm", import.meta.url), size = 64 } = {}) {
-  const ask = drawer(new URL(model, document.baseURI).href, size);
-  const shown = new Map(); // image -> { url, address of the blob, styles before }
+  if (!(Number.isInteger(size) && size >= 1 && size <= FINEST)) throw new RangeError(`size must be 1..${FINEST}, not ${size}`);
+  const address = new URL(model, document.baseURI).href;
+  const { ask, end } = drawer();
+  const shown = new Map(); // image -> { url, background }
+  let turn = Promise.resolve(); // of the finer previews, which take their time
 
   function clear(img) {
     near.unobserve(img);
     const was = shown.get(img);
     shown.delete(img);
-    if (!was?.address) return;
-    STYLES.forEach((name, i) => img.style.setProperty(name, was.styles[i]));
-    URL.revokeObjectURL(was.address);
+    was?.background.remove();
   }
 
   async function show(img) {
     near.unobserve(img);
     const mine = shown.get(img);
-    const blob = await ask(mine.url).catch((error) => console.warn(`previewsrc: ${error.message}`));
-    if (!blob || shown.get(img) !== mine) return; // the image was first
-    mine.address = URL.createObjectURL(blob);
-    mine.styles = STYLES.map((name) => img.style.getPropertyValue(name));
-    const { objectFit, objectPosition } = getComputedStyle(img);
-    const fit = objectFit === "cover" || objectFit === "contain" ? objectFit : "100% 100%";
-    const values = [`url(${mine.address})`, fit, objectPosition, "content-box", "no-repeat"];
-    STYLES.forEach((name, i) => img.style.setProperty(name, values[i]));
+    const wanted = () => shown.get(img) === mine; // else the image was first
+    const drawn = async (more) => {
+      const blob = wanted() && (await ask({ address, url: mine.url, ...more }));
+      if (blob && wanted()) await mine.background.show(blob, wanted);
+    };
+    try {
+      await drawn({ size });
+      const side = Math.ceil(Math.max(img.clientWidth, img.clientHeight) * devicePixelRatio);
+      const finer = turn.then(() => drawn({ size: Math.min(FINEST, Math.max(size, side)), fine: true }));
+      turn = finer.catch(() => {});
+      await finer;
+    } catch (error) {
+      console.warn(`previewsrc: ${error.message}`);
+    }
   }
 
   function look(img) {
     const url = img.getAttribute("previewsrc");
-    if (shown.get(img)?.url === url && !img.complete) return;
+    if (img.isConnected && shown.get(img)?.url === url && !img.complete) return;
     clear(img);
     if (!url || !img.isConnected || img.complete) return; // also complete: nothing to load
-    shown.set(img, { url });
+    shown.set(img, { url, background: new Background(img) });
     near.observe(img);
   }
 
@@ -113,5 +96,6 @@ function begin({ model = new URL("base-2-64.tokm", import.meta.url), size = 64 }
     changes.disconnect();
     for (const event of ["load", "error"]) document.removeEventListener(event, done, true);
     [...shown.keys()].forEach(clear);
+    end();
   };
 }

@@ -67,8 +67,8 @@ export interface EncodeOptions {
 export function loadModel(bytes: Bytes): Model;
 export function readHeader(bytes: Bytes, options?: { bare?: boolean }): Header;
 export function readTokens(bytes: Bytes, model: Model, options?: ReadOptions): Int16Array[];
-export function decode(bytes: Bytes, model: Model, options?: DecodeOptions): Picture & { data: Uint8ClampedArray };
+export function decode(bytes: Bytes, model: Model, options?: DecodeOptions): Picture & { data: Uint8ClampedArray<ArrayBuffer> };
 export function toBase64(bytes: Bytes): string;
-export function fromBase64(text: string): Uint8Array;
+export function fromBase64(text: string): Uint8Array<ArrayBuffer>;
 export function toDataURL(bytes: Bytes, options?: { bare?: boolean }): string;
-export function fromDataURL(url: string): { bytes: Uint8Array; bare: boolean };
+export function fromDataURL(url: string): { bytes: Uint8Array<ArrayBuffer>; bare: boolean };

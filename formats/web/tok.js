@@ -40,7 +40,10 @@ export const toBase64 = (bytes) => btoa(Array.from(asBytes(bytes), (byte) => Str
 
 /** Either alphabet, with or without padding and white space. */
 export function fromBase64(text) {
-  const packed = text.replace(/\s+/g, "").replace(/-/g, "+").replace(/_/g, "/").replace(/=+$/, "");
+  let packed = text.replace(/\s+/g, "").replace(/-/g, "+").replace(/_/g, "/");
+  let end = packed.length;
+  while (packed[end - 1] === "=") end--;
+  packed = packed.slice(0, end);
   check(/^[A-Za-z0-9+/]*$/.test(packed) && packed.length % 4 !== 1, "not base64");
   return Uint8Array.from(atob(packed), (c) => c.charCodeAt(0));
 }
@@ -86,6 +89,7 @@ export function loadModel(data) {
 class Model {
   constructor({ name, hash, tokens, all_tokens, radix, half, luma, chroma, bounds, scales, look }, arrays) {
     const good = (fine) => check(fine, "the model file is damaged: its arrays do not fit together");
+    good(bounds.every((bound) => bound > 0) && all_tokens >= tokens);
     good([tokens, radix, half, luma, chroma, scales].every((n) => n >= 1 && n <= TILE) && scales <= bounds.length + 1);
     good(/^[0-9a-f]{64}$/.test(hash));
     // tokens: of a tile, scales: sets of codewords; both as many as the file has. bounds: see `gridOf`.
@@ -470,10 +474,9 @@ export function decode(bytes, model, { bare = false, tokens, width, height, look
   const parts = held.map((row, i) =>
     most < header.tokens ? row.subarray(0, header.adaptive ? tileCount(most, levels[i]) : most) : row,
   );
+  const blank = new Float64Array(wide * high).fill(BLANK);
   const drawn = (tile) =>
-    parts[tile].length
-      ? drawTile(model, scale, parts[tile], style, wide, high)
-      : list(3, () => new Float64Array(wide * high).fill(BLANK));
+    parts[tile].length ? drawTile(model, scale, parts[tile], style, wide, high) : [blank, blank, blank];
   if (one && wide === width && high === height) return toRGBA(drawn(0), width, height);
   const picture = list(3, () => new Float32Array(width * height));
   const across = list(columns, (i) => blending(width, columns, i, wide));

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench.report.cells import read_table
-from bench.studies import settings
+from bench.studies import previews, settings
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "bench" / "results"
@@ -115,7 +115,7 @@ def test_rows_of_previews_are_the_results(text: str) -> None:
 def test_what_a_page_downloads_is_still_so() -> None:
     web = ROOT / "formats" / "web"
     row = next(row for row in rows(PREVIEWS) if row.startswith("| tokcodec on the web | "))
-    code = sum((web / name).stat().st_size for name in ("tok.js", "tok-bitmap.js", "tok-preview.js"))
+    code = sum((web / name).stat().st_size for name in previews.MODULES)
     model = (web / "base-2-64.tokm").stat().st_size
     assert f"| {code:,} (" in row and f"| {model:,} (" in row
     assert row in rows(web / "README.md")

@@ -9,11 +9,12 @@ const model = (path) => {
   return models.get(path);
 };
 
-/** A result, or of a TokError its text; anything else ends the run. */
-const guarded = (work) => {
+/** A result, or of a TokError its text; anything else ends the run, unless it is expected: a kind of error. */
+const guarded = (work, expected) => {
   try {
     return work();
   } catch (error) {
+    if (expected && error.name === expected) return { refused: error.message };
     if (!(error instanceof tok.TokError) || error.message.includes("\n")) throw error;
     return { error: error.message };
   }
@@ -35,8 +36,9 @@ const jobs = {
     writeFileSync(out, data);
     return { width, height };
   },
-  encode: ({ pixels, width, height, model: path, out, ...options }) => {
-    writeFileSync(out, encode({ width, height, data: readFileSync(pixels) }, model(path), options));
+  encode: ({ pixels, values, width, height, model: path, out, ...options }) => {
+    const data = pixels ? readFileSync(pixels) : values;
+    writeFileSync(out, encode({ width, height, data }, model(path), options));
     return {};
   },
   /** Files with random bytes changed, cut out or put in: how many were refused, and how. */
@@ -78,4 +80,4 @@ const jobs = {
 };
 
 const list = JSON.parse(readFileSync(0, "utf8"));
-process.stdout.write(JSON.stringify(list.map(({ job, ...rest }) => guarded(() => jobs[job](rest)))));
+process.stdout.write(JSON.stringify(list.map(({ job, expected, ...rest }) => guarded(() => jobs[job](rest), expected))));

@@ -25,18 +25,27 @@ def test_modules_are_small_and_need_nothing_else() -> None:
     for name, limit in LIMITS.items():
         assert (WEB / name).stat().st_size <= limit
     for path in WEB.glob("tok*.js"):
-        assert set(re.findall(r"""from "(.*)";""", path.read_text())) <= {"./tok.js", "./tok-bitmap.js"}
+        assert set(re.findall(r"""from "(.*)";""", path.read_text())) <= {
+            f"./{name.name}" for name in WEB.glob("tok*.js")
+        }
 
 
 def test_types_name_what_is_exported() -> None:
-    for module in ("tok", "tok-encode", "tok-preview"):
+    package = json.loads((WEB / "package.json").read_text())
+    entries = [entry for entry in package["exports"].values() if isinstance(entry, dict)]
+    assert len(entries) == 4
+    for entry in entries:
+        module = entry["default"].removesuffix(".js")
+        assert entry["types"] == f"{module}.d.ts"
         code, types = (WEB / f"{module}.js").read_text(), (WEB / f"{module}.d.ts").read_text()
         exported = set(re.findall(r"^export (?:async )?(?:function|const|class) (\w+)", code, re.MULTILINE)) - {
             "shared"
         }
-        if module == "tok-preview":
-            exported |= {"toBlob", "toDataURL"}
         assert exported == set(re.findall(r"^export (?:function|class) (\w+)", types, re.MULTILINE)), module
+        again = r"^export \{.*\} from .*;$"
+        assert re.findall(again, code, re.MULTILINE) == [
+            line.replace(".d.ts", ".js") for line in re.findall(again, types, re.MULTILINE)
+        ]
 
 
 def test_the_package_is_small(tmp_path: Path) -> None:
@@ -47,7 +56,8 @@ def test_the_package_is_small(tmp_path: Path) -> None:
     (listing,) = json.loads(done.stdout)
     assert listing["size"] <= PACKAGE_LIMIT
     names = {file["path"] for file in listing["files"]}
-    assert {"tok.js", "tok.d.ts", "tok-encode.js", "tok-preview.js", "base-2-64.tokm", "README.md"} <= names
+    assert {"tok.js", "tok.d.ts", "tok-encode.js", "tok-worker.js", "base-2-64.tokm", "LICENSE"} <= names
+    assert (WEB / "LICENSE").read_bytes() == (WEB.parents[1] / "LICENSE").read_bytes()
     assert not any(name.startswith(("samples", "demo", "index")) for name in names)
 
 
@@ -60,3 +70,8 @@ def test_the_example_makes_previews(node: str, photographs: dict[str, Image.Imag
     text = re.findall(r'previewsrc="data:image/x-tok-bare;base64,(.*)">', done.stdout)[0]
     found = read(base64.b64decode(text), container="bare")
     assert found.held == 12 and np.isclose(found.header.width / found.header.height, 451 / 300, rtol=0.03)
+    (tmp_path / "a cut.ppm").write_bytes((tmp_path / "cat.ppm").read_bytes()[:-1])
+    photographs["tile"].save(tmp_path / '"z<.ppm')
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1 and done.stderr == "a cut.ppm: the file is cut\n"
+    assert 'src="cat.ppm"' in done.stdout and 'src="&#34;z&#60;.ppm"' in done.stdout

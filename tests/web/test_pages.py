@@ -27,6 +27,16 @@ PAGE = """
 import { start } from "/tok-preview.js";
 window.warned = [];
 console.warn = (text) => warned.push(text);
+window.blobs = [];
+const createObjectURL = URL.createObjectURL;
+URL.createObjectURL = (blob) => (blobs.push(blob.size), createObjectURL(blob));
+const terminate = Worker.prototype.terminate;
+window.ended = 0;
+Worker.prototype.terminate = function () {
+  ended++;
+  terminate.call(this);
+};
+window.start_previews = start;
 window.stop_previews = start();
 """
 
@@ -44,6 +54,12 @@ class Handler(SimpleHTTPRequestHandler):
         name = self.path.split("?")[0]
         if name == "/blank":
             self.reply(BLANK, "text/html")
+        elif name == "/flaky.tokm":
+            self.requested.append(self.path)
+            if self.requested.count(self.path) == 1:
+                self.send_error(503)
+            else:
+                self.reply((WEB / "base-2-64.tokm").read_bytes(), "application/octet-stream")
         elif name.startswith("/late/"):
             self.requested.append(self.path)
             self.gates.setdefault(self.path, threading.Event()).wait(30)
@@ -263,6 +279,67 @@ def test_previews_have_limits(page: Browser) -> None:
     said = " ".join(page.run("warned"))
     assert "at most 4096 bytes" in said and "at most 256 tiles" in said
     release("/late/limits.png")
+
+
+def test_a_finer_preview_follows(page: Browser, preview: str) -> None:
+    """First 64 samples of the sum of codewords, then what the network draws, at the size of the box."""
+    add(page, f'previewsrc="{preview}" src="/late/fine.png" width=300 height=200')
+    wait_for(page, "blobs.length === 2")
+    assert page.run("blobs") == [54 + 3 * 64 * 43, 54 + 3 * 300 * 200]
+    wait_for(page, f"{background()} && !{background()}.includes('undefined')")
+    release("/late/fine.png")
+    wait_for(page, f"!{background()}")
+
+
+def test_the_model_is_asked_for_again_after_a_failure(page: Browser, preview: str) -> None:
+    page.run("stop_previews(); window.stop_previews = start_previews({ model: '/flaky.tokm' }); 1")
+    add(page, f'previewsrc="{preview}" src="/late/flaky.png" width=30 height=20', "first")
+    wait_for(page, "warned.length")
+    assert "503" in page.run("warned")[0]
+    add(page, f'previewsrc="{preview}" src="/late/flaky.png" width=30 height=20', "second")
+    wait_for(page, background("second"))
+    release("/late/flaky.png")
+
+
+def test_images_that_leave_and_previews_that_end_are_forgotten(page: Browser, preview: str) -> None:
+    add(page, f'previewsrc="{preview}" src="/late/leaves.png" width=30 height=20')
+    wait_for(page, background())
+    page.run("window.gone = document.getElementById('img'); gone.remove(); 1")
+    wait_for(page, "!gone.style.backgroundImage")
+    add(page, f'previewsrc="{preview}" src="/late/leaves.png" width=30 height=20', "other")
+    wait_for(page, background("other"))
+    assert page.run("ended") == 0
+    page.run("stop_previews()")
+    assert page.run(background("other")) == "" and page.run("ended") == 1
+    release("/late/leaves.png")
+
+
+def test_another_start_ends_the_first(page: Browser, preview: str) -> None:
+    add(page, f'previewsrc="{preview}" src="/late/twice.png" width=30 height=20 style="background: lime"')
+    wait_for(page, background())
+    page.run("start_previews(); 1")
+    wait_for(page, f"{background()}.startsWith('url')")
+    release("/late/twice.png")
+    wait_for(page, f"!{background()}.startsWith('url')")
+    assert page.run("getComputedStyle(img).backgroundColor") == "rgb(0, 255, 0)"
+
+
+def test_what_the_page_does_to_its_own_styles_stays(page: Browser, preview: str) -> None:
+    add(page, f'previewsrc="{preview}" src="/late/styled.png" width=30 height=20')
+    wait_for(page, "blobs.length === 2")
+    page.run("img.setAttribute('style', 'background: blue'); 1")
+    release("/late/styled.png")
+    wait_for(page, "img.complete && img.naturalWidth")
+    time.sleep(0.3)
+    assert page.run("getComputedStyle(img).backgroundColor") == "rgb(0, 0, 255)"
+    assert page.run(background()) in ("", "initial", "none")
+
+
+@pytest.mark.parametrize("size", [0, 1.5, 1000])
+def test_a_size_that_cannot_be_is_refused_at_once(page: Browser, size: float) -> None:
+    assert "size must be" in page.run(
+        f"(() => {{ try {{ start_previews({{ size: {size} }}) }} catch (e) {{ return e.message }} }})()"
+    )
 
 
 # ---- the page
