@@ -8,10 +8,11 @@ const model = loadModel(readFileSync(path));
 const picture = { width, height, data: readFileSync(pixels) };
 const found = budgets.map(({ size, bare }) => {
   const bytes = encode(picture, model, { targetSize: size, bare });
-  for (const [look, side] of Object.entries(looks)) {
-    const { data } = decode(bytes, model, { bare, look, [width < height ? "height" : "width"]: side });
-    writeFileSync(`${pixels}.${size}.${look}`, data);
-  }
-  return bytes.length;
+  const drawn = Object.entries(looks).map(([look, side]) => {
+    const small = decode(bytes, model, { bare, look, [width < height ? "height" : "width"]: side });
+    writeFileSync(`${pixels}.${size}.${look}`, small.data);
+    return [look, small.width, small.height];
+  });
+  return [bytes.length, drawn];
 });
 process.stdout.write(JSON.stringify(found));

@@ -62,13 +62,9 @@ def in_node(pixels: Pixels) -> Iterator[Found]:
         job = {"model": MODEL, "pixels": path, "width": width, "height": height, "budgets": budgets, "looks": LOOKS}
         command = ["node", str(Path(__file__).with_suffix(".mjs"))]
         done = subprocess.run(command, input=json.dumps(job, default=str), capture_output=True, text=True, check=True)
-        for size, length in zip(BUDGETS, json.loads(done.stdout), strict=True):
-            for look in LOOKS:
-                longest = LOOKS[look]
-                shown = [
-                    min(longest, max(1, int(longest * side / max(width, height) + 0.5))) for side in (width, height)
-                ]
-                drawn = np.fromfile(f"{path}.{size}.{look}", np.uint8).reshape(shown[1], shown[0], 4)
+        for size, (length, made) in zip(BUDGETS, json.loads(done.stdout), strict=True):
+            for look, across, down in made:
+                drawn = np.fromfile(f"{path}.{size}.{look}", np.uint8).reshape(down, across, 4)
                 large = Image.fromarray(drawn[..., :3]).resize((width, height), Image.Resampling.BICUBIC)
                 yield f"tokcodec on the web, {look}", size, length, np.asarray(large)
 
