@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,65 @@ def test_paths_of_all_kinds(tmp_path: Path, scheme: str) -> None:
     assert inside.open().read() == inside.stream().read() == b"abc"
     (place / "new/b.txt").write(lambda stream: stream.write(b"def"))
     assert (tmp_path / "new" / "b.txt").read_bytes() == b"def"
+
+
+@pytest.mark.parametrize("scheme", ["", "file://", "local://"])
+def test_names_that_mean_something_in_a_uri(tmp_path: Path, scheme: str) -> None:
+    names = ["a", "a#1", "a#2", "a?v=1", "a b", "a%20b"]
+    make_folder(tmp_path / "in", {name: name.encode() for name in names})
+    place = Place(f"{scheme}{tmp_path}/in")
+    assert place.walk() == sorted(names)
+    for name in names:
+        inside = pickle.loads(pickle.dumps(place / name))
+        assert inside.open().read() == inside.stream().read() == name.encode() and inside.base == name
+        (Place(f"{scheme}{tmp_path}") / f"out/{name}").write(lambda stream, name=name: stream.write(name.encode()))
+        assert (tmp_path / "out" / name).read_bytes() == name.encode()
+
+
+def test_members_of_an_archive(tmp_path: Path) -> None:
+    pytest.importorskip("fsspec")
+    with zipfile.ZipFile(tmp_path / "z.zip", "w") as archive:
+        archive.writestr("sub/a#1.png", b"abc")
+    place = Place(f"zip://::{tmp_path}/z.zip")
+    assert place.walk() == ["sub/a#1.png"] and (place / "sub").type() == FileType.Directory
+    assert pickle.loads(pickle.dumps(place / "sub/a#1.png")).stream().read() == b"abc"
+
+
+def test_names_that_are_not_utf8(tmp_path: Path) -> None:
+    try:
+        (tmp_path / "\udcff").mkdir()
+    except (OSError, UnicodeError):
+        pytest.skip("this file system has names in UTF-8 alone")
+    place = Place(str(tmp_path)) / "\udcff"
+    (place / "a\udcfe").write(lambda stream: stream.write(b"abc"))
+    (place / ".tokcodec-0.tmp").write(lambda stream: None)
+    Place(str(tmp_path)).sweep()
+    assert Place(str(tmp_path)).walk(hidden=True) == ["\udcff/a\udcfe"]
+    inside = pickle.loads(pickle.dumps(place / "a\udcfe"))
+    assert (inside.type(), inside.size(), inside.open().read()) == (FileType.File, 3, b"abc")
+
+
+def test_what_is_no_regular_file_is_left_out(tmp_path: Path) -> None:
+    make_folder(tmp_path, {"a": b"12"})
+    os.mkfifo(tmp_path / "fifo")
+    for name, target in (("b", "a"), ("c", "fifo"), ("d", "none"), ("e", "e")):
+        (tmp_path / name).symlink_to(target)
+    assert Place(str(tmp_path)).walk_sizes() == [("a", 2), ("b", 2)]
+
+
+def test_the_folder_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_folder(tmp_path, {"a/b/c": b"", ".hidden/d": b""})
+    scandir = os.scandir
+
+    def refuse(path: str) -> Any:  # not even root may
+        if os.path.basename(os.path.normpath(path)) in ("b", ".hidden"):
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    monkeypatch.chdir(tmp_path.parent)
+    with pytest.raises(SourceError, match=f"^{tmp_path.name}/a/b: permission denied$"):
+        Place(tmp_path.name).walk()
 
 
 def test_relative_names_are_found_from_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

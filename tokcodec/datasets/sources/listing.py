@@ -62,7 +62,7 @@ def _shards(place: Place, shard_size: int) -> Iterator[Shard]:
     if kind == FileType.NotFound:
         raise SourceError(f"{place.name}: no such file or folder")
     if kind != FileType.Directory:
-        suffix = posixpath.splitext(place.location)[1].lower()
+        suffix = posixpath.splitext(place.base)[1].lower()
         if suffix not in SUFFIXES:
             raise SourceError(f"{place.name}: is neither a folder nor a .tar or .parquet file")
         yield _of_file(place, SUFFIXES[suffix], place.base)

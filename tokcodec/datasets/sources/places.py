@@ -6,13 +6,14 @@ file (`.tokcodec-*.tmp`), which `sweep` removes.
 
 from __future__ import annotations
 
+import errno
 import os
 import posixpath
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from fnmatch import fnmatch
-from functools import cached_property
+from functools import lru_cache
 from typing import Any
 
 import pyarrow as pa
@@ -29,50 +30,43 @@ def reading_reason(error: Exception) -> str:
 
 
 class Place:
-    """A file or a folder. Its name is for messages; it may be sent to processes that work in another folder."""
+    """A file or a folder: a root as the user names it, a path or a URI, and the path below it, which is never a URI.
 
-    def __init__(self, name: str, location: str | None = None) -> None:
-        self.name = name
-        self.location = location or (name if "://" in name else os.path.abspath(name))
+    Its name is for messages; it may be sent to processes that work in another folder.
+    """
 
-    def __reduce__(self) -> tuple[type[Place], tuple[str, str]]:
-        return Place, (self.name, self.location)
+    def __init__(self, root: str, relative: str = "", location: str | None = None) -> None:
+        self.root, self.relative = root, relative
+        self.name = posixpath.join(root, relative) if relative else root
+        self.location = location or (root if "://" in root else os.path.abspath(root))  # of the root
+
+    def __reduce__(self) -> tuple[type[Place], tuple[str, str, str]]:
+        return Place, (self.root, self.relative, self.location)
 
     def __truediv__(self, relative: str) -> Place:
         """A file or folder below this one, by its path with "/"."""
-        return Place(posixpath.join(self.name, relative), posixpath.join(self.location, relative))
+        return Place(self.root, posixpath.join(self.relative, relative), self.location)
 
     @property
     def base(self) -> str:
-        """The last part of the path."""
-        return posixpath.basename(self.location.rstrip("/"))
+        """The last part of the path, "" for the root of a file system. Raises SourceError, MissingPackageError."""
+        return posixpath.basename(self.path.rstrip("/"))
 
     @property
     def stem(self) -> str:
-        """The last part of the path without its suffix."""
+        """The last part of the path without its suffix. Raises SourceError, MissingPackageError."""
         return posixpath.splitext(self.base)[0]
 
-    @cached_property
+    @property
     def _found(self) -> tuple[fs.FileSystem, str]:
-        """The file system and the path in it. Raises SourceError, MissingPackageError."""
-        if "://" not in self.location:
-            return fs.LocalFileSystem(), self.location
+        """The file system and the path in it."""
         try:
-            found, path = fs.FileSystem.from_uri(self.location)
-            return found, path
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):  # not one of pyarrow's own
-            pass
-        except OSError as error:
-            raise SourceError(f"{self.name}: {reason(error)}") from error
-        try:
-            from fsspec.core import url_to_fs
-
-            found, path = url_to_fs(self.location)
+            filesystem, path = _resolve(self.location)
         except ImportError as error:
-            raise MissingPackageError(f"{self.name}: paths of this kind need another package: {error}") from error
+            raise MissingPackageError(f"{self.root}: paths of this kind need another package: {error}") from error
         except (OSError, ValueError) as error:
-            raise SourceError(f"{self.name}: {reason(error)}") from error
-        return fs.PyFileSystem(fs.FSSpecHandler(found)), path
+            raise SourceError(f"{self.root}: {reason(error)}") from error
+        return filesystem, posixpath.join(path, self.relative) if self.relative else path
 
     @property
     def filesystem(self) -> fs.FileSystem:
@@ -84,34 +78,53 @@ class Place:
         """In its file system. Raises SourceError, MissingPackageError."""
         return self._found[1]
 
+    @property
+    def _raw(self) -> tuple[fs.FileSystem, str | bytes]:
+        """The file system and the path as it takes it: names on this machine need not be UTF-8."""
+        filesystem, path = self._found
+        return filesystem, _raw(filesystem, path)
+
     def type(self) -> fs.FileType:
         """Whether it is a file, a folder or nothing. Raises SourceError where that cannot be told."""
         with self._readable():
-            return self.filesystem.get_file_info(self.path).type
+            filesystem, path = self._raw
+            return filesystem.get_file_info(path).type
 
     def size(self) -> int:
         """Bytes of a file. Raises SourceError."""
         with self._readable():
-            return int(self.filesystem.get_file_info(self.path).size or 0)
+            filesystem, path = self._raw
+            return int(filesystem.get_file_info(path).size or 0)
 
     def open(self) -> pa.NativeFile:
         """A file for reading, anywhere in it. Raises OSError."""
-        return self.filesystem.open_input_file(self.path)
+        filesystem, path = self._raw
+        return filesystem.open_input_file(path)
 
     def stream(self) -> pa.NativeFile:
         """A file for reading from its beginning. Raises OSError."""
-        return self.filesystem.open_input_stream(self.path, compression=None)
+        filesystem, path = self._raw
+        return filesystem.open_input_stream(path, compression=None)
 
     def walk(self, hidden: bool = False) -> list[str]:
         """Paths of all files below a folder, in order; without hidden ones. Raises SourceError."""
+        return [path for path, _ in self.walk_sizes(hidden)]
+
+    def walk_sizes(self, hidden: bool = False) -> list[tuple[str, int]]:
+        """As `walk`, with the bytes of each. Raises SourceError, which names a sub-folder that cannot be read."""
         with self._readable():
-            if isinstance(self.filesystem, fs.LocalFileSystem):
-                found = list(_walk(self.path))
-            else:
-                infos = self.filesystem.get_file_info(fs.FileSelector(self.path, recursive=True))
-                root = self.path.rstrip("/") + "/"
-                found = [info.path.removeprefix(root) for info in infos if info.type == fs.FileType.File]
-        return sorted(path for path in found if hidden or not any(part.startswith(".") for part in path.split("/")))
+            filesystem, top = self._found
+            if isinstance(filesystem, fs.LocalFileSystem):
+                try:
+                    return sorted(_walk(top, hidden))
+                except OSError as error:
+                    inside = os.path.relpath(str(error.filename or top), top)
+                    name = self.name if inside == "." else posixpath.join(self.name, inside)
+                    raise SourceError(f"{name}: {reason(error)}") from error
+            infos = filesystem.get_file_info(fs.FileSelector(top, recursive=True))
+            root = top.rstrip("/") + "/"
+            files = [(info.path.removeprefix(root), info.size or 0) for info in infos if info.is_file]
+        return sorted(one for one in files if hidden or not any(part.startswith(".") for part in one[0].split("/")))
 
     @contextmanager
     def _readable(self) -> Iterator[None]:
@@ -129,17 +142,18 @@ class Place:
 
         Raises OutputError, and what `fill` raises.
         """
-        folder = posixpath.dirname(self.path)
-        temporary = posixpath.join(folder, f".tokcodec-{secrets.token_hex(8)}.tmp")
+        filesystem, path = self._found
+        folder = posixpath.dirname(path)
+        temporary = _raw(filesystem, posixpath.join(folder, f".tokcodec-{secrets.token_hex(8)}.tmp"))
         try:
             try:
-                self.filesystem.create_dir(folder, recursive=True)
-                with self.filesystem.open_output_stream(temporary, compression=None) as stream:
+                filesystem.create_dir(_raw(filesystem, folder), recursive=True)
+                with filesystem.open_output_stream(temporary, compression=None) as stream:
                     fill(stream)
-                self.filesystem.move(temporary, self.path)
+                filesystem.move(temporary, _raw(filesystem, path))
             except BaseException:
                 with suppress(OSError):
-                    self.filesystem.delete_file(temporary)
+                    filesystem.delete_file(temporary)
                 raise
         except OSError as error:
             raise OutputError(f"{self.name}: {reason(error)}") from error
@@ -149,15 +163,51 @@ class Place:
         with suppress(OSError, SourceError):
             for path in self.walk(hidden=True):
                 if fnmatch(posixpath.basename(path), TEMPORARY):
-                    self.filesystem.delete_file(posixpath.join(self.path, path))
+                    filesystem, temporary = (self / path)._raw
+                    filesystem.delete_file(temporary)
 
 
-def _walk(top: str) -> Iterator[str]:
-    """Links to folders are left out, which may lead in a circle. Raises OSError."""
+@lru_cache(64)
+def _resolve(location: str) -> tuple[fs.FileSystem, str]:
+    """The file system and the path in it of an absolute path or a URI. Raises OSError, ValueError, ImportError."""
+    if "://" not in location:
+        return fs.LocalFileSystem(), location
+    with suppress(pa.ArrowInvalid, pa.ArrowNotImplementedError):  # not one of pyarrow's own
+        filesystem, path = fs.FileSystem.from_uri(location)
+        return filesystem, path
+    from fsspec.core import url_to_fs
 
-    def fail(error: OSError) -> None:
-        raise error
+    filesystem, path = url_to_fs(location)
+    return fs.PyFileSystem(fs.FSSpecHandler(filesystem)), path
 
-    for folder, _, files in os.walk(top, onerror=fail):
-        relative = os.path.relpath(folder, top).replace(os.sep, "/")
-        yield from (name if relative == "." else f"{relative}/{name}" for name in files)
+
+def _raw(filesystem: fs.FileSystem, path: str) -> str | bytes:
+    return os.fsencode(path) if isinstance(filesystem, fs.LocalFileSystem) and os.name == "posix" else path
+
+
+def _walk(top: str, hidden: bool) -> Iterator[tuple[str, int]]:
+    """Regular files and links to such, with their sizes. Links to folders are left out, which may lead in a circle.
+
+    Raises OSError.
+    """
+    folders = [""]
+    while folders:
+        folder = folders.pop()
+        with os.scandir(os.path.join(top, folder)) as entries:
+            for entry in entries:
+                if entry.name.startswith(".") and not hidden:
+                    continue
+                path = f"{folder}{entry.name}"
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(f"{path}/")
+                elif (size := _size(entry)) is not None:
+                    yield path, size
+
+
+def _size(entry: os.DirEntry[str]) -> int | None:
+    try:
+        return entry.stat().st_size if entry.is_file() else None
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ELOOP):  # gone meanwhile, or a link to itself
+            return None
+        raise
