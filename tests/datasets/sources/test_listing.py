@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tests.datasets.make import make_folder
+from tokcodec.datasets.columns import METADATA, Recipe
 from tokcodec.datasets.sources.listing import find_shards
+from tokcodec.datasets.sources.places import Place
 from tokcodec.errors import SourceError
 
 
@@ -22,7 +27,7 @@ def test_folders_are_cut_and_files_are_shards(tmp_path: Path) -> None:
         ("photos-00002.parquet", "folder", ("4.jpg",)),
         ("p.parquet", "parquet", ()),
     ]
-    assert (shards[0].mark, shards[-1].mark) == ("2 bytes", "3 bytes")
+    assert [shards[i].mark.split()[:2] for i in (0, -1)] == [["2", "bytes"], ["3", "bytes"]]
 
 
 def test_the_mark_of_a_folder_is_that_of_its_pictures(tmp_path: Path) -> None:
@@ -32,6 +37,37 @@ def test_the_mark_of_a_folder_is_that_of_its_pictures(tmp_path: Path) -> None:
     assert [shard.mark for shard in find_shards([str(tmp_path / "photos")], 2)][:2] == before
     (tmp_path / "photos" / "00.jpg").touch()
     assert not {shard.mark for shard in find_shards([str(tmp_path / "photos")], 2)} & set(before)
+
+
+def test_another_content_has_another_mark(tmp_path: Path) -> None:
+    """Of files of one size, and of pictures of one name."""
+    make_folder(tmp_path, {"a.tar": bytes(200_000), "photos/0.jpg": b"1"})
+    sources = [str(tmp_path / "a.tar"), str(tmp_path / "photos")]
+    marks = [{shard.output: shard.mark for shard in find_shards(sources)}]
+    for start in (0, 199_999):
+        (tmp_path / "a.tar").write_bytes(bytes(start) + b"x" + bytes(199_999 - start))
+        (tmp_path / "photos" / "0.jpg").write_bytes(b"12" + bytes(start))
+        marks.append({shard.output: shard.mark for shard in find_shards(sources)})
+    assert all(len({mark[output] for mark in marks}) == 3 for output in marks[0])
+
+
+def test_what_earlier_runs_have_made_is_no_source(tmp_path: Path) -> None:
+    recipe = Recipe("encode", "1", "m", "00", {}, "folder", "a", "b")
+    pq.write_table(pa.table({"tok": [b""]}).replace_schema_metadata({METADATA: recipe.dump()}), tmp_path / "old.parquet")
+    make_folder(tmp_path, {"0.jpg": b"", "out/x.parquet": b"", "out/1.jpg": b"", "outside.parquet": b""})
+    found = find_shards([str(tmp_path)], output=Place(f"file://{tmp_path}/out"))
+    assert [(shard.output, shard.names) for shard in found] == [
+        ("outside.parquet", ()),
+        (f"{tmp_path.name}-00000.parquet", ("0.jpg",)),
+    ]
+    for output in (tmp_path, tmp_path.parent):  # then there is no telling what is the output's
+        assert len(find_shards([str(tmp_path / "out")], output=Place(str(output)))) == 2
+
+
+def test_a_pipe_is_no_source(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.tar")
+    with pytest.raises(SourceError, match=r"a\.tar: is neither a folder nor a \.tar or \.parquet file"):
+        find_shards([str(tmp_path / "a.tar")])
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,47 @@ def test_the_picture_of_a_tar_may_be_named(tmp_path: Path) -> None:
         read(path, "webp")
 
 
+def test_members_that_cannot_be_told_apart_make_an_error(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        for name in ("0.png", "1.png", "1.PNG", "2.png", "2.cls", "2.cls", "3.png", "4.png", "4.cls", "5.png", "6.v1"):
+            member = tarfile.TarInfo(name)
+            member.type = {"3": tarfile.LNKTYPE, "5": tarfile.SYMTYPE, "6": tarfile.SYMTYPE}.get(name[0], member.type)
+            if name == "4.cls":
+                member.type = tarfile.LNKTYPE
+            member.linkname = "0.png" if member.type != tarfile.REGTYPE else ""
+            member.size = 0 if member.linkname else 2
+            archive.addfile(member, None if member.linkname else io.BytesIO(b"ab"))
+    (batch,) = read(tmp_path / "a.tar")
+    assert batch.keys == list("012345") and batch.pictures[0] == b"ab"
+    assert [str(picture) for picture in batch.pictures[1:]] == [
+        "several members .png in this sample",
+        "several members .cls in this sample",
+        "its member .png is a link to 0.png, without bytes",
+        "its member .cls is a link to 0.png, without bytes",
+        "its member .png is a link to 0.png, without bytes",
+    ]
+
+
+def test_tars_one_behind_the_other(tmp_path: Path) -> None:
+    whole = make_tar(tmp_path / "a.tar", {"0.png": b"p"}).read_bytes()
+    (tmp_path / "a.tar").write_bytes(whole + bytes(3 << 20) + whole)
+    (batch,) = read(tmp_path / "a.tar")
+    assert batch.keys == ["0"] and batch.notes == (
+        "goes on behind the zeros that end a tar, another tar perhaps: that is not read",
+    )
+
+
+def test_names_that_are_not_utf8(tmp_path: Path) -> None:
+    try:
+        folder = make_folder(tmp_path / "photos", {"a\udcff.png": b"p"})
+    except (OSError, UnicodeError):
+        pytest.skip("this file system has names in UTF-8 alone")
+    (batch,) = read(folder)
+    assert (batch.keys, batch.pictures) == (["photos/a\\udcff.png"], [b"p"])
+    (batch,) = read(make_tar(tmp_path / "a\udcff.tar", {"b\udcff.png": b"p", "b\udcff.x\udcff": b""}))
+    assert batch.keys == ["b\\udcff"] and list(batch.carried) == ["x\\udcff"]
+
+
 def test_parquet_of_hugging_face(tmp_path: Path) -> None:
     path = make_parquet(tmp_path / "train-0.parquet", [b"a", b"b", None], label=[1, 2, 3], name=["x", "y", "z"])
     first, second = read(path, batch_size=2)
@@ -82,6 +124,27 @@ def test_parquet_with_keys_and_a_binary_column(tmp_path: Path) -> None:
     pq.write_table(table, tmp_path / "a.parquet")
     (batch,) = read(tmp_path / "a.parquet")
     assert batch.keys == ["k1", "k2"] and batch.pictures == [b"a", b"b"] and list(batch.carried) == ["other"]
+
+
+def test_keys_of_parquet(tmp_path: Path) -> None:
+    make_folder(tmp_path, {"a/x": b"", "b/x": b""})
+    for name in "ab":
+        make_parquet(tmp_path / name / "train.parquet", [b"p", b"q"], key=pa.array([b"k\xff", None]))
+    found = [batch.keys for shard in find_shards([str(tmp_path)]) for batch in read_samples(shard)]
+    assert found == [["k\\xff", "a/train-00000001"], ["k\\xff", "b/train-00000001"]]
+
+
+def test_a_column_of_pictures_may_be_encoded_by_a_dictionary(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"image": pa.array([b"p", None, b"p"]).dictionary_encode()}), tmp_path / "a.parquet")
+    (batch,) = read(tmp_path / "a.parquet")
+    assert batch.pictures[0] == batch.pictures[2] == b"p" and isinstance(batch.pictures[1], Exception)
+
+
+def test_two_columns_of_one_name(tmp_path: Path) -> None:
+    table = pa.table([pa.array([b"p"]), pa.array([1]), pa.array([2])], names=["image", "x", "x"])
+    pq.write_table(table, tmp_path / "a.parquet")
+    with pytest.raises(SourceError, match=r"a\.parquet: several columns have the name 'x'"):
+        read(tmp_path / "a.parquet")
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from .listing import Shard
+from .places import utf8
 from .samples import Picture, Samples, gather
 
 
@@ -22,7 +23,7 @@ def read(shard: Shard, column: str | None, batch_size: int) -> Iterator[Samples]
             return error
 
     rows: Iterator[tuple[str, Picture, dict[str, Any]]] = (
-        (posixpath.join(title, name), picture(name), {}) for name in shard.names
+        (utf8(posixpath.join(title, name)), picture(name), {}) for name in shard.names
     )
     for batch in gather(rows, batch_size):
         keys, pictures, _ = zip(*batch, strict=True)

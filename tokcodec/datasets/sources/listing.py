@@ -7,11 +7,14 @@ import posixpath
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from pyarrow.fs import FileType
 
 from ...errors import SourceError
 from ...pictures.suffixes import PICTURE_SUFFIXES
-from .places import Place
+from ..columns import Recipe
+from .places import Place, utf8
 
 FOLDER, TAR, PARQUET = "folder", "tar", "parquet"
 SUFFIXES = {".tar": TAR, ".parquet": PARQUET}
@@ -23,7 +26,8 @@ class Shard:
     """A part of the sources that becomes one output file.
 
     place: the tar or Parquet file, or the folder of pictures; output: path of its Parquet file in the output; names: of
-    a folder's pictures, relative to it; mark: what tells it from another of the same output, for runs that go on.
+    a folder's pictures, relative to it; mark: what tells its content from another's, for runs that go on: of a file
+    `Place.mark`, of pictures a digest of their names and sizes.
     """
 
     kind: str
@@ -38,16 +42,17 @@ class Shard:
         return self.place.name if self.kind != FOLDER else f"{self.place.name} ({self.names[0]}, ...)"
 
 
-def find_shards(sources: Sequence[str], shard_size: int = DEFAULT_SHARD_SIZE) -> list[Shard]:
+def find_shards(sources: Sequence[str], shard_size: int = DEFAULT_SHARD_SIZE, output: Place | None = None) -> list[Shard]:
     """The shards of folders, tar and Parquet files.
 
-    Folders are searched for all three. Raises SourceError for a source that is none or holds no pictures, and for two
+    Folders are searched for all three, but not for what an earlier run has made of them: what lies in an output inside
+    them, and Parquet files of tokens. Raises SourceError for a source that is none or holds no pictures, and for two
     that would have the same output.
     """
     shards: dict[str, Shard] = {}
     for source in sources:
         found = 0
-        for found, shard in enumerate(_shards(Place(source), shard_size), 1):  # noqa: B007 (the count is used below)
+        for found, shard in enumerate(_shards(Place(source), shard_size, output), 1):  # noqa: B007 (used below)
             other = shards.setdefault(shard.output, shard)
             if other is not shard:
                 names = f"{other.place.name} and {shard.place.name}"
@@ -57,29 +62,48 @@ def find_shards(sources: Sequence[str], shard_size: int = DEFAULT_SHARD_SIZE) ->
     return list(shards.values())
 
 
-def _shards(place: Place, shard_size: int) -> Iterator[Shard]:
+def _shards(place: Place, shard_size: int, output: Place | None) -> Iterator[Shard]:
     kind = place.type()
     if kind == FileType.NotFound:
         raise SourceError(f"{place.name}: no such file or folder")
     if kind != FileType.Directory:
         suffix = posixpath.splitext(place.base)[1].lower()
-        if suffix not in SUFFIXES:
+        if suffix not in SUFFIXES or kind != FileType.File:
             raise SourceError(f"{place.name}: is neither a folder nor a .tar or .parquet file")
         yield _of_file(place, SUFFIXES[suffix], place.base)
         return
+    inside = output.below(place) if output is not None else None
     pictures = []
-    for path in place.walk():
+    for path, size in place.walk_sizes():
         suffix = posixpath.splitext(path)[1].lower()
+        if inside and path.startswith(f"{inside}/"):
+            continue
         if suffix in SUFFIXES:
-            yield _of_file(place / path, SUFFIXES[suffix], path)
+            if SUFFIXES[suffix] != PARQUET or not _holds_tokens(place / path):
+                yield _of_file(place / path, SUFFIXES[suffix], path)
         elif suffix in PICTURE_SUFFIXES:
-            pictures.append(path)
-    title = place.base or "pictures"
+            pictures.append((path, size))
+    title = utf8(place.base or "pictures")
     for number, start in enumerate(range(0, len(pictures), shard_size)):
-        names = tuple(pictures[start : start + shard_size])
-        mark = hashlib.sha256("\0".join(names).encode(errors="surrogateescape")).hexdigest()
-        yield Shard(FOLDER, place, f"{title}-{number:05d}.parquet", f"pictures {mark}", names)
+        part = pictures[start : start + shard_size]
+        facts = "".join(f"{path}\0{size}\0" for path, size in part).encode(errors="surrogateescape")
+        mark = f"pictures {hashlib.sha256(facts).hexdigest()[:32]}"
+        yield Shard(FOLDER, place, f"{title}-{number:05d}.parquet", mark, tuple(path for path, _ in part))
 
 
 def _of_file(place: Place, kind: str, path: str) -> Shard:
-    return Shard(kind, place, posixpath.splitext(path)[0] + ".parquet", f"{place.size()} bytes")
+    try:
+        mark = place.mark()
+    except SourceError:  # which is told when its turn comes; the others go on
+        mark = "unread"
+    return Shard(kind, place, posixpath.splitext(utf8(path))[0] + ".parquet", mark)
+
+
+def _holds_tokens(place: Place) -> bool:
+    """Whether a Parquet file is one that `tokcodec dataset encode` wrote."""
+    try:
+        with place.open() as stream:
+            recipe = Recipe.load(pq.read_schema(stream).metadata)
+    except (OSError, pa.ArrowException):  # told when its turn comes
+        return False
+    return recipe is not None and recipe.work == "encode"

@@ -1,10 +1,13 @@
 """The samples of a Parquet file with a column of encoded pictures: binary, or Hugging Face's struct of bytes and path.
 
-The key is the column `key` or `__key__` if there is one, else the file's name and the row's number.
+The key is the column `key` or `__key__` if there is one, else the shard's name, as that of its output, and the row's
+number.
 """
 
 from __future__ import annotations
 
+import posixpath
+from collections import Counter
 from collections.abc import Iterator
 
 import pyarrow as pa
@@ -27,21 +30,26 @@ def read(shard: Shard, column: str | None, batch_size: int) -> Iterator[Samples]
         facts = file.metadata
         size = sum(facts.row_group(i).total_byte_size for i in range(facts.num_row_groups))
         rows = max(1, min(batch_size, BATCH_BYTES * facts.num_rows // max(size, 1)))
-        start = 0
+        start, stem = 0, posixpath.splitext(shard.output)[0]
         for batch in file.iter_batches(rows, use_threads=False):
-            yield samples_of(batch, name, [f"{shard.place.stem}-{start + i:08d}" for i in range(len(batch))])
+            yield samples_of(batch, name, [f"{stem}-{start + i:08d}" for i in range(len(batch))])
             start += len(batch)
 
 
 def samples_of(batch: pa.RecordBatch | pa.Table, column: str, keys: list[str] | None = None) -> Samples:
     """The samples of a batch with their pictures in a column; keys: for those that have none (None: "")."""
     names = batch.schema.names
+    keys = keys or [""] * len(batch)
     own = next((name for name in KEYS if name in names), None)
     if own is not None:
-        keys = ["" if key is None else str(key) for key in batch.column(own).to_pylist()]
-    values = batch.column(column).to_pylist()
-    carried = {name: batch.column(name) for name in names if name not in (column, own)}
-    return Samples(keys or [""] * len(values), [_picture(value) for value in values], carried)
+        given = batch.column(own).to_pylist()
+        keys = [key if value is None else _key(value) for key, value in zip(keys, given, strict=True)]
+    pictures = [_picture(value) for value in batch.column(column).to_pylist()]
+    return Samples(keys, pictures, {name: batch.column(name) for name in names if name not in (column, own)})
+
+
+def _key(value: object) -> str:
+    return value.decode(errors="backslashreplace") if isinstance(value, bytes) else str(value)
 
 
 def _picture(value: object) -> Picture:
@@ -54,6 +62,8 @@ def _picture(value: object) -> Picture:
 
 def find_column(schema: pa.Schema, column: str | None = None) -> str:
     """The column of pictures: the named one, or the only one that can be. Raises SourceError."""
+    if twice := [name for name, number in Counter(schema.names).items() if number > 1]:
+        raise SourceError(f"several columns have the name {twice[0]!r}")
     if column is not None:
         if schema.get_field_index(column) < 0:
             raise SourceError(f"no column {column!r}; there are: {', '.join(schema.names) or 'none'}")
@@ -74,6 +84,8 @@ def find_column(schema: pa.Schema, column: str | None = None) -> str:
 
 
 def _holds_pictures(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        return _holds_pictures(kind.value_type)
     if pa.types.is_struct(kind):
         index = kind.get_field_index("bytes")
         return index >= 0 and _holds_pictures(kind.field(index).type)

@@ -7,6 +7,7 @@ file (`.tokcodec-*.tmp`), which `sweep` removes.
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import posixpath
 import secrets
@@ -21,12 +22,19 @@ from pyarrow import fs
 
 from ...errors import MissingPackageError, OutputError, SourceError, TokError, reason
 
+MARK_BYTES = 64 << 10
+"""Of each end of a file: what tells two tars of one size apart, and all of a Parquet file's footer or most of it."""
 TEMPORARY = ".tokcodec-*.tmp"
 
 
 def reading_reason(error: Exception) -> str:
     """Why a file cannot be read, of an OSError or of one of pyarrow's, as part of a line for the user."""
     return reason(error) if isinstance(error, OSError) else " ".join(str(error).split())
+
+
+def utf8(name: str) -> str:
+    """A name as all that is written may hold it: bytes of a file's name that are no UTF-8 as escapes."""
+    return name.encode(errors="backslashreplace").decode()
 
 
 class Place:
@@ -95,6 +103,22 @@ class Place:
         with self._readable():
             filesystem, path = self._raw
             return int(filesystem.get_file_info(path).size or 0)
+
+    def mark(self) -> str:
+        """What tells a file's content from another's: its size and a digest of its ends. Raises SourceError."""
+        with self._readable(), self.open() as stream:
+            size = stream.size()
+            digest = hashlib.sha256(stream.read(MARK_BYTES))
+            stream.seek(max(size - MARK_BYTES, 0))
+            digest.update(stream.read(MARK_BYTES))
+            return f"{size} bytes {digest.hexdigest()[:32]}"
+
+    def below(self, folder: Place) -> str | None:
+        """Its path below a folder, "" for the folder itself; None where it is not inside. Raises as `path`."""
+        if self.filesystem != folder.filesystem:
+            return None
+        mine, other = (_real(place).rstrip("/") + "/" for place in (self, folder))
+        return mine.removeprefix(other).rstrip("/") if mine.startswith(other) else None
 
     def open(self) -> pa.NativeFile:
         """A file for reading, anywhere in it. Raises OSError."""
@@ -183,6 +207,10 @@ def _resolve(location: str) -> tuple[fs.FileSystem, str]:
 
 def _raw(filesystem: fs.FileSystem, path: str) -> str | bytes:
     return os.fsencode(path) if isinstance(filesystem, fs.LocalFileSystem) and os.name == "posix" else path
+
+
+def _real(place: Place) -> str:
+    return os.path.realpath(place.path) if isinstance(place.filesystem, fs.LocalFileSystem) else place.path
 
 
 def _walk(top: str, hidden: bool) -> Iterator[tuple[str, int]]:

@@ -3,7 +3,8 @@
 The name is the key, what follows the dot says what the member is: `train/0017.jpg` and `train/0017.cls` are the picture
 and the class of `train/0017`. The tar is read twice, first for the names of its members, which become the columns, and
 to see that it is whole. Its members are followed by zeros; some writers leave them out and others read on without them,
-so that a tar which was cut between two members is worth a note, no error.
+so that a tar which was cut between two members is worth a note, no error; so are members behind the zeros, of a second
+tar, which are not read. A sample with a member twice, or with a link to one, which has no bytes of its own, is an error.
 """
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ from pyarrow.fs import LocalFileSystem
 from ...errors import PictureError, SourceError
 from ...pictures.suffixes import PICTURE_SUFFIXES
 from .listing import Shard
+from .places import utf8
 from .samples import Picture, Samples, gather
 
 TEXT = {"caption", "cls", "cls2", "class", "count", "id", "index", "inx", "json", "text", "transcript", "txt"}
 """Members that are text; others are carried as they are, binary."""
 
 Row = tuple[str, Picture, dict[str, bytes | str]]
+CHUNK = 1 << 20
 
 
 def read(shard: Shard, column: str | None, batch_size: int) -> Iterator[Samples]:
@@ -50,7 +53,7 @@ def _look(shard: Shard, column: str | None) -> tuple[list[str], int]:
     found: dict[str, None] = {}
     pictures = 0
     with opened as stream, tarfile.open(fileobj=stream, mode="r:" if local else "r|") as archive:
-        for _, members in groupby(_names(archive), lambda member: member[0]):
+        for _, members in groupby(_names(archive, column), lambda member: member[0]):
             suffixes = [suffix for _, suffix, _ in members]
             chosen = next((suffix for suffix in suffixes if _is_picture(suffix, column)), None)
             pictures += chosen is not None
@@ -65,35 +68,54 @@ def _check_end(shard: Shard, end: int) -> tuple[str, ...]:
     with shard.place.open() as stream:
         stream.seek(end)
         block = stream.read(tarfile.BLOCKSIZE)
-    if any(block):
-        raise tarfile.ReadError(f"bad header at byte {end}")
-    return () if block else ("ends without the zeros that end a tar: it may have been cut",)
+        if any(block):
+            raise tarfile.ReadError(f"bad header at byte {end}")
+        if not block:
+            return ("ends without the zeros that end a tar: it may have been cut",)
+        while chunk := stream.read(CHUNK):
+            if any(chunk):
+                return ("goes on behind the zeros that end a tar, another tar perhaps: that is not read",)
+    return ()
 
 
 def _rows(archive: tarfile.TarFile, column: str | None) -> Iterator[Row]:
-    for key, members in groupby(_members(archive), lambda member: member[0]):
-        parts = {suffix: data for _, suffix, data in members}
+    for key, members in groupby(_members(archive, column), lambda member: member[0]):
+        parts: dict[str, bytes] = {}
+        wrong: PictureError | None = None
+        for _, suffix, data in members:
+            if suffix in parts:
+                wrong = wrong or PictureError(f"several members .{suffix} in this sample")
+            if isinstance(data, PictureError):
+                wrong = wrong or data
+            parts.setdefault(suffix, data if isinstance(data, bytes) else b"")
         chosen = next((suffix for suffix in parts if _is_picture(suffix, column)), None)
         missing = f"no member .{column} in this sample" if column else "no picture in this sample"
         picture: Picture = PictureError(missing) if chosen is None else parts.pop(chosen)
-        yield key, picture, {suffix: _text(suffix, data) for suffix, data in parts.items()}
+        yield key, wrong or picture, {suffix: _text(suffix, data) for suffix, data in parts.items()}
 
 
-def _members(archive: tarfile.TarFile) -> Iterator[tuple[str, str, bytes]]:
+def _members(archive: tarfile.TarFile, column: str | None) -> Iterator[tuple[str, str, bytes | PictureError]]:
     """(key, suffix without its dot, bytes) of every file."""
-    for key, suffix, member in _names(archive):
+    for key, suffix, member in _names(archive, column):
+        if not member.isfile():
+            yield key, suffix, PictureError(f"its member .{suffix} is a link to {member.linkname}, without bytes")
+            continue
         stream = archive.extractfile(member)
         assert stream is not None  # it is a file
         yield key, suffix, stream.read()
 
 
-def _names(archive: tarfile.TarFile) -> Iterator[tuple[str, str, tarfile.TarInfo]]:
+def _names(archive: tarfile.TarFile, column: str | None) -> Iterator[tuple[str, str, tarfile.TarInfo]]:
+    """(key, suffix without its dot, member) of every file, and of links that stand for one."""
     for member in archive:
         archive.members = []  # type: ignore[attr-defined]  # else it keeps all of them
-        folder, name = posixpath.split(member.name)
+        folder, name = posixpath.split(utf8(member.name))
         stem, _, suffix = name.partition(".")
-        if member.isfile() and stem and suffix:
-            yield posixpath.join(folder, stem), suffix.lower(), member
+        suffix = suffix.lower()
+        # hard links are always to files, others may be to folders
+        link = member.islnk() or (member.issym() and _is_picture(suffix, column))
+        if (member.isfile() or link) and stem and suffix:
+            yield posixpath.join(folder, stem), suffix, member
 
 
 def _is_picture(suffix: str, column: str | None) -> bool:
