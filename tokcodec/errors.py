@@ -46,7 +46,12 @@ class PictureError(TokError):
 
 
 class OutputError(TokError):
-    """An output cannot be written: exists already, no rights, disk full."""
+    """An output cannot be written: exists already, no rights, disk full.
+
+    errno: the system's number of the reason, None where it has none.
+    """
+
+    errno: int | None = None
 
 
 class DeviceError(TokError):

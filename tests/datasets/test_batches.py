@@ -62,9 +62,25 @@ def test_wrong_arguments() -> None:
         Encoder(model="tiny", nonsense=1)
     with pytest.raises(ValueError, match="unknown picture format"):
         Decoder(format="xyz")
+    for options in ({"tokens": 0}, {"look": "x"}, {"dtype": "float16"}, {"container": "bare"}):
+        with pytest.raises(ValueError):
+            Decoder(**options)
+    with pytest.raises(ValueError, match=r"tokens must be 1\.\.16"):
+        Decoder(model="tiny", tokens=17)
+    with pytest.raises(UnknownModelError):
+        Decoder(model="none")
     with pytest.raises(TypeError, match=r"map_batches\(batch_format='pyarrow'\)"):
         Encoder(model="tiny")({"image": [png(0)]})
     with pytest.raises(SourceError, match="no column of encoded pictures"):
         Encoder(model="tiny")(pa.table({"a": [1]}))
     with pytest.raises(SourceError, match="no column 'tok'"):
         Decoder()(pa.table({"a": [1]}))
+
+
+def test_a_model_that_is_not_installed_is_no_fault_of_the_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoded = Encoder(model="tiny")(batch())
+    (error, _) = Decoder(model="base-2")(encoded).column("error").to_pylist()
+    assert "was made with model id" in error
+    monkeypatch.setenv("TOKCODEC_MODELS", "/none")
+    with pytest.raises(UnknownModelError):
+        Decoder()(encoded)

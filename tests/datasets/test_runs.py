@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.datasets.make import DAMAGED, Here, make_folder, make_parquet, png, rows
+from tests.datasets.make import DAMAGED, Here, make_folder, make_parquet, make_tar, png, rows
 from tokcodec.datasets.runs import Run, plan_encoding
 from tokcodec.datasets.shards.outcome import Outcome, TooManyErrors
 from tokcodec.errors import OutputError, SourceError
@@ -51,9 +51,9 @@ def test_a_run_goes_on_where_it_was(photos: Path, tmp_path: Path) -> None:
     [
         ({"options": {"tokens": 5}}, "made with tokens 8, not tokens 5"),
         ({"options": {"pitch": 128}}, "made with pitch 256, not pitch 128"),
-        ({"options": {"target_size": 100}}, "made with target_size None, not target_size 100"),
+        ({"options": {"target_size": 100}}, "made with pitch 256, tokens 8, not target_size 100"),
         ({"max_pixels": 1000}, "made with max_pixels 89478485, not max_pixels 1000"),
-        ({"shard_size": 4}, "as it was (pictures "),
+        ({"shard_size": 4}, "made with shard_size 3, not shard_size 4"),
     ],
     ids=str,
 )
@@ -64,6 +64,15 @@ def test_an_output_of_other_options(photos: Path, tmp_path: Path, others: dict[s
         plan(photos, tmp_path / "out", **others)
     assert words in str(caught.value) and "photos-00000.parquet" in str(caught.value)
     assert {path: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+
+
+def test_options_that_are_no_longer_given(photos: Path, tmp_path: Path) -> None:
+    list(plan(photos, tmp_path / "a", options={"tokens": 8, "adaptive": True}).outcomes(Here()))
+    with pytest.raises(OutputError, match="made with adaptive True, not adaptive None;"):
+        plan(photos, tmp_path / "a")
+    list(plan(photos, tmp_path / "b", options={"target_size": 100}).outcomes(Here()))
+    with pytest.raises(OutputError, match="made with target_size 100, not pitch 256, tokens 4;"):
+        plan(photos, tmp_path / "b", options={"tokens": 4})
 
 
 def test_an_output_of_another_model(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,6 +86,63 @@ def test_another_source_of_the_same_name(photos: Path, tmp_path: Path) -> None:
     (photos / "00.png").write_bytes(png(99))  # all shards shift by one
     with pytest.raises(OutputError, match="as it was"):
         plan(photos, tmp_path / "out")
+
+
+def test_another_content_of_the_same_name(tmp_path: Path) -> None:
+    for day in ("1", "2"):
+        make_folder(tmp_path / day / "images", {"a.png": png(int(day), 32 * int(day))})
+        make_tar(tmp_path / day / "train.tar", {"0.png": png(int(day))})
+    sizes = {(tmp_path / day / "train.tar").stat().st_size for day in "12"}
+    assert len(sizes) == 1
+    for name in ("images", "train.tar"):
+        list(plan(tmp_path / "1" / name, tmp_path / "out").outcomes(Here()))
+        with pytest.raises(OutputError, match=rf"made from .*1/{name}, not from .*2/{name}, whose content is another;"):
+            plan(tmp_path / "2" / name, tmp_path / "out")
+    make_folder(tmp_path / "1" / "images", {"a.png": png(3, 60)})
+    with pytest.raises(OutputError, match=r"made from .*1/images as it was; its content is another now;"):
+        plan(tmp_path / "1" / "images", tmp_path / "out")
+
+
+def test_an_output_in_its_source_is_no_source(photos: Path) -> None:
+    for _ in range(2):
+        run = plan(photos, photos / "tokens", shard_size=100)
+        list(run.outcomes(Here()))
+    assert len(run.done) == 1 and not run.tasks
+    assert len(plan(photos, photos / "tokens2", shard_size=100).tasks) == 1
+
+
+def test_names_that_mean_something_in_a_uri(tmp_path: Path) -> None:
+    for i in range(2):
+        (tmp_path / "tars").mkdir(exist_ok=True)
+        make_tar(tmp_path / "tars" / f"shard#{i}.tar", {"0.png": png(i)})
+    for _ in range(2):
+        run = plan_encoding([f"file://{tmp_path}/tars"], f"file://{tmp_path}/o", EncodeOptions(model="tiny"))
+        list(run.outcomes(Here()))
+    assert len(run.done) == 2 and sorted(os.listdir(tmp_path / "o")) == ["shard#0.parquet", "shard#1.parquet"]
+
+
+def test_names_that_are_not_utf8(tmp_path: Path) -> None:
+    try:
+        make_folder(tmp_path / "in", {"a\udcff.png": png(0), "b.png": png(1)})
+    except (OSError, UnicodeError):
+        pytest.skip("this file system has names in UTF-8 alone")
+    make_tar(tmp_path / "in" / "t\udcff.tar", {"c\udcff.png": png(2)})
+    make_parquet(tmp_path / "p", [png(3)]).rename(tmp_path / "in" / "p\udcff.parquet")
+    assert not any(outcome.failure for outcome in plan(tmp_path / "in", tmp_path / "out").outcomes(Here()))
+    keys = ["c\\udcff", "in/a\\udcff.png", "in/b.png", "p\\udcff-00000000"]
+    assert [row["key"] for row in rows(tmp_path / "out")] == keys
+    assert not plan(tmp_path / "in", tmp_path / "out").tasks
+
+
+def test_a_shard_whose_name_cannot_be_does_not_end_the_run(tmp_path: Path) -> None:
+    make_folder(tmp_path / "in", {"a.png": png(0)})
+    make_folder(tmp_path / "out", {"t": b"a file in the way"})
+    make_tar(make_folder(tmp_path / "in", {"t/x": b""}) / "t" / "b.tar", {"0.png": png(0)})
+    found = list(plan(tmp_path / "in", tmp_path / "out").outcomes(Here()))
+    assert [str(outcome.failure).rsplit(": ", 1)[-1] for outcome in found] == [
+        "a part of its path is not a folder",
+        "None",
+    ]
 
 
 def test_the_source_is_never_taken_for_the_output(tmp_path: Path) -> None:

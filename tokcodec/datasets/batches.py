@@ -10,16 +10,22 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import pyarrow as pa
 
 from ..codec import decode_with, encode_with
-from ..errors import DeviceError, MissingPackageError, ModelFileError
+from ..errors import DeviceError, MissingPackageError, ModelFileError, UnknownModelError
+from ..models.modelfile import Model
 from ..models.registry import find_model
 from ..options import DecodeOptions, EncodeOptions
 from ..pictures.images import picture_format, read_picture, write_picture
 from ..pictures.limits import DEFAULT_MAX_PIXELS
+from ..tokenizers import DTYPES, load_tokenizer
+from ..tokenizers.look import LOOKS
 from ..tokfile import read
 from .bulk import encode_many_with
 from .columns import ERROR, KEY, TOK, Coded, check_tokens, error_line, image_table, token_table
@@ -99,12 +105,17 @@ class Decoder:
 
     format: of the pictures, "png", "webp" (lossless), "jpg" and the others of `decode`; the options are those of
     `options.DecodeOptions`. Width, height, key and what was carried stay. Raises ValueError and TypeError for wrong
-    arguments; when called, SourceError for tables without `tok`, and NOT_THEIRS.
+    arguments, UnknownModelError and ModelFileError; when called, SourceError for tables without `tok`, NOT_THEIRS, and
+    UnknownModelError for files of a model that is not installed, unless one is given.
     """
 
     def __init__(self, *, format: str = "png", **options: Any) -> None:
         self.suffix = picture_format(None, format)
-        self.options = DecodeOptions(**options)
+        chosen = DecodeOptions(**options)
+        if chosen.model is not None and not isinstance(chosen.model, Model):
+            chosen = replace(chosen, model=find_model(chosen.model))  # found once, not for every file
+        self.options = chosen
+        check_decoding(chosen, chosen.model)
 
     def __call__(self, batch: Batch) -> pa.Table:
         _check_batch(batch)
@@ -131,8 +142,29 @@ class Decoder:
             return stream.getvalue()
         except NOT_THEIRS:
             raise
+        except UnknownModelError as error:
+            if self.options.model is None:
+                raise
+            return error  # of another model than the given one
         except Exception as error:
             return error
+
+
+def check_decoding(options: DecodeOptions, model: str | Path | Model | None) -> None:
+    """Raise ValueError for options that no file can be decoded with; model: of the files, where it is known."""
+    if options.container != "tok" or options.size is not None:
+        raise ValueError("data sets hold .tok files, no bare ones")
+    if options.dtype not in DTYPES:
+        raise ValueError(f"dtype must be {' or '.join(DTYPES)}, not {options.dtype!r}")
+    if options.look not in (None, *LOOKS):
+        raise ValueError(f"look must be {' or '.join(LOOKS)}, not {options.look!r}")
+    if options.tokens is not None and options.tokens < 1:
+        raise ValueError(f"tokens must be at least 1, not {options.tokens}")
+    if isinstance(model, Model):
+        options.check(model)
+        if options.look is not None:
+            with suppress(MissingPackageError):  # workers elsewhere may have it
+                load_tokenizer(model, "cpu").check_look(options.look)
 
 
 def _check_batch(batch: object) -> None:

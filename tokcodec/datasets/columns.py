@@ -36,7 +36,7 @@ IMAGE_TYPE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])  # Huggi
 class Recipe:
     """How a shard was made: what for ("encode" or "decode"), by which version and model, with which options, from what.
 
-    mark: see `listing.Shard`; kind: of the source.
+    mark: see `listing.Shard`; kind: of the source; shard_size: pictures of a folder in a shard, None of other sources.
     """
 
     work: str
@@ -47,6 +47,7 @@ class Recipe:
     kind: str
     source: str
     mark: str
+    shard_size: int | None = None
 
     def dump(self) -> bytes:
         return json.dumps(asdict(self), sort_keys=True).encode()
@@ -65,11 +66,27 @@ class Recipe:
             return f"made by dataset {self.work}, not {other.work}"
         if self.hash != other.hash:
             return f"made with model {self.model} ({self.hash[:8]}...), not {other.model} ({other.hash[:8]}...)"
-        names = [name for name in other.options if self.options.get(name) != other.options[name]]
+        every = sorted({*self.options, *other.options})
+        names = [name for name in every if self.options.get(name) != other.options.get(name)]
         if names:
-            ours, others = (", ".join(f"{name} {one.options.get(name)}" for name in names) for one in (self, other))
-            return f"made with {ours}, not {others}"
+            return f"made with {_told(self.options, names)}, not {_told(other.options, names)}"
         return None
+
+    def other_source(self, other: Recipe) -> str | None:
+        """How the sources of two shards of one name differ; None where the one can stand for the other."""
+        if self.kind == other.kind and self.shard_size != other.shard_size:
+            return f"made with shard_size {self.shard_size}, not shard_size {other.shard_size}"
+        if (self.kind, self.mark) == (other.kind, other.mark):
+            return None
+        if self.source == other.source:
+            return f"made from {self.source} as it was; its content is another now"
+        return f"made from {self.source}, not from {other.source}, whose content is another"
+
+
+def _told(options: Mapping[str, Any], names: Sequence[str]) -> str:
+    """Those of some options that are given, all where none is."""
+    given = [name for name in names if options.get(name) is not None] or names
+    return ", ".join(f"{name} {options.get(name)}" for name in given)
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -9,23 +10,28 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..errors import DeviceError, MissingPackageError, ModelFileError, OutputError
+from ..errors import DeviceError, MissingPackageError, ModelFileError, OutputError, UnknownModelError
 from ..models.modelfile import Model
 from ..models.registry import find_model
 from ..options import DecodeOptions, EncodeOptions
+from ..pictures.images import picture_format
 from ..pictures.limits import DEFAULT_MAX_PIXELS
+from .batches import check_decoding
 from .columns import Recipe
 from .engines import Engine
-from .shards.decode import TO_FOLDER, DecodeTask, decode_shard, made_by, place_of
+from .shards.decode import TO_FOLDER, TO_PARQUET, DecodeTask, decode_shard, made_by, place_of
 from .shards.encode import EncodeTask, encode_shard
 from .shards.outcome import Outcome, TooManyErrors
-from .shards.tokens import TokenShard, find_token_shards, look, model_of
-from .sources.listing import DEFAULT_SHARD_SIZE, Shard, find_shards
+from .shards.record import Record, find_record, record_place
+from .shards.tokens import TokenShard, find_token_shards, look, look_at, model_of
+from .sources.listing import DEFAULT_SHARD_SIZE, FOLDER, Shard, find_shards
 from .sources.places import Place
 from .sources.samples import DEFAULT_BATCH
 
-HOPELESS = OutputError, DeviceError, MissingPackageError, ModelFileError
+HOPELESS = DeviceError, MissingPackageError, ModelFileError, UnknownModelError
 """What would happen to every other shard as well."""
+UNWRITABLE = None, errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM
+"""And of an output that cannot be written: why, by the system's number, where it tells."""
 
 
 @dataclass
@@ -40,8 +46,9 @@ class Run:
     def outcomes(self, engine: Engine, max_errors: int | None = None) -> Iterator[Outcome]:
         """Do the tasks; yields what becomes of them.
 
-        A shard that cannot be read is an outcome with its failure. Raises EngineError, those of HOPELESS, and
-        TooManyErrors after more than `max_errors` samples and shards with errors.
+        A shard that cannot be read is an outcome with its failure. Raises EngineError, those of HOPELESS, OutputError
+        where nothing can be written any more, and TooManyErrors after more than `max_errors` samples and shards with
+        errors.
         """
         self.output.sweep()
         errors = sum(outcome.errors for outcome in self.done)
@@ -52,14 +59,21 @@ class Run:
                 return
             with closing(engine.run(self.function, self.tasks)) as outcomes:
                 for outcome in outcomes:
-                    if isinstance(outcome.failure, HOPELESS):
-                        raise outcome.failure
+                    failure = outcome.failure
+                    if isinstance(failure, HOPELESS) or (
+                        isinstance(failure, OutputError) and failure.errno in UNWRITABLE
+                    ):
+                        raise failure
                     yield outcome
                     errors += outcome.errors + (outcome.failure is not None)
                     if max_errors is not None and errors > max_errors:
                         raise TooManyErrors(max_errors)
         finally:
             self.output.sweep()
+
+
+def _ends_the_run(failure: Exception) -> bool:
+    return isinstance(failure, HOPELESS) or (isinstance(failure, OutputError) and failure.errno in UNWRITABLE)
 
 
 def plan_encoding(
@@ -81,12 +95,13 @@ def plan_encoding(
     """
     model = find_model(options.model)
     facts = _facts(options, model, column, max_pixels)
-    shards = find_shards(sources, shard_size)
     place = Place(output)
+    shards = find_shards(sources, shard_size, place)
 
     def recipe(shard: Shard) -> Recipe:
-        source = shard.place.name
-        return Recipe("encode", __version__, model.name, model.hash.hex(), facts, shard.kind, source, shard.mark)
+        hash, kind, source = model.hash.hex(), shard.kind, shard.place.name
+        cut = shard_size if kind == FOLDER else None
+        return Recipe("encode", __version__, model.name, hash, facts, kind, source, shard.mark, cut)
 
     there = {shard.output: shard for shard in look(place)}
     planned = {shard.output: recipe(shard) for shard in shards}
@@ -134,37 +149,66 @@ def _check(there: dict[str, TokenShard], planned: dict[str, Recipe], usual: Reci
     for output, shard in there.items():
         if shard.recipe is None:
             raise OutputError(f"{shard.place.name}: was not written by tokcodec dataset, and is left alone")
-        recipe = planned.get(output, usual)
-        different = shard.recipe.difference(recipe)
-        if different is None and output in planned and shard.recipe.mark != recipe.mark:
-            different = f"made from {shard.recipe.source} as it was ({shard.recipe.mark}), which is now {recipe.mark}"
-        if different is not None:
-            raise OutputError(f"{shard.place.name}: {different}; take another output folder")
+        different = shard.recipe.difference(planned.get(output, usual))
+        if different is None and output in planned:
+            different = shard.recipe.other_source(planned[output])
+        _refuse(shard.place, different)
+
+
+def _refuse(place: Place, different: str | None) -> None:
+    if different is not None:
+        raise OutputError(f"{place.name}: {different}; take another output folder")
 
 
 def plan_decoding(
     source: str, output: str, options: DecodeOptions, *, to: str, format: str, batch_size: int = DEFAULT_BATCH
 ) -> Run:
-    """What decoding has to do. Raises UnknownModelError, and SourceError and OutputError as `plan_encoding`.
+    """What decoding has to do. Writes nothing.
 
-    to: "folder", "tar" or "parquet"; format: of the pictures.
+    to: "folder", "tar" or "parquet"; format: of the pictures. Raises ValueError for wrong options, UnknownModelError
+    for a model that is not installed or not the data set's, SourceError and OutputError as `plan_encoding`.
     """
+    picture_format(None, format)
     shards = find_token_shards(source)
-    if options.model is None:
-        model_of(shards)
+    check_decoding(options, model_of(shards, options.model))
     place = Place(output)
+    if place.below(Place(source)) is not None:
+        raise OutputError(f"{output}: lies in the data set {source}, which it is made from; take another output folder")
     given = {name: value for name, value in vars(options).items() if name not in ("model", "device", "container")}
     facts = {"format": format} | {name: value for name, value in given.items() if value is not None}
     tasks, done = [], []
     for shard in shards:
-        assert shard.recipe is not None
-        recipe = replace(shard.recipe, work="decode", version=__version__, options=facts, source=shard.place.name)
-        recipe = replace(recipe, mark=f"{shard.samples} samples")
-        target = place_of(place, shard, to)
-        before = None if to == TO_FOLDER else made_by(target, to)
+        recipe = _decoding(shard, facts)
+        target, kept = place_of(place, shard, to), record_place(place, shard.output, to)
+        record = find_record(kept) if to != TO_PARQUET else None
+        before = _before(target, to, record)
         if before is not None:
-            _check({target.name: replace(shard, place=target, recipe=before)}, {target.name: recipe}, recipe)
-            done.append(shard.outcome())
-        else:
-            tasks.append(DecodeTask(shard, target, to, format, _absolute(options), recipe, batch_size))
+            _refuse(target if to != TO_FOLDER else kept, before.difference(recipe) or before.other_source(recipe))
+            if (outcome := _done(shard, target, to, record)) is not None:
+                done.append(outcome)
+                continue
+        begun = record if to == TO_FOLDER else None
+        tasks.append(DecodeTask(shard, target, to, format, _absolute(options), batch_size, recipe, kept, begun))
     return Run(place, decode_shard, done, tasks)
+
+
+def _before(target: Place, to: str, record: Record | None) -> Recipe | None:
+    """The recipe of what is there, None where there is nothing. Raises SourceError."""
+    if to == TO_FOLDER:
+        return None if record is None else record.recipe
+    return made_by(target, to)
+
+
+def _decoding(shard: TokenShard, facts: dict[str, Any]) -> Recipe:
+    assert shard.recipe is not None
+    recipe = replace(shard.recipe, work="decode", version=__version__, options=facts, shard_size=None)
+    return replace(recipe, source=shard.place.name, mark=shard.place.mark())
+
+
+def _done(shard: TokenShard, target: Place, to: str, record: Record | None) -> Outcome | None:
+    """What became of a shard of tokens in an earlier run; None where that has not finished it."""
+    if to == TO_PARQUET:
+        return look_at(target, shard.output).outcome()
+    if record is not None:
+        return record.outcome(shard.name, target.name)
+    return shard.outcome()  # a tar without its record: at least these are in it

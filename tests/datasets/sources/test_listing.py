@@ -53,7 +53,9 @@ def test_another_content_has_another_mark(tmp_path: Path) -> None:
 
 def test_what_earlier_runs_have_made_is_no_source(tmp_path: Path) -> None:
     recipe = Recipe("encode", "1", "m", "00", {}, "folder", "a", "b")
-    pq.write_table(pa.table({"tok": [b""]}).replace_schema_metadata({METADATA: recipe.dump()}), tmp_path / "old.parquet")
+    pq.write_table(
+        pa.table({"tok": [b""]}).replace_schema_metadata({METADATA: recipe.dump()}), tmp_path / "old.parquet"
+    )
     make_folder(tmp_path, {"0.jpg": b"", "out/x.parquet": b"", "out/1.jpg": b"", "outside.parquet": b""})
     found = find_shards([str(tmp_path)], output=Place(f"file://{tmp_path}/out"))
     assert [(shard.output, shard.names) for shard in found] == [

@@ -50,7 +50,7 @@ def encode_shard(task: EncodeTask) -> Outcome:
         first = next(tables)  # before anything is written: there may be nothing to write
         task.output.write(lambda stream: write_tables(stream, chain([first], tables), task.recipe))
     except Exception as error:  # whatever it is, it concerns this shard, and has to cross to another process
-        outcome.failure = sendable(error)
+        outcome.failure = sendable(error, task.name)
     return outcome
 
 

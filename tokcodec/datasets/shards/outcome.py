@@ -45,6 +45,6 @@ class TooManyErrors(TokError):
         return TooManyErrors, (self.most,)
 
 
-def sendable(error: Exception) -> Exception:
-    """An exception that survives the way to another process: our own as they are, others as their line."""
-    return error if isinstance(error, TokError) else TokError(reason(error))
+def sendable(error: Exception, name: str) -> Exception:
+    """An exception of a shard that survives the way to another process: our own as they are, others as their line."""
+    return error if isinstance(error, TokError) else TokError(f"{name}: {reason(error)}")

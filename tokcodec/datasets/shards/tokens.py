@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,7 +12,7 @@ from pyarrow.fs import FileType
 
 from ...errors import SourceError, UnknownModelError
 from ...models.modelfile import Model
-from ...models.registry import candidates
+from ...models.registry import candidates, find_model
 from ..columns import ERROR, TOK, Recipe
 from ..sources.places import Place, reading_reason
 from .outcome import Outcome
@@ -54,10 +55,11 @@ def look(place: Place) -> list[TokenShard]:
         return []
     if place.type() != FileType.Directory:
         raise SourceError(f"{place.name}: is no folder")
-    return [_look(place / path, path) for path in place.walk() if path.endswith(".parquet")]
+    return [look_at(place / path, path) for path in place.walk() if path.endswith(".parquet")]
 
 
-def _look(place: Place, path: str) -> TokenShard:
+def look_at(place: Place, path: str) -> TokenShard:
+    """A Parquet file by its end. Raises SourceError."""
     try:
         with place.open() as stream, pq.ParquetFile(stream, pre_buffer=False) as file:
             schema, facts = file.schema_arrow, file.metadata
@@ -92,10 +94,19 @@ def find_token_shards(source: str) -> list[TokenShard]:
     return shards
 
 
-def model_of(shards: list[TokenShard]) -> Model:
-    """The installed model of a data set. Raises UnknownModelError."""
+def model_of(shards: list[TokenShard], named: str | Path | Model | None = None) -> Model:
+    """The installed model of a data set; named: the one to take, its name or its folder.
+
+    Raises UnknownModelError where it is not installed, or where that is another one; ModelFileError.
+    """
     recipe = shards[0].recipe
     assert recipe is not None  # `find_token_shards` has looked
+    if named is not None:
+        model = named if isinstance(named, Model) else find_model(named)
+        if model.hash.hex() != recipe.hash:
+            made = f"made with model {recipe.model} ({recipe.hash[:8]}...)"
+            raise UnknownModelError(f"{shards[0].name}: {made}, not {model.name} ({model.hash.hex()[:8]}...)")
+        return model
     for model in candidates(int(recipe.hash[:2], 16)):
         if model.hash.hex() == recipe.hash:
             return model

@@ -50,7 +50,7 @@ def verify_shard(task: VerifyTask) -> Verified:
             verified.outcome.bytes += pc.sum(pc.binary_length(batch.column(TOK))).as_py() or 0
             keys.append(_hashes([row[KEY] for row in rows]))
     except Exception as error:  # whatever it is, it concerns this shard, and has to cross to another process
-        verified.outcome.failure = sendable(error)
+        verified.outcome.failure = sendable(error, task.name)
     verified.keys = np.concatenate([np.empty(0, np.uint64), *keys])
     return verified
 

@@ -42,7 +42,9 @@ class Shard:
         return self.place.name if self.kind != FOLDER else f"{self.place.name} ({self.names[0]}, ...)"
 
 
-def find_shards(sources: Sequence[str], shard_size: int = DEFAULT_SHARD_SIZE, output: Place | None = None) -> list[Shard]:
+def find_shards(
+    sources: Sequence[str], shard_size: int = DEFAULT_SHARD_SIZE, output: Place | None = None
+) -> list[Shard]:
     """The shards of folders, tar and Parquet files.
 
     Folders are searched for all three, but not for what an earlier run has made of them: what lies in an output inside

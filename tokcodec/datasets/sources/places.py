@@ -20,7 +20,7 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import fs
 
-from ...errors import MissingPackageError, OutputError, SourceError, TokError, reason
+from ...errors import SYSTEM_REASONS, MissingPackageError, OutputError, SourceError, TokError, reason
 
 MARK_BYTES = 64 << 10
 """Of each end of a file: what tells two tars of one size apart, and all of a Parquet file's footer or most of it."""
@@ -171,7 +171,8 @@ class Place:
         temporary = _raw(filesystem, posixpath.join(folder, f".tokcodec-{secrets.token_hex(8)}.tmp"))
         try:
             try:
-                filesystem.create_dir(_raw(filesystem, folder), recursive=True)
+                if folder:
+                    filesystem.create_dir(_raw(filesystem, folder), recursive=True)
                 with filesystem.open_output_stream(temporary, compression=None) as stream:
                     fill(stream)
                 filesystem.move(temporary, _raw(filesystem, path))
@@ -180,7 +181,11 @@ class Place:
                     filesystem.delete_file(temporary)
                 raise
         except OSError as error:
-            raise OutputError(f"{self.name}: {reason(error)}") from error
+            # Arrow says "exists" of a folder whose name a file has
+            why = reason(error) if error.errno != errno.EEXIST else SYSTEM_REASONS[errno.ENOTDIR]
+            failure = OutputError(f"{self.name}: {why}")
+            failure.errno = error.errno
+            raise failure from error
 
     def sweep(self) -> None:
         """Remove what killed runs have left below this folder; no other run may write there."""

@@ -4,7 +4,8 @@ The name is the key, what follows the dot says what the member is: `train/0017.j
 and the class of `train/0017`. The tar is read twice, first for the names of its members, which become the columns, and
 to see that it is whole. Its members are followed by zeros; some writers leave them out and others read on without them,
 so that a tar which was cut between two members is worth a note, no error; so are members behind the zeros, of a second
-tar, which are not read. A sample with a member twice, or with a link to one, which has no bytes of its own, is an error.
+tar, which are not read. A sample with a member twice, or with a link to one, which has no bytes of its own, is one
+with an error.
 """
 
 from __future__ import annotations

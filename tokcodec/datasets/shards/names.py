@@ -1,0 +1,62 @@
+"""Names of a shard's pictures, from the samples' keys: none twice, none outside the output."""
+
+from __future__ import annotations
+
+import posixpath
+
+import pyarrow as pa
+
+from ...errors import TokError
+from ..columns import ERROR, KEY, error_line
+from ..pack import check_name
+
+
+class Names:
+    """The names of one shard as its batches come.
+
+    suffix: of the pictures; dots: whether the last part of a name may have dots, which in a tar end the key.
+    """
+
+    def __init__(self, suffix: str, *, dots: bool) -> None:
+        self.suffix, self.dots = suffix, dots
+        self.seen: set[str] = set()
+        self.rows = 0
+
+    def of(self, batch: pa.RecordBatch) -> tuple[list[str], pa.RecordBatch]:
+        """Names without suffix, and the batch with an error for every row that cannot have one.
+
+        Such a row is named by its number.
+        """
+        errors = batch.column(ERROR).to_pylist()
+        names = []
+        for i, key in enumerate(batch.column(KEY).to_pylist()):
+            try:
+                names.append(self._name(key))
+            except TokError as error:
+                errors[i] = errors[i] or error_line(f"{key}{self.suffix}" if key else "", error)
+                names.append(self._substitute())
+            self.rows += 1
+        index = batch.schema.get_field_index(ERROR)
+        return names, batch.set_column(index, ERROR, pa.array(errors, pa.string()))
+
+    def _name(self, key: str | None) -> str:
+        folder, last = posixpath.split(key or "")
+        if not last:
+            raise TokError("no key that could name the picture")
+        name = posixpath.join(folder, last if self.dots else last.replace(".", "_"))
+        check_name(name + self.suffix)
+        self._take(name)
+        return name
+
+    def _take(self, name: str) -> None:
+        plain = posixpath.normpath(name)
+        if plain in self.seen:
+            raise TokError("another sample has this name")
+        self.seen.add(plain)
+
+    def _substitute(self) -> str:
+        name = f"row-{self.rows:08d}"
+        while name in self.seen:
+            name += "_"
+        self.seen.add(name)
+        return name
