@@ -104,6 +104,49 @@ def test_the_file_is_the_same_in_any_batches(tmp_path: Path, monkeypatch: pytest
     assert pq.ParquetFile(tmp_path / "1" / "a.parquet").metadata.num_row_groups == 4
 
 
+def test_large_rows_make_short_row_groups_in_any_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "GROUP_BYTES", 4 << 20)
+    noise = np.random.default_rng(0).bytes(1_500_000)
+    members = {f"{i:02d}.{kind}": png(i) if kind == "png" else noise for i in range(10) for kind in ("png", "npy")}
+    source = make_tar(tmp_path / "a.tar", members)
+    files = set()
+    for size in (1, 4, 128):
+        run(source, out=tmp_path / f"{size}", batch_size=size)
+        files.add((tmp_path / f"{size}" / "a.parquet").read_bytes())
+    assert len(files) == 1
+    facts = pq.ParquetFile(tmp_path / "1" / "a.parquet").metadata
+    assert [facts.row_group(i).num_rows for i in range(facts.num_row_groups)] == [3, 3, 3, 1]
+
+
+def test_the_bytes_of_a_row_are_those_of_its_values() -> None:
+    pair = pa.struct([("x", pa.binary()), ("n", pa.int8())])
+    columns = [
+        pa.array([b"abc", None, b""], pa.binary()),
+        pa.array(["abcd", "é", None], pa.large_string()),
+        pa.array([[b"ab", b"c"], None, [b"d"]], pa.list_(pa.binary())),
+        pa.array([[1, 2], [], None], pa.list_(pa.uint16())),
+        pa.array([{"x": b"12", "n": 1}, None, {"x": None, "n": None}], pair),
+        pa.array([[("k", b"v")], None, []], pa.map_(pa.string(), pa.binary())),
+        pa.array([b"12345", None, b"1"], pa.binary_view()),
+        pa.array([b"12345", None, b"1"]).dictionary_encode(),
+    ]
+    expected = np.transpose([[3, 0, 0], [4, 2, 0], [3, 0, 1], [16, 0, 0], [10, 8, 8], [2, 0, 0], [5, 0, 1], [5, 0, 1]])
+    table = pa.table({str(i): column for i, column in enumerate(columns)})
+    assert writer.row_bytes(table).tolist() == expected.sum(1).tolist()
+    assert writer.row_bytes(pa.concat_tables([table, table]).slice(1, 4)).tolist() == [
+        int(expected[i % 3].sum()) for i in range(1, 5)
+    ]
+
+
+def test_an_unforeseen_failure_names_its_shard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: Any) -> Any:
+        raise KeyError("x")
+
+    monkeypatch.setattr(encode, "read_samples", fail)
+    (outcome,) = run(make_parquet(tmp_path / "a.parquet", [png(0)]), out=tmp_path / "out")
+    assert str(outcome.failure) == f"{tmp_path}/a.parquet: KeyError: 'x'"
+
+
 def test_a_limit_of_pixels(tmp_path: Path) -> None:
     source = make_parquet(tmp_path / "a.parquet", [png(0), png(1, 100, 100)])
     run(source, out=tmp_path / "out", max_pixels=5000)
