@@ -17,6 +17,8 @@ from click.testing import Result
 pytest.importorskip("pyarrow", reason="data sets need pyarrow")
 
 from tests.datasets.make import DAMAGED, make_folder, make_parquet, make_tar, plain, png, rows
+from tokcodec.cli.engines import MAX_JOBS
+from tokcodec.datasets import bulk
 
 Call = Callable[..., Result]
 ENCODE = ["dataset", "encode", "--model", "tiny", "--workers", "1", "--output"]
@@ -74,8 +76,24 @@ def test_a_tar_that_may_have_been_cut(call: Call, tmp_path: Path) -> None:
 
 def test_errors_that_end_the_run(call: Call, tmp_path: Path) -> None:
     done = call(*ENCODE, "out", "photos", "--max-errors", "0")
-    assert done.exit_code == 1 and "more than 0 errors" in done.stderr
+    assert done.exit_code == 1 and done.stderr.count("more than 0 errors") == 1
     assert not list((tmp_path / "out").glob("*"))
+
+
+def test_more_cores_than_readers(call: Call, photos: dict[str, bytes]) -> None:
+    assert MAX_JOBS == bulk.MAX_JOBS
+    done = call(*ENCODE, "out", "photos", "--num-cpus", "100")
+    assert "1 done, 0 skipped, 0 failed" in done.stderr
+
+
+def test_a_second_run_tells_of_the_errors_of_the_first(call: Call, tmp_path: Path) -> None:
+    assert call(*ENCODE, "out", "photos").exit_code == 1
+    for to in ("folder", "tar", "parquet"):
+        command = ["dataset", "decode", "out", "--to", to, "--output", to, "--workers", "1"]
+        first, second = call(*command), call(*command)
+        assert (first.exit_code, second.exit_code) == (1, 1)
+        assert f"{to}: note: 1 sample has an error" in first.stderr and "1 skipped" in second.stderr
+        assert f"{to}: note: 1 sample has an error" in second.stderr
 
 
 @pytest.mark.parametrize(
@@ -90,6 +108,9 @@ def test_errors_that_end_the_run(call: Call, tmp_path: Path) -> None:
         (["encode", "photos", "--output", "out", "--device", "cuda"], 1, "no CUDA device here; use --device cpu"),
         (["decode", "photos", "--output", "out"], 1, "photos: no Parquet files in this folder"),
         (["decode", "photos", "--output", "out", "--format", "x"], 2, "unknown picture format 'x'"),
+        (["decode", "made", "--output", "out", "--model", "base-2"], 1, "made/photos-00000.parquet: made with model t"),
+        (["decode", "made", "--output", "out", "--tokens", "17"], 2, "tokens must be 1..16"),
+        (["decode", "made", "--output", "made/x"], 1, "made/x: lies in the data set made"),
         (["info", "none"], 1, "none: no such file or folder"),
         (["verify", "file"], 1, "file: is no folder"),
         (["stats", "empty"], 1, "empty: no Parquet files in this folder"),
@@ -99,6 +120,8 @@ def test_errors_that_end_the_run(call: Call, tmp_path: Path) -> None:
 def test_bad_input(call: Call, tmp_path: Path, arguments: list[str], code: int, line: str) -> None:
     make_folder(tmp_path, {"empty/a.txt": b"", "file": b""})
     make_parquet(tmp_path / "a.parquet", [png(0)])
+    if "made" in arguments:
+        call(*ENCODE, "made", "photos")
     done = call("dataset", *arguments)
     assert done.exit_code == code, done.stderr
     assert done.stderr.splitlines()[0].startswith(f"tokcodec: {line}"), done.stderr

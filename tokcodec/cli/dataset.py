@@ -173,6 +173,8 @@ def decode(
 
 def follow(run: Run, engine: Engine, report: Report, max_errors: int | None) -> None:
     """Do a run: a line for every shard and for the first errors, then one that sums up."""
+    from ..datasets.shards.outcome import TooManyErrors
+
     started = time.perf_counter()
     found: list[Outcome] = []
     report.skipped = len(run.done)
@@ -186,7 +188,9 @@ def follow(run: Run, engine: Engine, report: Report, max_errors: int | None) -> 
                 shown += 1
             for text in outcome.notes:
                 report.note(outcome.name, text)
-            if outcome.failure is not None:
+            if isinstance(outcome.failure, TooManyErrors):
+                pass  # the run ends with it
+            elif outcome.failure is not None:
                 report.error(None, outcome.failure)
             else:
                 found.append(outcome)

@@ -14,6 +14,9 @@ from ..errors import MissingPackageError
 if TYPE_CHECKING:
     from ..datasets.engines import Engine
 
+MAX_JOBS = 64
+"""Threads of `datasets.bulk`, which has the same limit: to import it takes long."""
+
 
 def need_pyarrow() -> None:
     """Raise MissingPackageError where pyarrow is not installed."""
@@ -57,7 +60,7 @@ def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
         engine: str, workers: int | None, address: str | None, num_cpus: int, num_gpus: float, **options: Any
     ) -> Any:
         make_engine = engine_of(engine, workers, address, num_cpus, num_gpus)
-        jobs = num_cpus if num_cpus > 1 else 0
+        jobs = min(num_cpus, MAX_JOBS) if num_cpus > 1 else 0
         if num_gpus > 0 and options.get("device") == "auto":
             options["device"] = "cuda"
         return command(make_engine=make_engine, jobs=jobs, **options)
