@@ -7,6 +7,7 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -181,6 +182,17 @@ def test_large_pictures_make_short_batches(tmp_path: Path, monkeypatch: pytest.M
     for source in sources:
         found = [len(batch) for batch in read(source)]
         assert sum(found) == 10 and max(found) <= 3, source
+
+
+def test_large_pictures_among_small_ones_make_short_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tokcodec.datasets.sources.parquet.BATCH_BYTES", 100_000)
+    noise = np.random.default_rng(0).bytes(50_000)
+    pictures = [noise[:50]] * 210 + [noise] * 7 + [noise[:50]] * 21  # in row groups of 7
+    found = read(make_parquet(tmp_path / "a.parquet", pictures))
+    assert [picture for batch in found for picture in batch.pictures] == pictures
+    assert [key for batch in found for key in batch.keys] == [f"a-{i:08d}" for i in range(238)]
+    lengths = [len(batch) for batch in found]
+    assert lengths[:2] == [98, 98] and max(sum(map(len, batch.pictures)) for batch in found) <= 100_000
 
 
 def test_damaged_sources(tmp_path: Path) -> None:

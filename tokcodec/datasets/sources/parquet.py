@@ -9,6 +9,7 @@ from __future__ import annotations
 import posixpath
 from collections import Counter
 from collections.abc import Iterator
+from itertools import chain
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -27,13 +28,38 @@ def read(shard: Shard, column: str | None, batch_size: int) -> Iterator[Samples]
     """The samples in batches. Raises SourceError for an unknown column."""
     with shard.place.open() as stream, pq.ParquetFile(stream, buffer_size=READ_AHEAD, pre_buffer=False) as file:
         name = find_column(file.schema_arrow, column)
-        facts = file.metadata
-        size = sum(facts.row_group(i).total_byte_size for i in range(facts.num_row_groups))
-        rows = max(1, min(batch_size, BATCH_BYTES * facts.num_rows // max(size, 1)))
         start, stem = 0, posixpath.splitext(shard.output)[0]
-        for batch in file.iter_batches(rows, use_threads=False):
+        for batch in _batches(file, batch_size):
             yield samples_of(batch, name, [f"{stem}-{start + i:08d}" for i in range(len(batch))])
             start += len(batch)
+
+
+def _batches(file: pq.ParquetFile, batch_size: int) -> Iterator[pa.Table]:
+    """The rows in batches of about BATCH_BYTES at most: read as the mean row of their row group allows, then joined."""
+    waiting: list[pa.RecordBatch] = []
+    rows = held = 0
+    for number in range(file.metadata.num_row_groups):
+        group = file.metadata.row_group(number)
+        step = max(1, min(batch_size, BATCH_BYTES * group.num_rows // max(group.total_byte_size, 1)))
+        read = file.iter_batches(step, row_groups=[number], use_threads=False)
+        for piece in chain.from_iterable(map(_pieces, read)):
+            if rows and (rows + len(piece) > batch_size or held + piece.nbytes > BATCH_BYTES):
+                yield pa.Table.from_batches(waiting)
+                waiting, rows, held = [], 0, 0
+            waiting.append(piece)
+            rows, held = rows + len(piece), held + piece.nbytes
+    if rows:
+        yield pa.Table.from_batches(waiting)
+
+
+def _pieces(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """A batch in halves until none is too large: rows may be larger than the mean, or stored once for many."""
+    half = len(batch) // 2
+    if batch.nbytes <= BATCH_BYTES or not half:
+        yield batch
+    else:
+        yield from _pieces(batch[:half])
+        yield from _pieces(batch[half:])
 
 
 def samples_of(batch: pa.RecordBatch | pa.Table, column: str, keys: list[str] | None = None) -> Samples:
