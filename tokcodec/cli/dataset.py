@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 MAX_LINES = 20
 """Errors of samples that are printed; all of them are in the column `error`."""
 
+WHERE = {"folder": "", "tar": ": see members .error", "parquet": ": see column error"}
+"""Where the errors of samples are, by what the output holds."""
+
 
 @click.group("dataset")
 def dataset() -> None:
@@ -168,11 +171,11 @@ def decode(
     options = DecodeOptions(tokens=tokens, look=look, device=device, dtype=dtype, model=model, max_pixels=max_pixels)
     format = picture_format(None, kind)[1:]
     run = plan_decoding(source, output, options, to=to, format=format, batch_size=batch_size)
-    follow(run, engine, report, max_errors)
+    follow(run, engine, report, max_errors, WHERE[to])
 
 
-def follow(run: Run, engine: Engine, report: Report, max_errors: int | None) -> None:
-    """Do a run: a line for every shard and for the first errors, then one that sums up."""
+def follow(run: Run, engine: Engine, report: Report, max_errors: int | None, where: str = WHERE["parquet"]) -> None:
+    """Do a run: a line for every shard and for the first errors, then one that sums up; where: the errors are."""
     from ..datasets.shards.outcome import TooManyErrors
 
     started = time.perf_counter()
@@ -204,7 +207,7 @@ def follow(run: Run, engine: Engine, report: Report, max_errors: int | None) -> 
             report.count(what, amount)
     report.sum_up(time.perf_counter() - started, "shards")
     if errors:
-        report.note(run.output.name, f"{errors} sample{'s have' if errors > 1 else ' has'} an error: see column error")
+        report.note(run.output.name, f"{errors} sample{'s have' if errors > 1 else ' has'} an error{where}")
         report.status = max(report.status, 1)
 
 

@@ -77,7 +77,8 @@ def test_decode(call: Call, tokens: Path, tmp_path: Path, to: str) -> None:
         said.append([line for line in done.stderr.splitlines() if "k7" in line])
     assert said[0] == said[1] == ["tokcodec: k7: damaged or unsupported PNG picture"]
     assert files(tmp_path / "ray") == files(tmp_path / "local")
-    assert len(files(tmp_path / "ray")) == (11 if to == "folder" else 3)
+    made = [name for name in files(tmp_path / "ray") if not name.startswith(".tokcodec/")]
+    assert len(made) == (11 if to == "folder" else 3)
 
 
 def test_verify(call: Call, tokens: Path) -> None:
