@@ -135,7 +135,7 @@ class DecodeOptions:
     size: tuple[int, int] | None = None
     device: str = "auto"
     dtype: str = "float32"
-    model: str | Path | Model | None = None
+    model: str | Path | None = None
     max_pixels: int = DEFAULT_MAX_PIXELS
 
     def read(self, data: bytes) -> Contents[Model]:

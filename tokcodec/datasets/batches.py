@@ -11,8 +11,6 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import replace
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import pyarrow as pa
@@ -111,11 +109,10 @@ class Decoder:
 
     def __init__(self, *, format: str = "png", **options: Any) -> None:
         self.suffix = picture_format(None, format)
-        chosen = DecodeOptions(**options)
-        if chosen.model is not None and not isinstance(chosen.model, Model):
-            chosen = replace(chosen, model=find_model(chosen.model))  # found once, not for every file
-        self.options = chosen
-        check_decoding(chosen, chosen.model)
+        self.options = DecodeOptions(**options)
+        model = None if self.options.model is None else find_model(self.options.model)
+        check_decoding(self.options, model)
+        self.installed = model is not None  # what the files need: one that needs another is at fault itself
 
     def __call__(self, batch: Batch) -> pa.Table:
         _check_batch(batch)
@@ -143,14 +140,14 @@ class Decoder:
         except NOT_THEIRS:
             raise
         except UnknownModelError as error:
-            if self.options.model is None:
+            if not self.installed:
                 raise
-            return error  # of another model than the given one
+            return error
         except Exception as error:
             return error
 
 
-def check_decoding(options: DecodeOptions, model: str | Path | Model | None) -> None:
+def check_decoding(options: DecodeOptions, model: Model | None) -> None:
     """Raise ValueError for options that no file can be decoded with; model: of the files, where it is known."""
     if options.container != "tok" or options.size is not None:
         raise ValueError("data sets hold .tok files, no bare ones")
@@ -160,7 +157,7 @@ def check_decoding(options: DecodeOptions, model: str | Path | Model | None) -> 
         raise ValueError(f"look must be {' or '.join(LOOKS)}, not {options.look!r}")
     if options.tokens is not None and options.tokens < 1:
         raise ValueError(f"tokens must be at least 1, not {options.tokens}")
-    if isinstance(model, Model):
+    if model is not None:
         options.check(model)
         if options.look is not None:
             with suppress(MissingPackageError):  # workers elsewhere may have it

@@ -269,6 +269,19 @@ def test_a_worker_without_the_model_ends_the_run(tokens: Path, tmp_path: Path, m
     assert not list((tmp_path / "out").glob("*"))
 
 
+def test_a_damaged_header_is_an_error_of_its_sample_whatever_it_says(tmp_path: Path) -> None:
+    """One that names a model that is not there as well."""
+    source = encoded(tmp_path, key=[str(i) for i in range(10)])
+    table = pq.ParquetFile(source / "p.parquet").read()
+    files = [bytearray(data) for data in table.column("tok").to_pylist()]
+    for i, data in enumerate(files):
+        data[i] ^= 0x40
+    index = table.column_names.index("tok")
+    pq.write_table(table.set_column(index, "tok", pa.array(map(bytes, files))), source / "p.parquet")
+    for to in ("folder", "tar", "parquet"):
+        assert [(outcome.failure, outcome.errors) for outcome in decode(source, to)] == [(None, 10)]
+
+
 def test_the_output_does_not_lie_in_the_data_set(tokens: Path) -> None:
     for output in (tokens, tokens / "sub", f"file://{tokens}/sub"):
         with pytest.raises(OutputError, match="lies in the data set"):

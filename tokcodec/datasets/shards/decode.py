@@ -78,9 +78,9 @@ def decode_shard(task: DecodeTask) -> Outcome:
     """Write what a shard of tokens becomes; a file is whole or not there. Never raises what a file can cause."""
     outcome = Outcome(task.shard.name, task.output.name)
     try:
-        # known here: on this machine it may be missing, and a sample of another one is no reason to end
-        model = model_of([task.shard], task.options.model)
-        decoder = Decoder(format=task.format, **vars(task.options) | {"model": model})
+        model_of([task.shard], task.options.model)  # it may be missing on this machine
+        decoder = Decoder(format=task.format, **vars(task.options))
+        decoder.installed = True
         if task.to == TO_FOLDER:
             return write_folder(task.shard, task.output, decoder, task.batch_size, task.recipe, task.place, task.begun)
         fill = {TO_TAR: _fill_tar, TO_PARQUET: _fill_parquet}[task.to]

@@ -94,7 +94,7 @@ def find_token_shards(source: str) -> list[TokenShard]:
     return shards
 
 
-def model_of(shards: list[TokenShard], named: str | Path | Model | None = None) -> Model:
+def model_of(shards: list[TokenShard], named: str | Path | None = None) -> Model:
     """The installed model of a data set; named: the one to take, its name or its folder.
 
     Raises UnknownModelError where it is not installed, or where that is another one; ModelFileError.
@@ -102,7 +102,7 @@ def model_of(shards: list[TokenShard], named: str | Path | Model | None = None) 
     recipe = shards[0].recipe
     assert recipe is not None  # `find_token_shards` has looked
     if named is not None:
-        model = named if isinstance(named, Model) else find_model(named)
+        model = find_model(named)
         if model.hash.hex() != recipe.hash:
             made = f"made with model {recipe.model} ({recipe.hash[:8]}...)"
             raise UnknownModelError(f"{shards[0].name}: {made}, not {model.name} ({model.hash.hex()[:8]}...)")
