@@ -1,8 +1,9 @@
-"""Small sources of data sets, and what their pictures are encoded to one by one."""
+"""Small sources of data sets, what their pictures are encoded to one by one, and runs in this process."""
 
 from __future__ import annotations
 
 import io
+import json
 import tarfile
 from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +15,9 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 import tokcodec
+from tokcodec.datasets.runs import plan_decoding, plan_encoding
+from tokcodec.datasets.shards.outcome import Outcome
+from tokcodec.options import DecodeOptions, EncodeOptions
 
 DAMAGED = b"\x89PNG\r\n\x1a\n and then no picture"
 
@@ -66,3 +70,24 @@ class Here:
 
     def run(self, function: Callable[[Any], Any], tasks: Sequence[Any]) -> Generator[Any, None, None]:
         yield from map(function, tasks)
+
+
+def encoded(tmp_path: Path, **columns: Any) -> Path:
+    """A data set of one shard."""
+    size = len(next(iter(columns.values())))
+    source = make_parquet(tmp_path / "p.parquet", [png(i) for i in range(size)], **columns)
+    list(plan_encoding([str(source)], str(tmp_path / "tokens"), EncodeOptions(model="tiny")).outcomes(Here()))
+    return tmp_path / "tokens"
+
+
+def decode(source: Path, to: str, format: str = "png", **options: Any) -> list[Outcome]:
+    """Decode a data set to a folder beside it of the name `to`."""
+    output = source.parent / to
+    planned = plan_decoding(str(source), str(output), DecodeOptions(**options), to=to, format=format)
+    return list(planned.outcomes(Here()))
+
+
+def unfinish(record: Path) -> None:
+    """Leave the record of a shard as a kill does."""
+    found = json.loads(record.read_text())
+    record.write_text(json.dumps(found | {"samples": None, "errors": None}))

@@ -6,7 +6,6 @@ import io
 import json
 import tarfile
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,33 +13,12 @@ import pytest
 from PIL import Image
 
 import tokcodec
-from tests.datasets.make import DAMAGED, Here, make_folder, make_parquet, make_tar, png, rows
-from tokcodec.datasets.columns import IMAGE_TYPE
+from tests.datasets.make import Here, decode, encoded, make_folder, make_parquet, make_tar, png, rows, unfinish
 from tokcodec.datasets.runs import plan_decoding, plan_encoding
-from tokcodec.datasets.shards.outcome import Outcome
 from tokcodec.errors import OutputError, SourceError, UnknownModelError
 from tokcodec.options import DecodeOptions, EncodeOptions
 
 pytestmark = pytest.mark.usefixtures("tiny")
-
-
-@pytest.fixture
-def tokens(tmp_path: Path) -> Path:
-    """A data set of a folder, a tar and a Parquet file."""
-    sources = [
-        make_folder(tmp_path / "photos", {"a.png": png(0), "sub/b.c.png": png(1), "d.png": DAMAGED}),
-        make_tar(tmp_path / "t.tar", {"x/0.png": png(2), "x/0.cls": b"5", "x/0.raw": b"\xff"}),
-        make_parquet(tmp_path / "p.parquet", [png(3)], label=[{"name": "cat"}], key=["../k"]),
-    ]
-    planned = plan_encoding([str(source) for source in sources], str(tmp_path / "tokens"), EncodeOptions(model="tiny"))
-    list(planned.outcomes(Here()))
-    return tmp_path / "tokens"
-
-
-def decode(source: Path, to: str, format: str = "png", **options: Any) -> list[Outcome]:
-    output = source.parent / to
-    planned = plan_decoding(str(source), str(output), DecodeOptions(**options), to=to, format=format)
-    return list(planned.outcomes(Here()))
 
 
 def shown(data: bytes) -> tuple[tuple[int, int], bytes]:
@@ -69,12 +47,6 @@ def test_to_a_folder(tokens: Path, tmp_path: Path) -> None:
     unfinish(tmp_path / "folder" / ".tokcodec" / "photos-00000.folder.json")
     decode(tokens, "folder")
     assert files["photos/a.png.png"].exists() and files["t/x/0.png"].stat().st_ino == inode
-
-
-def unfinish(record: Path) -> None:
-    """As a kill leaves it."""
-    found = json.loads(record.read_text())
-    record.write_text(json.dumps(found | {"samples": None, "errors": None}))
 
 
 def test_to_tars(tokens: Path, tmp_path: Path) -> None:
@@ -118,15 +90,6 @@ def test_runs_go_on_and_refuse_other_options(tokens: Path, tmp_path: Path, to: s
         decode(tokens, to)
 
 
-def test_a_folder_refuses_other_options(tokens: Path, tmp_path: Path) -> None:
-    assert len(decode(tokens, "folder")) == 3 and decode(tokens, "folder") == []
-    with pytest.raises(OutputError, match=r"p\.folder\.json: made with tokens None, not tokens 2; take another output"):
-        decode(tokens, "folder", tokens=2)
-    (tmp_path / "folder" / ".tokcodec" / "t.folder.json").write_text("{}")
-    with pytest.raises(SourceError, match=r"t\.folder\.json: damaged, or not written by tokcodec dataset"):
-        decode(tokens, "folder")
-
-
 def test_options_that_are_no_longer_given(tokens: Path) -> None:
     decode(tokens, "parquet", tokens=4, look="fidelity")
     with pytest.raises(OutputError, match="made with look fidelity, tokens 4, not look None, tokens None;"):
@@ -142,97 +105,6 @@ def test_another_data_set_is_not_taken_for_the_one_that_is_done(tokens: Path, tm
     for to in ("folder", "tar", "parquet"):
         with pytest.raises(OutputError, match=r"tokens/t\.parquet, not from .*others/t\.parquet, whose content is ano"):
             decode(tmp_path / "others", to)
-
-
-def test_files_of_others_are_left_alone(tokens: Path, tmp_path: Path) -> None:
-    make_folder(tmp_path / "folder", {"photos/a.png.png": b"mine", "t/x/0.png/mine": b""})
-    for _ in range(2):  # also where the first run was killed
-        lines = [line for outcome in decode(tokens, "folder") for line in outcome.lines]
-        for name in ("photos/a.png.png", "x/0.png"):
-            assert f"tokcodec: {name}: exists already" in lines
-        for shard in ("photos-00000", "t"):
-            unfinish(tmp_path / "folder" / ".tokcodec" / f"{shard}.folder.json")
-    assert (tmp_path / "folder/photos/a.png.png").read_bytes() == b"mine"
-    assert (tmp_path / "folder/photos/sub/b.c.png.png").exists()
-
-
-def test_two_shards_that_mean_one_file_lose_none_silently(tmp_path: Path) -> None:
-    sources = [
-        make_folder(tmp_path / "photos", {"a.png": png(0)}),
-        make_parquet(tmp_path / "photos.parquet", [png(1)], key=["a.png"]),
-    ]
-    planned = plan_encoding([str(source) for source in sources], str(tmp_path / "tokens"), EncodeOptions(model="tiny"))
-    list(planned.outcomes(Here()))
-    first, second = decode(tmp_path / "tokens", "folder")
-    assert (first.errors, second.lines) == (0, ["tokcodec: a.png.png: exists already"])
-
-
-def encoded(tmp_path: Path, **columns: Any) -> Path:
-    """A data set of one shard."""
-    size = len(next(iter(columns.values())))
-    source = make_parquet(tmp_path / "p.parquet", [png(i) for i in range(size)], **columns)
-    list(plan_encoding([str(source)], str(tmp_path / "tokens"), EncodeOptions(model="tiny")).outcomes(Here()))
-    return tmp_path / "tokens"
-
-
-def test_a_name_that_cannot_be_is_an_error_of_its_sample(tmp_path: Path) -> None:
-    keys = ["x" * 300, "a", "a.png/b", "good", "c.png/d", "c", "c", "", "good#1", "good?v=1"]
-    source = encoded(tmp_path, key=keys)
-    (outcome,) = decode(source, "folder")
-    assert (outcome.failure, outcome.errors) == (None, 5)
-    assert [line.rsplit(": ", 1)[1] for line in outcome.lines] == [
-        "name too long",
-        "a part of its path is not a folder",
-        "is a folder",
-        "another sample has this name",
-        "no key that could name the picture",
-    ]
-    assert sorted(path.name for path in (tmp_path / "folder" / "p").iterdir()) == [
-        "a.png",
-        "c.png",
-        "good#1.png",
-        "good.png",
-        "good?v=1.png",
-    ]
-    again = plan_decoding(str(source), str(tmp_path / "folder"), DecodeOptions(), to="folder", format="png")
-    assert not again.tasks and [outcome.errors for outcome in again.done] == [5]
-
-
-def members_of(path: Path) -> dict[str, bytes]:
-    with tarfile.open(path) as archive:
-        found = [(member.name, archive.extractfile(member).read()) for member in archive]  # type: ignore[union-attr]
-    assert len(dict(found)) == len(found)
-    return dict(found)
-
-
-def test_no_member_of_a_tar_hides_another(tmp_path: Path) -> None:
-    make_tar(tmp_path / "t.tar", {"0.jpg": png(0), "0.png": b"other", "0.seg.png": b"s"})
-    list(plan_encoding([str(tmp_path / "t.tar")], str(tmp_path / "one"), EncodeOptions(model="tiny")).outcomes(Here()))
-    decode(tmp_path / "one", "tar")
-    members = members_of(tmp_path / "tar" / "t.tar")
-    assert members.keys() == {"0.png", "0.source_png", "0.seg.png"} and members["0.source_png"] == b"other"
-
-
-def test_keys_and_columns_that_fit_no_tar(tmp_path: Path) -> None:
-    other = pa.array([{"bytes": b"\x89PNG", "path": "x"}] + [None] * 6, IMAGE_TYPE)
-    keys = ["img.1", "img_1", "", "../h", "/abs", "a\0b", "b/"]
-    source = make_parquet(
-        tmp_path / "p.parquet",
-        [png(0)] * 7,
-        key=keys,
-        **{"o": other, "a/b": ["t"] * 7, "x.": ["u"] * 7, "PNG": [1] * 7},
-    )
-    planned = plan_encoding([str(source)], str(tmp_path / "tokens"), EncodeOptions(model="tiny"), column="image")
-    list(planned.outcomes(Here()))
-    (outcome,) = decode(tmp_path / "tokens", "tar")
-    assert outcome.errors == 6
-    members = members_of(tmp_path / "tar" / "p.tar")
-    stems = ["img_1", *(f"row-{i:08d}" for i in range(1, 7))]
-    assert sorted({name.split(".")[0] for name in members}) == stems
-    assert members["img_1.o"] == b"\x89PNG"
-    for i, stem in enumerate(stems):
-        kinds = {name.removeprefix(stem)[1:] for name in members if name.startswith(stem)}
-        assert kinds == {"error" if i else "png", "source_a_b", "source_x_", "PNG.json"} | ({"o"} if not i else set())
 
 
 @pytest.mark.parametrize("to", ["folder", "tar", "parquet"])
