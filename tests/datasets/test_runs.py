@@ -13,6 +13,7 @@ import pytest
 from tests.datasets.make import DAMAGED, Here, make_folder, make_parquet, make_tar, png, rows
 from tokcodec.datasets.runs import Run, plan_encoding
 from tokcodec.datasets.shards.outcome import Outcome, TooManyErrors
+from tokcodec.datasets.sources.places import Place
 from tokcodec.errors import OutputError, SourceError
 from tokcodec.options import EncodeOptions
 
@@ -101,6 +102,24 @@ def test_another_content_of_the_same_name(tmp_path: Path) -> None:
     make_folder(tmp_path / "1" / "images", {"a.png": png(3, 60)})
     with pytest.raises(OutputError, match=r"made from .*1/images as it was; its content is another now;"):
         plan(tmp_path / "1" / "images", tmp_path / "out")
+
+
+def test_a_source_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = make_tar(tmp_path / "a.tar", {"0.png": png(0)})
+    list(plan(source, tmp_path / "out").outcomes(Here()))
+    read = Place.open
+
+    def refuse(place: Place) -> Any:  # not even root may
+        if place.base == "a.tar":
+            raise PermissionError(13, "Permission denied")
+        return read(place)
+
+    monkeypatch.setattr(Place, "open", refuse)
+    with pytest.raises(OutputError, match=r"made from .*a\.tar, but .*a\.tar cannot be read now"):
+        plan(source, tmp_path / "out")
+    monkeypatch.setattr(Place, "stream", refuse)
+    (outcome,) = plan(source, tmp_path / "other").outcomes(Here())
+    assert str(outcome.failure).endswith("a.tar: cannot be read: permission denied")
 
 
 def test_an_output_in_its_source_is_no_source(photos: Path) -> None:

@@ -29,6 +29,7 @@ from ..errors import SourceError, printable, reason
 KEY, TOK, WIDTH, HEIGHT, TILES, TOKENS, ERROR = "key", "tok", "width", "height", "tiles", "tokens", "error"
 IMAGE = "image"
 METADATA = b"tokcodec"
+UNREAD = "unread"  # the mark of a source that cannot be read
 IMAGE_TYPE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])  # Hugging Face's
 
 
@@ -78,6 +79,8 @@ class Recipe:
             return f"made with shard_size {self.shard_size}, not shard_size {other.shard_size}"
         if (self.kind, self.mark) == (other.kind, other.mark):
             return None
+        if other.mark == UNREAD:
+            return f"made from {self.source}, but {other.source} cannot be read now"
         if self.source == other.source:
             return f"made from {self.source} as it was; its content is another now"
         return f"made from {self.source}, not from {other.source}, whose content is another"

@@ -13,7 +13,7 @@ from pyarrow.fs import FileType
 
 from ...errors import SourceError
 from ...pictures.suffixes import PICTURE_SUFFIXES
-from ..columns import Recipe
+from ..columns import UNREAD, Recipe
 from .places import Place, utf8
 
 FOLDER, TAR, PARQUET = "folder", "tar", "parquet"
@@ -97,7 +97,7 @@ def _of_file(place: Place, kind: str, path: str) -> Shard:
     try:
         mark = place.mark()
     except SourceError:  # which is told when its turn comes; the others go on
-        mark = "unread"
+        mark = UNREAD
     return Shard(kind, place, posixpath.splitext(utf8(path))[0] + ".parquet", mark)
 
 
