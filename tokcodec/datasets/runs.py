@@ -59,11 +59,8 @@ class Run:
                 return
             with closing(engine.run(self.function, self.tasks)) as outcomes:
                 for outcome in outcomes:
-                    failure = outcome.failure
-                    if isinstance(failure, HOPELESS) or (
-                        isinstance(failure, OutputError) and failure.errno in UNWRITABLE
-                    ):
-                        raise failure
+                    if outcome.failure is not None and _ends_the_run(outcome.failure):
+                        raise outcome.failure
                     yield outcome
                     errors += outcome.errors + (outcome.failure is not None)
                     if max_errors is not None and errors > max_errors:
