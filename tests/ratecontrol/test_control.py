@@ -13,6 +13,7 @@ from PIL import Image
 
 import tokcodec
 from tokcodec.models.modelfile import Model
+from tokcodec.models.registry import find_model
 from tokcodec.pictures.limits import FIT
 from tokcodec.pictures.tiling import Grid
 from tokcodec.ratecontrol import estimate, quality
@@ -122,6 +123,25 @@ def test_a_psnr_out_of_reach_gives_the_best_file_and_a_warning(photograph: Image
     data = tokcodec.encode(photograph, target_psnr=60.0, pitch=256, warn=notes.append)
     assert counts(data).min() == 256
     assert notes == ["no PSNR of 60 dB with this model at this pitch: this is the best file"]
+
+
+def test_a_quality_that_grows_slowly_is_reached_all_the_same(photograph: Image.Image) -> None:
+    """On graphics many dB of the prediction are worth one; and a wider pitch may be better than the smallest."""
+    notes: list[str] = []
+    model = find_model()
+    control = RateControl(photograph.crop((160, 0, 208, 48)), model, load_tokenizer(model, "cpu"), warn=notes.append)
+    wide = control.steps[-2]
+    complete = quality.to_psnr(control._certain(wide, lambda _, allocator: allocator.all()).error)
+
+    def margin(planned: Planned) -> float:
+        worse = 0.2 if planned.curves.step == control.steps[-1] else 0.0
+        return 0.1 * (quality.to_psnr(planned.error) - complete) + 0.02 - worse
+
+    data = control._for_quality(complete - 4, margin, 0.01, 1.0, "quality")
+    assert tokcodec.info(data).pitch == wide and not notes
+
+    data = control._for_quality(complete - 4, lambda planned: margin(planned) - 1, 0.01, 1.0, "quality")
+    assert notes == ["no quality with this model: this is the best file"]
 
 
 def test_bare_files_have_targets_too(photograph: Image.Image) -> None:

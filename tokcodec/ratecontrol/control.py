@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable
+from typing import TypeAlias
 
 from ..container.counts import FACTORS
 from ..tokenizers import MANY_DRAWN, need_torch
@@ -46,8 +47,13 @@ MENDED, NEAR = 6, 0.25
 """From so many tiles on, a plan that misses by less than so many dB is changed in a few tiles."""
 CLOSE = 0.005
 """dB of prediction between a file that fails and one that does not: there is none between them."""
+SMALLEST = 3
+"""So many of the smallest pitches must fail with all of their tokens before a quality counts as out of reach."""
 USED = 0.95
 """Part of a size that is used unless all tokens are spent."""
+
+Tried: TypeAlias = dict[Hashable, tuple[float, Planned]]
+"""Plans that were drawn, by their key, each with its margin."""
 
 
 class RateControl(Planner):
@@ -169,15 +175,50 @@ class RateControl(Planner):
     def _for_quality(
         self, start: float, margin: Callable[[Planned], float], tolerance: float, slope: float, name: str
     ) -> bytes:
-        """Search over the predicted PSNR for the file whose `margin` lies in 0 .. tolerance.
+        """The file whose `margin` lies in 0 .. tolerance; where that is not found the best one, with a warning.
 
-        slope: by how much the margin grows with each predicted dB, at first guess.
+        start: the predicted PSNR to begin with; slope: by how much the margin grows with each predicted dB, at first
+        guess.
+        """
+        tried: Tried = {}
+        best = self._search(start, margin, tolerance, slope, tried)
+        if best is None:  # too early to give up: on graphics a dB of the prediction may be worth a third of one
+            complete = self._complete(margin, tried)
+            best = complete and self._search(start, margin, tolerance, slope, tried, complete)
+        if best is not None:
+            return self.pack(best)
+        self.warn(f"no {name} with this model{'' if len(self.steps) > 1 else ' at this pitch'}: this is the best file")
+        return self.pack(max(tried.values(), key=lambda pair: pair[0])[1])
+
+    def _complete(self, margin: Callable[[Planned], float], tried: Tried) -> Planned | None:
+        """All tokens of one of the smallest pitches: of those whose margin is not below 0 the fewest bits."""
+        plans = [self._certain(step, lambda _, allocator: allocator.all()) for step in self.steps[-SMALLEST:]]
+        for planned in plans:
+            if planned.key not in tried:
+                tried[planned.key] = margin(planned), planned
+        reaching = [planned for planned in plans if tried[planned.key][0] >= 0]
+        return min(reaching, key=lambda planned: planned.allocation.bits, default=None)
+
+    def _search(
+        self,
+        goal: float,
+        margin: Callable[[Planned], float],
+        tolerance: float,
+        slope: float,
+        tried: Tried,
+        complete: Planned | None = None,
+    ) -> Planned | None:
+        """Search over the predicted PSNR, from `goal` on, for the plan whose margin lies in 0 .. tolerance.
+
+        tried: gets the plans that were drawn, with their margins; complete: one of them that does not fail, and whose
+        pitch alone is searched. None where all plans fail.
         """
         below: tuple[float, float] | None = None  # (predicted PSNR, margin) of the best plan that fails
         above: tuple[float, float] | None = None  # and of the worst that does not
-        best: Planned | None = None
-        tried: dict[Hashable, tuple[float, Planned]] = {}
-        goal, step, planned = start, None, None
+        step, planned, best, most = None, None, complete, len(tried) + ATTEMPTS
+        if complete is not None:
+            step, above = complete.curves.step, (quality.to_psnr(complete.error), tried[complete.key][0])
+            goal = min(goal, above[0])
         for _ in range(STEPS):
             planned = self._near(planned, goal) if step is not None else None
             planned = planned or self._reach(quality.to_error(goal), step)
@@ -185,7 +226,7 @@ class RateControl(Planner):
             predicted = quality.to_psnr(planned.error)
             known = planned.key in tried
             if not known:
-                if len(tried) == ATTEMPTS:
+                if len(tried) == most:
                     break
                 tried[planned.key] = margin(planned), planned
             elif tried[planned.key][0] >= 0:
@@ -208,12 +249,9 @@ class RateControl(Planner):
             goal = _next_goal(below, above, slope, tolerance)
             if known and below and above:  # files are coarse here: look next to the one that fails whether there is one
                 goal = below[0] + 0.1 * (above[0] - below[0])
-            if not FEW / 4 < planned.share < 0.95:
+            if complete is None and not FEW / 4 < planned.share < 0.95:
                 step = None
-        if best is not None:
-            return self.pack(best)
-        self.warn(f"no {name} with this model{'' if len(self.steps) > 1 else ' at this pitch'}: this is the best file")
-        return self.pack(max(tried.values(), key=lambda pair: pair[0])[1])
+        return best
 
     def _near(self, planned: Planned | None, goal: float) -> Planned | None:
         """A plan for a predicted PSNR with most tiles as another plan has them: they need not be drawn again."""
