@@ -106,6 +106,7 @@ def test_transposed_tensors_hash_and_store_by_value(place: Path) -> None:
         (lambda m: m.update(n_tokens=257), "'n_tokens' <= 256"),
         (lambda m: m.update(default_tokens=9), "'default_tokens' <= 'n_tokens'"),
         (lambda m: m.update(default_tokens=0), "'default_tokens'"),
+        (lambda m: m.update(ordered=False), "'default_tokens' must be 'n_tokens', 8, where tokens are not 'ordered'"),
         (lambda m: m.update(radices=[8, 1]), "'radices' must be numbers, 2..65536"),
         (lambda m: m.update(radices=["8"]), "'radices'"),
         (lambda m: m.update(radices=[]), "'radices'"),
@@ -193,6 +194,7 @@ def test_write_model_refuses_what_could_not_be_read_again(place: Path) -> None:
     for changes, message in (
         ({"name": "a b"}, "'name'"),
         ({"default_tokens": 9}, "'default_tokens'"),
+        ({"ordered": False}, "'default_tokens' must be 'n_tokens'"),
         ({"hashed": ["none."]}, "no tensor begins with"),
         ({"n_tokens": 257}, "<= 256"),
     ):

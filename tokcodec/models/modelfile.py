@@ -45,7 +45,7 @@ class Model:
 
     hash: 32 bytes; n_tokens: tokens per tile, 1..256; radices: digits of a token (see `entropy`); scales: source pixels
     a tile below which another set of tables and codewords serves it, falling (see `tiling.Grid.scale`); ordered:
-    whether fewer than all tokens decode; default_tokens: 1..n_tokens; files: sha256 (hex) by file name; hashed:
+    whether fewer than all tokens decode; default_tokens: 1..n_tokens, all where they are not ordered; files: sha256 (hex) by file name; hashed:
     prefixes of the tensors that take part in decoding; tile: samples along a tile's side, one of `limits.TILE_SIDES`.
     """
 
@@ -280,6 +280,9 @@ def _from_manifest(folder: Path, manifest: Any) -> Model:
     n_tokens, default_tokens = take("n_tokens", int), take("default_tokens", int)
     if not 1 <= default_tokens <= n_tokens <= MAX_TOKENS:
         raise ValueError(f"must hold: 1 <= 'default_tokens' <= 'n_tokens' <= {MAX_TOKENS}")
+    ordered = take("ordered", bool)
+    if not ordered and default_tokens != n_tokens:
+        raise ValueError(f"'default_tokens' must be 'n_tokens', {n_tokens}, where tokens are not 'ordered'")
     if not re.fullmatch(f"[0-9a-f]{{{2 * HASH_SIZE}}}", take("hash", str)):
         raise ValueError(f"'hash' must be {HASH_SIZE} bytes in hexadecimal")
     if not hashed or not all(type(prefix) is str for prefix in hashed):
@@ -296,7 +299,7 @@ def _from_manifest(folder: Path, manifest: Any) -> Model:
         n_tokens=n_tokens,
         radices=tuple(radices),
         scales=tuple(scales),
-        ordered=take("ordered", bool),
+        ordered=ordered,
         default_tokens=default_tokens,
         files=dict(files),
         hashed=tuple(hashed),
