@@ -113,7 +113,7 @@ def encode_with(
             tokenizer,
             step=kept,
             container=container,
-            weights=options.weights_of(*picture.size),
+            weights=options.weights_of(*picture.size, warn or _warn),
             drawer=lambda tiles: load_tokenizer(chosen, device, drawing=tiles),
             warn=warn or _warn,
             progress=progress,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from .container.contents import check_container
 from .container.header import PITCHES
 from .pictures.limits import DEFAULT_MAX_PIXELS, DEFAULT_TILE, FIT
-from .ratecontrol.focus import Weights, find_region
+from .ratecontrol.focus import Weights, check_map, find_region, to_map
 from .ratecontrol.targets import BPP, LPIPS, PSNR, SIZE, Target
 from .tokfile import read
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from .container.contents import Contents
     from .models.modelfile import Model
+    from .pictures.images import Warn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +43,7 @@ class EncodeOptions:
     With a target or adaptive error may count more in some places when tokens are spent (and in the PSNR of a target):
     focus, rectangles as "X,Y,W,H" or "X,Y,W,H:WEIGHT" in pixels (120) or per cent (25%), or as 4 or 5 numbers; a weight
     is 4 unless given; focus_map, a PIL image of any size that is laid over the picture: black counts once, white 4
-    times.
+    times, and what is transparent once. No PIL image is a TypeError, a damaged one a PictureError.
     """
 
     tokens: int | None = None
@@ -95,6 +96,8 @@ class EncodeOptions:
     def _check_focus(self, target: bool) -> None:
         for region in self.focus:
             find_region(region)
+        if self.focus_map is not None:
+            check_map(self.focus_map)
         if not self.focus and self.focus_map is None:
             return
         if not target and not self.adaptive:
@@ -102,11 +105,12 @@ class EncodeOptions:
         if self.container == "bare" or self.pitch == "fit":
             raise ValueError("focus chooses between tiles, and there is only one")
 
-    def weights_of(self, width: int, height: int) -> Weights | None:
-        """What the error of every pixel of a picture counts; None where all count alike."""
+    def weights_of(self, width: int, height: int, warn: Warn) -> Weights | None:
+        """What the error of every pixel of a picture counts, None where all count alike; warn: see `focus.to_map`."""
         if not self.focus and self.focus_map is None:
             return None
-        return Weights(width, height, [find_region(region) for region in self.focus], self.focus_map)
+        mask = None if self.focus_map is None else to_map(self.focus_map, warn)
+        return Weights(width, height, [find_region(region) for region in self.focus], mask)
 
     @property
     def plain(self) -> bool:

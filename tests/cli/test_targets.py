@@ -133,3 +133,20 @@ def test_a_map_that_cannot_be_read(call: Call, tmp_path: Path) -> None:
         found = call("encode", "--model", "tiny", "--adaptive", "--focus-map", name, "a.png")
         assert found.exit_code == 1 and found.stderr.startswith(f"tokcodec: --focus-map {name}: ")
         assert found.stderr.count("\n") == 1 and not (tmp_path / "a.tok").exists()
+
+
+def test_a_map_with_transparency_and_a_map_from_stdin(call: Call, tmp_path: Path) -> None:
+    layer = Image.new("RGBA", (4, 3), (255, 255, 255, 0))
+    layer.putpixel((0, 0), (255, 255, 255, 255))
+    layer.save(tmp_path / "layer.png")
+    options = ["encode", "--model", "tiny", "--pitch", "16", "--target-size", "60", "a.png"]
+    found = call(*options, "--focus-map", "layer.png", "-o", "layer.tok")
+    assert found.exit_code == 0
+    assert "--focus-map layer.png: note: transparency is composited on black" in found.stderr
+    found = call(*options, "--focus-map", "-", "-o", "stdin.tok", stdin=(tmp_path / "layer.png").read_bytes())
+    assert found.exit_code == 0, found.stderr
+    with Image.open(tmp_path / "a.png") as picture:
+        want = tokcodec.encode(picture, target_size=60, pitch=16, model="tiny", focus_map=layer, warn=print)
+    assert want == (tmp_path / "layer.tok").read_bytes() == (tmp_path / "stdin.tok").read_bytes()
+    found = call(*options[:-1], "-", "--focus-map", "-", stdin=b"")
+    assert found.exit_code == 2 and "either the picture or the map" in found.stderr

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
+from pathlib import Path
+
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 import tokcodec
+from tokcodec.errors import PictureError
 from tokcodec.models.modelfile import Model
 from tokcodec.pictures.tiling import Grid
 from tokcodec.ratecontrol import quality
@@ -174,3 +178,35 @@ def test_equal_weights_change_nothing(tiny: Model, noise: Image.Image) -> None:
 def test_refusals(tiny: Model, noise: Image.Image, options: dict[str, object], text: str) -> None:
     with pytest.raises(ValueError, match=text):
         tokcodec.encode(noise, model="tiny", **options)  # type: ignore[arg-type]
+
+
+# ---- maps of every kind
+
+
+def test_a_map_of_any_kind_is_read_as_a_picture_is(noise: Image.Image, tmp_path: Path) -> None:
+    """In the library and in the command alike."""
+    grey = np.zeros((4, 4), np.uint8)
+    grey[0, 2:] = 255
+    deep = Image.fromarray(grey.astype(np.uint16) * 257)
+    unit = Image.fromarray(grey.astype(np.float32) / 255)
+    layer = Image.merge("LA", [Image.new("L", (4, 4), "white"), Image.fromarray(grey)])
+    turned = Image.fromarray(np.rot90(grey).copy())
+    exif = turned.getexif()
+    exif[ExifTags.Base.Orientation] = 6
+    turned.save(tmp_path / "turned.png", exif=exif)
+    want = tokcodec.encode(noise, target_size=400, pitch=64, focus_map=Image.fromarray(grey))
+    assert want != tokcodec.encode(noise, target_size=400, pitch=64)
+    notes: list[str] = []
+    for mask in (deep, unit, layer, Image.open(tmp_path / "turned.png")):
+        data = tokcodec.encode(noise, target_size=400, pitch=64, focus_map=mask, warn=notes.append)
+        assert data == want
+    assert notes == ["focus map: transparency is composited on black"]
+
+
+def test_what_is_no_map(tiny: Model, noise: Image.Image, picture: bytes) -> None:
+    for mask in ("mask.png", np.zeros((4, 4), np.uint8)):
+        with pytest.raises(TypeError, match="focus_map must be a PIL image, not "):
+            tokcodec.encode(noise, adaptive=True, model="tiny", focus_map=mask)  # type: ignore[arg-type]
+    cut = Image.open(io.BytesIO(picture[:70]))
+    with pytest.raises(PictureError, match="focus map: damaged or unsupported PNG"):
+        tokcodec.encode(noise, adaptive=True, model="tiny", focus_map=cut)

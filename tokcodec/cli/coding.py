@@ -45,13 +45,16 @@ def _check_device(device: str) -> None:
         check_device(device)
 
 
-def _read_map(path: str, max_pixels: int) -> Image:
+def _read_map(path: str, max_pixels: int, report: Report) -> Image:
     """Once, for all pictures. Raises PictureError that names the file."""
     from ..errors import PictureError
     from ..pictures import images
+    from ..ratecontrol.focus import BACKDROP
 
+    source = stdin() if path == STDIO else path
+    warn = functools.partial(report.note, f"--focus-map {path}")
     try:
-        return images.read_picture(path, max_pixels=max_pixels, warn=lambda text: None)
+        return images.read_picture(source, max_pixels=max_pixels, backdrop=BACKDROP, warn=warn)
     except (TokError, OSError) as error:
         raise PictureError(f"--focus-map {path}: {reason(error)}") from error
 
@@ -100,6 +103,8 @@ def encode(
     container, suffix = container_of(bare, base64)
     if bare and pitch not in (None, "fit"):
         raise click.UsageError("--bare holds one tile: it goes with --pitch fit alone.")
+    if focus_map == STDIO and STDIO in files.inputs:
+        raise click.UsageError("stdin ('-') is either the picture or the map of --focus-map.")
     jobs = plan(files, report, suffixes=PICTURE_SUFFIXES, new_suffix=suffix)
 
     from .. import codec
@@ -108,7 +113,7 @@ def encode(
     from ..options import EncodeOptions
     from ..pictures import images
 
-    mask = None if focus_map is None else _read_map(focus_map, max_pixels)
+    mask = None if focus_map is None else _read_map(focus_map, max_pixels, report)
     options = EncodeOptions(
         tokens=tokens,
         pitch=pitch,

@@ -42,7 +42,10 @@ focus_option = click.option(
     help="With a target or --adaptive: error counts 4, or WEIGHT, times there; in pixels, or per cent as 25%.",
 )
 focus_map_option = click.option(
-    "--focus-map", metavar="MASK", type=PATH, help="A picture laid over the other: black counts once, white 4 times."
+    "--focus-map",
+    metavar="MASK",
+    type=PATH,
+    help="A picture laid over the other: black and transparent count once, white 4 times.",
 )
 
 

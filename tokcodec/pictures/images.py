@@ -37,7 +37,9 @@ _pillow_limit = threading.Lock()
 # ---- reading
 
 
-def read_picture(source: str | Path | BinaryIO, *, max_pixels: int = DEFAULT_MAX_PIXELS, warn: Warn) -> Image.Image:
+def read_picture(
+    source: str | Path | BinaryIO, *, max_pixels: int = DEFAULT_MAX_PIXELS, backdrop: str = "white", warn: Warn
+) -> Image.Image:
     """Read a picture file, or a binary stream, as an RGB picture: see `to_rgb`; of an animation the first frame.
 
     `warn` is called with one line for each thing that is lost. The size is checked before pixels are decoded. Raises
@@ -57,7 +59,7 @@ def read_picture(source: str | Path | BinaryIO, *, max_pixels: int = DEFAULT_MAX
             check_size(*image.size, max_pixels)  # a decoder may find another size than the header's
             if image.format not in _ONE_PICTURE and _has_more_frames(image):
                 warn("only the first of several frames or pages is used")
-            return to_rgb(image, warn=warn)
+            return to_rgb(image, backdrop=backdrop, warn=warn)
     except OSError as error:
         raise PictureError(reason(error)) from error
 
@@ -134,12 +136,12 @@ def _damaged(name: str | None, error: Exception) -> TokError:
 # ---- converting
 
 
-def to_rgb(image: Image.Image | NDArray[np.uint8], *, warn: Warn) -> Image.Image:
+def to_rgb(image: Image.Image | NDArray[np.uint8], *, backdrop: str = "white", warn: Warn) -> Image.Image:
     """Convert a Pillow image of any mode, or a uint8 array HxWx3, to an 8-bit sRGB picture.
 
     In this order: EXIF orientation is applied, 16-bit and float samples (0..65535 and 0..1) are scaled to 8 bit, an
-    embedded ICC profile is converted to sRGB (perceptual), transparency is composited on white. What is lost or guessed
-    is told to `warn`, one line each. Of an animation the current frame is taken. Raises PictureError for a picture that
+    embedded ICC profile is converted to sRGB (perceptual), transparency is composited on `backdrop`. What is lost or
+    guessed is told to `warn`, one line each. Of an animation the current frame is taken. Raises PictureError for a picture that
     cannot be decoded or converted, TypeError and ValueError for an argument of another type, dtype or shape.
     """
     if isinstance(image, np.ndarray):
@@ -156,8 +158,8 @@ def to_rgb(image: Image.Image | NDArray[np.uint8], *, warn: Warn) -> Image.Image
         colour = _to_srgb(colour, profile, warn)
         if alpha is None or alpha.getextrema() == (255, 255):
             return colour
-        warn("transparency is composited on white")
-        return Image.composite(colour, Image.new("RGB", colour.size, "white"), alpha)
+        warn(f"transparency is composited on {backdrop}")
+        return Image.composite(colour, Image.new("RGB", colour.size, backdrop), alpha)
     except TokError:
         raise
     except MemoryError as error:

@@ -6,19 +6,19 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
+from ..errors import TokError
+from ..pictures.images import Warn, to_rgb
 from ..pictures.tiling import Grid, tile_pixels
-
-if TYPE_CHECKING:
-    from PIL import Image
 
 DEFAULT_WEIGHT = 4.0
 LARGEST_WEIGHT = 1000.0
 """And its inverse is the smallest: beyond that the rest of the picture is decided by rounding."""
+BACKDROP = "black"
+"""What shows through a transparent map: nothing is painted there, so it counts once."""
 STRIP = 256
 """Rows of weights at a time: memory stays small for any picture."""
 
@@ -84,17 +84,35 @@ def find_region(given: str | Sequence[float]) -> Region:
     return Region((x, y, w, h), (a, b, c, d), weight)
 
 
+def check_map(mask: object) -> None:
+    """Raise TypeError unless it is a PIL image."""
+    if not isinstance(mask, Image.Image):
+        raise TypeError(f"focus_map must be a PIL image, not {type(mask).__name__}")
+
+
+def to_map(mask: Image.Image, warn: Warn) -> Image.Image:
+    """A map of weights of any mode as L: as a picture is converted, but with its transparency on black.
+
+    `warn` is called with what is lost. Raises TypeError for no PIL image, TokError for one that cannot be decoded.
+    """
+    check_map(mask)
+    try:
+        return to_rgb(mask, backdrop=BACKDROP, warn=lambda text: warn(f"focus map: {text}")).convert("L")
+    except TokError as error:
+        raise type(error)(f"focus map: {error}") from error
+
+
 class Weights:
     """What the error of every pixel of a picture counts, 1 on average.
 
-    regions: where they overlap the last one holds; mask: a picture of any size, stretched over the other; black counts
-    once, white DEFAULT_WEIGHT times. Raises ValueError for a region outside of the picture.
+    regions: where they overlap the last one holds; mask: a picture of mode L and any size, stretched over the other;
+    black counts once, white DEFAULT_WEIGHT times. Raises ValueError for a region outside of the picture.
     """
 
     def __init__(self, width: int, height: int, regions: Sequence[Region], mask: Image.Image | None = None) -> None:
         self.width, self.height = width, height
         self._boxes = [(region.box(width, height), region.weight) for region in regions]
-        self._mask = None if mask is None else mask.convert("L")
+        self._mask = mask
         self._mean = 1.0
         strips = (self.rows(top, min(top + STRIP, height)) for top in range(0, height, STRIP))
         self._mean = float(sum(strip.sum(dtype=np.float64) for strip in strips)) / (width * height)
