@@ -135,6 +135,10 @@ def test_a_closed_pipe_is_quiet(arguments: list[str]) -> None:
         ("truncate in.tok --tokens 2 -o - >/dev/full", "tokcodec: stdout: disk full\n"),
         ("truncate in.tok --tokens 2 -f -o /dev/full", "tokcodec: /dev/full: disk full\n"),
         ("info missing 2>&-", ""),
+        ("info in.tok >&-", "tokcodec: stdout is closed\n"),
+        ("models list >&-", "tokcodec: stdout is closed\n"),
+        ("models show tiny >&-", "tokcodec: stdout is closed\n"),
+        ("models export-web base-2 --tokens 1 -o - >&-", "tokcodec: stdout: stdout is closed\n"),
     ],
 )
 def test_closed_and_full_streams(redirection: str, line: str) -> None:
@@ -161,6 +165,8 @@ def on_terminal(*arguments: str, stdout: bool = False) -> tuple[int, str]:
 
 def test_no_data_on_a_terminal() -> None:
     code, shown = on_terminal("truncate", "in.tok", "--tokens", "2", "-o", "-", stdout=True)
+    assert code == 2 and "Not writing data to a terminal" in shown
+    code, shown = on_terminal("models", "export-web", "base-2", "--tokens", "1", "-o", "-", stdout=True)
     assert code == 2 and "Not writing data to a terminal" in shown
     code, _ = on_terminal("truncate", "-f", "in.tok", "--tokens", "2", "-o", "-", stdout=True)
     assert code == 0

@@ -101,6 +101,17 @@ def test_two_inputs_for_one_output(inputs: list[str], capsys: pytest.CaptureFixt
     assert capsys.readouterr().err == f"tokcodec: {inputs[1]}: not done: out/a.tok is the output for {inputs[0]}\n"
 
 
+def test_what_is_no_file_in_a_folder_is_left_out() -> None:
+    """A pipe would be waited for without end; a link to nothing is named when it is read."""
+    make("folder/a.png")
+    os.mkfifo("folder/pipe.png")
+    Path("folder/link.png").symlink_to("nowhere")
+    assert jobs("folder", recursive=True) == [
+        "folder/a.png -> folder/a.tok",
+        "folder/link.png -> folder/link.tok",
+    ]
+
+
 def test_pictures_in_folders_are_those_that_can_be_read() -> None:
     assert {Image.registered_extensions().get(suffix) for suffix in PICTURE_SUFFIXES} == set(READ_FORMATS)
 

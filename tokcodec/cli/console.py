@@ -96,6 +96,12 @@ class Report:
         click.echo(wipe + printable(line), err=True)
 
 
+def need_stdout() -> None:
+    """Raise OutputError when stdout is closed: `print` would say nothing and all would seem well."""
+    if sys.stdout is None:
+        raise OutputError("stdout is closed")
+
+
 def _label(name: str) -> str:
     return "stdin" if name == STDIO else name
 

@@ -15,7 +15,7 @@ from typing import BinaryIO
 import click
 
 from ..errors import LimitError, OutputError, TokError, reason
-from .console import STDIO, Bar, Report
+from .console import STDIO, Bar, Report, need_stdout
 
 TOK_SUFFIX = ".tok"
 MAX_FILE_BYTES = 1 << 30  # twice the largest useful .tok; a pipe without end must not fill the memory
@@ -57,14 +57,19 @@ class Files:
                 raise click.UsageError("stdin ('-') cannot be combined with other inputs.")
             if self.output_dir is not None:
                 raise click.UsageError("The result of stdin ('-') has no name in --output-dir; use --output.")
-        to_stdout = self.output == STDIO or (self.output is None and STDIO in self.inputs)
-        if to_stdout and not self.force and sys.stdout is not None and sys.stdout.isatty():
-            raise click.UsageError("Not writing data to a terminal; use --output, or --force.")
+        if self.output == STDIO or (self.output is None and STDIO in self.inputs):
+            check_stdout(self.force)
 
     @property
     def resumes(self) -> bool:
         """Whether outputs that exist are skipped: of several files some may be done, one that is named is an error."""
         return (self.recursive or self.output_dir is not None) and not self.force
+
+
+def check_stdout(force: bool) -> None:
+    """Raise click.UsageError where data would go to a terminal, unless forced."""
+    if not force and sys.stdout is not None and sys.stdout.isatty():
+        raise click.UsageError("Not writing data to a terminal; use --output, or --force.")
 
 
 def plan(files: Files, report: Report, *, suffixes: Collection[str], new_suffix: str) -> list[Job]:
@@ -108,7 +113,8 @@ def expand(
 
 
 def _walk(top: str, report: Report, suffixes: Collection[str]) -> Iterator[str]:
-    """Files with one of the suffixes. Hidden ones are left out, and links to folders, which may lead in a circle."""
+    """Files with one of the suffixes. Hidden ones are left out, links to folders, which may lead in a circle, and pipes
+    and devices, which may never end."""
 
     def fail(error: OSError) -> None:
         report.error(str(error.filename), error)
@@ -116,8 +122,10 @@ def _walk(top: str, report: Report, suffixes: Collection[str]) -> Iterator[str]:
     for folder, folders, files in os.walk(top, onerror=fail):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
+            path = os.path.join(folder, name)
             if os.path.splitext(name)[1].lower() in suffixes and not name.startswith("."):
-                yield os.path.join(folder, name)
+                if os.path.isfile(path) or not os.path.exists(path):  # a link to nothing is reported when it is read
+                    yield path
 
 
 Work = Callable[[Job, Bar], tuple[bytes, str]]
@@ -181,8 +189,7 @@ def _run(jobs: Sequence[Job], files: Files, report: Report, bar: Bar, stream: St
 def _wanted(job: Job, files: Files) -> bool:
     """Whether there is work to do. Raises OutputError before the work for what writing would refuse after it."""
     if job.target == STDIO:
-        if sys.stdout is None:
-            raise OutputError("stdout is closed")
+        need_stdout()
         return True
     if job.source != STDIO and os.path.exists(job.target) and os.path.samefile(job.source, job.target):
         raise OutputError("is the input, which is never overwritten")
@@ -199,15 +206,7 @@ def _write(target: str, data: bytes, files: Files) -> None:
     from ..pictures.files import write_atomic
 
     if target == STDIO:
-        try:
-            rest = memoryview(data)
-            while rest:  # without a buffer (python -u) it may take a part only
-                rest = rest[sys.stdout.buffer.write(rest) :]
-            sys.stdout.buffer.flush()
-        except BrokenPipeError:  # whoever reads has seen enough
-            raise
-        except OSError as error:
-            raise OutputError(reason(error)) from error
+        write_stdout(data)
         return
     if files.output_dir is not None:
         try:
@@ -215,6 +214,20 @@ def _write(target: str, data: bytes, files: Files) -> None:
         except OSError as error:
             raise OutputError(f"its folder cannot be made: {reason(error)}") from error
     write_atomic(target, data, force=files.force)
+
+
+def write_stdout(data: bytes) -> None:
+    """All bytes to stdout. Raises OutputError."""
+    need_stdout()
+    try:
+        rest = memoryview(data)
+        while rest:  # without a buffer (python -u) it may take a part only
+            rest = rest[sys.stdout.buffer.write(rest) :]
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:  # whoever reads has seen enough
+        raise
+    except OSError as error:
+        raise OutputError(reason(error)) from error
 
 
 def stdin() -> BinaryIO:

@@ -11,7 +11,7 @@ from .. import __version__
 from ..container.header import VERSION
 from ..errors import printable
 from .coding import decode, encode
-from .console import PATH, STDIO, Bar, Group, Report, report_options
+from .console import PATH, STDIO, Bar, Group, Report, need_stdout, report_options
 from .dataset import dataset
 from .jobs import Files, Job, read_tok, run
 from .models import json_option, models
@@ -57,6 +57,7 @@ def info(files: tuple[str, ...], as_json: bool, model: str | None, report: Repor
     """Say what files hold; works without the model."""
     from .. import tokfile
 
+    need_stdout()
     for name in files:
         with report.guard(name):
             found = tokfile.info(read_tok(name), model=model)

@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from .console import PATH, Report, report_options
+from .console import PATH, STDIO, Report, need_stdout, report_options
+from .jobs import check_stdout, write_stdout
 from .options import force_option, output_option, tokens_type
 
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
@@ -26,6 +27,7 @@ def list_models(as_json: bool, report: Report) -> None:
     """Print a line for every installed model."""
     from ..models.registry import DEFAULT_MODEL, damaged, describe, installed
 
+    need_stdout()
     for model in installed():
         if as_json:
             click.echo(json.dumps(describe(model)))
@@ -44,6 +46,7 @@ def show_model(name: str, as_json: bool, report: Report) -> None:
     """Print what a model says of itself, and check that its files are whole."""
     from ..models.registry import describe, find_model
 
+    need_stdout()
     model = find_model(name)
     facts = describe(model)
     click.echo(json.dumps(facts) if as_json else _listing(facts))
@@ -132,6 +135,8 @@ def export_web(
     model = find_model(name)
     count = model.default_tokens if tokens is None else tokens
     target = output or f"{model.name}-{count}.tokm"
+    if target == STDIO:
+        check_stdout(force)
     if look is not None and network is False:
         raise click.UsageError("--look names a network: it does not go with --no-network.")
     chosen = look or LIGHT
@@ -139,8 +144,11 @@ def export_web(
         network = look is not None or LIGHT in looks_of(model)
     with report.guard(target, target):
         data = pack_web(model, count, all_scales=scales == "all", look=chosen if network else None)
-        write_atomic(target, data, force=force)
-        report.say(f"{model.name} -> {target} ({len(data)} bytes, {count} tokens)")
+        if target == STDIO:
+            write_stdout(data)
+        else:
+            write_atomic(target, data, force=force)
+            report.say(f"{model.name} -> {target} ({len(data)} bytes, {count} tokens)")
 
 
 @models.command("remove")

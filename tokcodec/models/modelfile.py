@@ -45,8 +45,9 @@ class Model:
 
     hash: 32 bytes; n_tokens: tokens per tile, 1..256; radices: digits of a token (see `entropy`); scales: source pixels
     a tile below which another set of tables and codewords serves it, falling (see `tiling.Grid.scale`); ordered:
-    whether fewer than all tokens decode; default_tokens: 1..n_tokens, all where they are not ordered; files: sha256 (hex) by file name; hashed:
-    prefixes of the tensors that take part in decoding; tile: samples along a tile's side, one of `limits.TILE_SIDES`.
+    whether fewer than all tokens decode; default_tokens: 1..n_tokens, n_tokens where they are not ordered; files:
+    sha256 (hex) by file name; hashed: prefixes of the tensors that take part in decoding; tile: samples along a tile's
+    side, one of `limits.TILE_SIDES`.
     """
 
     name: str

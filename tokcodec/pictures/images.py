@@ -141,8 +141,9 @@ def to_rgb(image: Image.Image | NDArray[np.uint8], *, backdrop: str = "white", w
 
     In this order: EXIF orientation is applied, 16-bit and float samples (0..65535 and 0..1) are scaled to 8 bit, an
     embedded ICC profile is converted to sRGB (perceptual), transparency is composited on `backdrop`. What is lost or
-    guessed is told to `warn`, one line each. Of an animation the current frame is taken. Raises PictureError for a picture that
-    cannot be decoded or converted, TypeError and ValueError for an argument of another type, dtype or shape.
+    guessed is told to `warn`, one line each. Of an animation the current frame is taken. Raises PictureError for a
+    picture that cannot be decoded or converted, TypeError and ValueError for an argument of another type, dtype or
+    shape.
     """
     if isinstance(image, np.ndarray):
         return _from_array(image)
