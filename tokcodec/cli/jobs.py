@@ -123,9 +123,9 @@ def _walk(top: str, report: Report, suffixes: Collection[str]) -> Iterator[str]:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             path = os.path.join(folder, name)
-            if os.path.splitext(name)[1].lower() in suffixes and not name.startswith("."):
-                if os.path.isfile(path) or not os.path.exists(path):  # a link to nothing is reported when it is read
-                    yield path
+            wanted = os.path.splitext(name)[1].lower() in suffixes and not name.startswith(".")
+            if wanted and (os.path.isfile(path) or not os.path.exists(path)):  # a link to nothing fails when it is read
+                yield path
 
 
 Work = Callable[[Job, Bar], tuple[bytes, str]]
