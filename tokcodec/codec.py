@@ -65,7 +65,7 @@ def encode(
 
     warn: called with what is lost of the picture (None: a TokWarning); progress: with (tiles done, tiles); the others
     are those of `options.EncodeOptions`. Raises ValueError or TypeError for wrong arguments, LimitError for a picture
-    with a side over 16383.
+    with a side over 16383 or one that no file of the wanted size can hold, TokError for a focus outside of it.
     """
     options = EncodeOptions(
         tokens=tokens,

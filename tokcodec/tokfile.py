@@ -12,7 +12,7 @@ from .container.bare import BARE_SIZE, parse_bare
 from .container.contents import Contents, check_container, declared_tokens, pack, unpack
 from .container.entropy import decode_levels
 from .container.header import HEADER_SIZE, parse_header
-from .errors import HeaderCheckError
+from .errors import HeaderCheckError, TokError
 from .models.modelfile import Model
 from .models.registry import candidates, find_model, resolve
 from .pictures.limits import DEFAULT_MAX_PIXELS, check_size
@@ -139,15 +139,15 @@ def truncate(
     """Cut a file to fewer tokens per tile, or to the most that fit into `size` bytes, without decoding pixels.
 
     Exactly one of the two is given. The tiles of an adaptive file keep their shares of the number. Raises ValueError
-    for more tokens than are held or too small a size, TokError for a bad file.
+    for more tokens than are held or too small a size, TokError for a bad file, or one that cannot be cut.
     """
     if (tokens is None) == (size is None):
         raise ValueError("give either tokens or size")
     contents = read(data, model)
     if (most := contents.most()) < 1:
-        raise ValueError(f"nothing to cut: {contents.shortfall()}")
+        raise TokError(f"nothing to cut: {contents.shortfall()}")
     if not contents.model.ordered:
-        raise ValueError(f"model {contents.model.name} is not ordered: its files cannot be cut")
+        raise TokError(f"model {contents.model.name} is not ordered: its files cannot be cut")
 
     def cut_to(count: int) -> bytes:
         header = replace(contents.header, tokens=count)

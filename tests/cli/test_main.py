@@ -229,6 +229,11 @@ def test_what_the_model_does_not_offer_is_wrong_usage(call: Call, tmp_path: Path
     failed(call("truncate", "--size", "9", "in.tok", "-o", "x.tok"), "at least", code=2)
 
 
+def test_a_file_that_cannot_be_cut_is_a_failed_file(call: Call, tmp_path: Path, make_tok: MakeTok) -> None:
+    (tmp_path / "header.tok").write_bytes(make_tok()[:HEADER_SIZE])
+    failed(call("truncate", "--tokens", "1", "header.tok", "-o", "x.tok"), "header.tok: nothing to cut")
+
+
 def test_an_unknown_model_is_said_once(call: Call, tmp_path: Path, picture: bytes) -> None:
     (tmp_path / "in.png").write_bytes(picture)
     failed(call("encode", "--model", "nobody", "in.png", "in2.png"), "nobody", "tiny")
@@ -351,6 +356,13 @@ def test_models(call: Call, tiny: Model) -> None:
     failed(call("models", "remove", "nobody"), "no model named 'nobody'")
     failed(call("models", "import", "missing", "--name", "x"), "missing")
     assert call("models", "import", "missing", "--name", "/").exit_code == 2
+
+
+def test_a_model_for_the_web_goes_to_stdout(call: Call, tmp_path: Path) -> None:
+    assert call("models", "export-web", "base-2", "--tokens", "4", "-o", "web.tokm").exit_code == 0
+    result = call("models", "export-web", "base-2", "--tokens", "4", "-o", "-")
+    assert (result.exit_code, result.stderr, os.listdir(tmp_path)) == (0, "", ["web.tokm"])
+    assert result.stdout_bytes == (tmp_path / "web.tokm").read_bytes()
 
 
 def test_training_is_handed_its_arguments(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -94,7 +94,7 @@ def test_impossible_targets_are_wrong_usage(call: Call, tmp_path: Path, options:
 
 def test_too_small_for_this_picture(call: Call, tmp_path: Path) -> None:
     found = call("encode", "--model", "tiny", "--target-size", "11", "--pitch", "16", "a.png")
-    assert found.exit_code == 2
+    assert found.exit_code == 1
     assert "tokcodec: a.png: this picture takes at least" in found.stderr
     assert not (tmp_path / "a.tok").exists()
 
@@ -119,12 +119,20 @@ def test_focus_and_map(call: Call, tmp_path: Path) -> None:
             ["--focus", "0,0,8", "--adaptive"],
             "focus must be X,Y,W,H or X,Y,W,H:WEIGHT in pixels or per cent, not '0,0,8'",
         ),
-        (["--focus", "40,0,8,8", "--adaptive"], "a.png: focus 40,0,8,8 lies outside of a picture of 40x30 pixels"),
     ],
 )
 def test_focus_that_cannot_be(call: Call, tmp_path: Path, options: list[str], text: str) -> None:
     found = call("encode", "--model", "tiny", *options, "a.png")
     assert found.exit_code == 2 and text in found.stderr and not (tmp_path / "a.tok").exists()
+
+
+def test_focus_outside_of_one_picture(call: Call, tmp_path: Path) -> None:
+    """Which is no wrong usage: the others of the run may have it."""
+    Image.new("RGB", (1, 1)).save(tmp_path / "dot.png")
+    for options in (["--adaptive"], ["--target-size", "60"]):
+        found = call("encode", "-f", "--model", "tiny", *options, "--focus", "20,0,8,8", "a.png", "dot.png")
+        assert found.exit_code == 1 and (tmp_path / "a.tok").exists() and not (tmp_path / "dot.tok").exists()
+        assert "dot.png: focus 20,0,8,8 lies outside of a picture of 1x1 pixels" in found.stderr
 
 
 def test_a_map_that_cannot_be_read(call: Call, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Hashable
 from typing import TypeAlias
 
 from ..container.counts import FACTORS
+from ..errors import LimitError
 from ..tokenizers import MANY_DRAWN, need_torch
 from . import estimate, quality
 from .allocation import Allocation, Allocator
@@ -62,7 +63,7 @@ class RateControl(Planner):
     window = PSNR_WINDOW
 
     def encode(self, target: Target) -> bytes:
-        """The file for a target. Raises ValueError where the picture needs more bytes than the target has."""
+        """The file for a target. Raises LimitError where the picture needs more bytes than the target has."""
         if target.kind == PSNR:
             return self.for_psnr(target.value)
         if target.kind == LPIPS:
@@ -78,7 +79,7 @@ class RateControl(Planner):
     # ---- a size
 
     def for_size(self, budget: int) -> bytes:
-        """The file with the least squared error of at most `budget` bytes. Raises ValueError where there is none."""
+        """The file with the least squared error of at most `budget` bytes. Raises LimitError where there is none."""
         place = self._place_for(budget)
         best = self.fit(self.steps[place], budget)
         for other in range(place + 1, min(place + 1 + (1 if self.weights is None else FOCUSED), len(self.steps))):
@@ -101,7 +102,7 @@ class RateControl(Planner):
         return self.plan(step, lambda _, allocator: allocator.for_bits(room), min(count, self.model.n_tokens))
 
     def _packed_within(self, step: int, planned: Planned | None, budget: int) -> bytes:
-        """Real files decide: what is too large loses room until it fits. Raises ValueError where nothing does."""
+        """Real files decide: what is too large loses room until it fits. Raises LimitError where nothing does."""
         less = 0.0
         while planned is not None:
             data = self.pack(planned)
@@ -113,7 +114,7 @@ class RateControl(Planner):
         if len(data) > budget:
             where = "" if len(self.steps) > 1 else " at this pitch"
             bpp = 8 * len(data) / (self.picture.width * self.picture.height)
-            raise ValueError(f"this picture takes at least {len(data)} bytes{where} ({bpp:.2g} bpp), not {budget}")
+            raise LimitError(f"this picture takes at least {len(data)} bytes{where} ({bpp:.2g} bpp), not {budget}")
         return data
 
     def _certain(self, step: int, find: Callable[[Curves, Allocator], Allocation]) -> Planned:

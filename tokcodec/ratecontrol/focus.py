@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
@@ -45,7 +46,7 @@ class Region:
         return ",".join(f"{side:g}{'%' * of}" for side, of in zip(self.sides, self.per_cent, strict=True))
 
     def box(self, width: int, height: int) -> tuple[int, int, int, int]:
-        """Left, top, right and bottom in whole pixels of a picture. Raises ValueError where that is outside of it."""
+        """Left, top, right and bottom in whole pixels of a picture. Raises TokError where that is outside of it."""
         whole = (width, height, width, height)
         x, y, w, h = (
             side * of / 100 if part else side for side, part, of in zip(self.sides, self.per_cent, whole, strict=True)
@@ -53,7 +54,7 @@ class Region:
         left, top = math.floor(x), math.floor(y)
         right, bottom = min(width, math.ceil(x + w)), min(height, math.ceil(y + h))
         if left >= right or top >= bottom:
-            raise ValueError(f"focus {self} lies outside of a picture of {width}x{height} pixels")
+            raise TokError(f"focus {self} lies outside of a picture of {width}x{height} pixels")
         return left, top, right, bottom
 
 
@@ -106,7 +107,7 @@ class Weights:
     """What the error of every pixel of a picture counts, 1 on average.
 
     regions: where they overlap the last one holds; mask: a picture of mode L and any size, stretched over the other;
-    black counts once, white DEFAULT_WEIGHT times. Raises ValueError for a region outside of the picture.
+    black counts once, white DEFAULT_WEIGHT times. Raises TokError for a region outside of the picture.
     """
 
     def __init__(self, width: int, height: int, regions: Sequence[Region], mask: Image.Image | None = None) -> None:
