@@ -8,6 +8,7 @@ torch is imported only where pixels are coded; what `tokfile` does without them 
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -32,8 +33,12 @@ from .tokfile import TokInfo, info, read_tokens, truncate
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from .tokfile import Data
+
 STRETCH = 4
 """Ratio of the sides of a tile beyond which the encoder says so: 21:9 as one tile is still usual."""
+
+_OURS = __package__, "PIL"
 
 Warn = Callable[[str], None]
 Progress = Callable[[int, int], None]
@@ -97,10 +102,10 @@ def encode_with(
     target = options.target_of(chosen)
     count = options.tokens_of(chosen)
     step = options.step(chosen.tile)
-    picture = to_rgb(image, warn=warn or _warn)
+    picture = to_rgb(image, warn=warn or warn_caller)
     check_size(*picture.size, max_pixels=picture.width * picture.height)
     if container == "bare" and not fits(*picture.size):
-        (warn or _warn)("the bare container stores aspects of 1:6.3 to 6:1 alone: decode with the size")
+        (warn or warn_caller)("the bare container stores aspects of 1:6.3 to 6:1 alone: decode with the size")
     grid = Grid.for_picture(*picture.size, step)
     tokenizer = load_tokenizer(chosen, device, encoding=grid.tiles)
     if target is not None or adaptive:
@@ -113,14 +118,14 @@ def encode_with(
             tokenizer,
             step=kept,
             container=container,
-            weights=options.weights_of(*picture.size, warn or _warn),
+            weights=options.weights_of(*picture.size, warn or warn_caller),
             drawer=lambda tiles: load_tokenizer(chosen, device, drawing=tiles),
-            warn=warn or _warn,
+            warn=warn or warn_caller,
             progress=progress,
         )
         return control.as_equal(count) if target is None else control.encode(target)
     if container == "tok":
-        note_stretch(grid, warn or _warn)
+        note_stretch(grid, warn or warn_caller)
     header = Header(chosen.id, count, step, picture.width, picture.height)
     scale = scale_of(header, chosen, container)
     coded = np.empty((grid.tiles, count), np.int32)
@@ -132,7 +137,7 @@ def encode_with(
 
 
 def decode(
-    data: bytes,
+    data: Data,
     *,
     tokens: int | None = None,
     look: str | None = None,
@@ -149,7 +154,8 @@ def decode(
 
     warn: called with what is missing of a cut file (None: a TokWarning); progress: with (tiles done, tiles); the others
     are those of `options.DecodeOptions`. A tile of which the bytes hold nothing is grey. Raises TokError for anything
-    wrong with the file, LimitError for more pixels than `max_pixels`, ValueError for wrong arguments.
+    wrong with the file, LimitError for more pixels than `max_pixels`, ValueError and TypeError for wrong
+    arguments.
     """
     options = DecodeOptions(
         tokens=tokens,
@@ -165,7 +171,7 @@ def decode(
 
 
 def decode_with(
-    data: bytes, options: DecodeOptions, *, warn: Warn | None = None, progress: Progress | None = None
+    data: Data, options: DecodeOptions, *, warn: Warn | None = None, progress: Progress | None = None
 ) -> Image.Image:
     """`decode` for those who have the options as one."""
     tokens, look, device, dtype = options.tokens, options.look, options.device, options.dtype
@@ -174,7 +180,7 @@ def decode_with(
     options.check(chosen)
     grid = Grid.for_picture(header.width, header.height, header.pitch)
     if contents.held != contents.declared:
-        (warn or _warn)(contents.shortfall())
+        (warn or warn_caller)(contents.shortfall())
     counts = contents.counts(tokens)
     if not chosen.ordered and counts.min() < chosen.n_tokens:
         raise TokError(
@@ -192,8 +198,12 @@ def note_stretch(grid: Grid, warn: Warn) -> None:
         warn(f"a tile covers {width:.0f}x{height:.0f} pixels: the longer side comes out much coarser")
 
 
-def _warn(text: str) -> None:
-    warnings.warn(text, TokWarning, stacklevel=4)  # to who called `encode` or `decode`
+def warn_caller(text: str) -> None:
+    """A TokWarning at the place that called into this package, itself or through Pillow, however deep the cause is."""
+    frame, level = sys._getframe(), 1
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in _OURS:
+        frame, level = frame.f_back, level + 1
+    warnings.warn(text, TokWarning, stacklevel=level)
 
 
 __all__ = ["TokInfo", "TokWarning", "decode", "encode", "info", "read_tokens", "truncate"]

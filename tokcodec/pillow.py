@@ -17,7 +17,6 @@ empties an existing file before it asks for the new one. `tokcodec.encode` and t
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from inspect import signature
@@ -25,7 +24,7 @@ from typing import IO, TYPE_CHECKING
 
 from PIL import Image, ImageFile
 
-from .codec import TokWarning, decode, encode
+from .codec import decode, encode, warn_caller
 from .container.header import HEADER_SIZE, parse_header
 from .errors import NotTokError, TokError
 from .models.registry import resolve
@@ -99,7 +98,7 @@ class TokImageFile(ImageFile.ImageFile):
             data = self._head + self.fp.read()  # the header that was opened, whatever the file has become since
             with _as_oserror():
                 # Pillow has checked the size by its own limit.
-                self.im = decode(data, max_pixels=self.width * self.height, warn=_warn).im
+                self.im = decode(data, max_pixels=self.width * self.height, warn=warn_caller).im
             self.readonly = 0
             if self._exclusive_fp:
                 self.fp.close()
@@ -122,7 +121,7 @@ def _save(image: Image.Image, stream: IO[bytes], filename: str | bytes) -> None:
     """Write a picture of any mode that the codec converts; the first byte is written when all are known."""
     options = {name: value for name, value in image.encoderinfo.items() if name in _OPTIONS}
     with _as_oserror():
-        data = encode(image, **({"warn": _warn} | options))
+        data = encode(image, **({"warn": warn_caller} | options))
     stream.write(data)
 
 
@@ -132,10 +131,6 @@ def _as_oserror() -> Iterator[None]:
         yield
     except TokError as error:
         raise TokImageError(str(error)) from error
-
-
-def _warn(text: str) -> None:
-    warnings.warn(text, TokWarning, stacklevel=2)
 
 
 __all__ = ["TokImageError", "TokImageFile", "register"]
