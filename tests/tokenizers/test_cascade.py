@@ -331,3 +331,11 @@ def test_tables_of_another_model_are_refused(tmp_path: Path, config: CascadeConf
     model = write(tmp_path / "tiny", tables=fitted_tables(config), scales=scales)
     with pytest.raises(ModelFileError, match="the entropy tables are not for 20 tokens of 8 x 8"):
         load(model, None, None)
+
+
+@pytest.mark.parametrize("count", [0, -1, 21])
+def test_a_number_of_tokens_that_there_is_not(count: int) -> None:
+    tokenizer = CascadeTokenizer(tensors())
+    for call in (tokenizer.encode, tokenizer.encode_curves):
+        with pytest.raises(ValueError, match=rf"^count must be 1\.\.20, not {count}$"):
+            call(np.zeros((1, 3, 256, 256), np.float32), count)

@@ -272,3 +272,43 @@ def test_what_the_format_does_not_allow_is_refused_with_the_reason(tmp_path: Pat
             FrequencyTables.uniform(4, radices)
     assert not (tmp_path / "model").exists()
     assert read_model(make(tmp_path / "model", fitting, 128).path).tile == 128
+
+
+# ---- what a tokenizer returns
+
+
+@pytest.mark.parametrize(
+    ("method", "result", "options", "text"),
+    [
+        (
+            "encode",
+            "np.zeros((len(x), 1), np.int64)",
+            {"tokens": 4},
+            r"encodes to int64 \[1, 1\], not to integers \[1, 4\]",
+        ),
+        ("encode", "np.zeros((len(x), count))", {"tokens": 4}, r"encodes to float64 \[1, 4\], not to integers"),
+        ("encode", "None", {"tokens": 4}, r"encodes to object \[\]"),
+        ("encode", "np.full((len(x), count), 64)", {"tokens": 4}, r"makes tokens 64\.\.64, outside of 0\.\.63"),
+        ("encode", "np.full((len(x), count), -1)", {"target_size": 90}, r"makes tokens -1\.\.-1, outside of 0\.\.63"),
+        ("encode_curves", "np.zeros((1, count), int), np.zeros((1, 1))", {"adaptive": True}, r"finds errors \[1, 1\]"),
+        (
+            "decode",
+            "np.zeros((len(x), 3, 256, 1), np.float32)",
+            {},
+            r"decodes to float32 \[1, 3, 256, 1\], not to floats",
+        ),
+        ("decode", "np.zeros((len(x), 3, 256, 256), np.uint8)", {}, "decodes to uint8"),
+        ("decode", "np.zeros((1, 3, 256), np.float32)", {"target_psnr": 9}, "decodes to float32"),
+    ],
+)
+def test_what_a_tokenizer_returns_is_checked(
+    site: Path, tmp_path: Path, method: str, result: str, options: dict[str, Any], text: str
+) -> None:
+    code = f"def {method}(self, x, count=None, scale=0, *_): return {result}"
+    load = f"def load(*_): return type('Odd', (Plain,), {{'{method}': {method}}})(n_tokens=8)"
+    install(
+        site, "odd_family", f"import numpy as np\n{PLAIN}\nWITHOUT_TORCH = True\n{code}\n{load}", "plain = odd_family"
+    )
+    model = make(tmp_path / "odd", FrequencyTables.uniform(8, (8, 8)))
+    with pytest.raises(ModelFileError, match=f"^model odd: its tokenizer {text}"):
+        tokcodec.decode(tokcodec.encode(Image.new("RGB", (9, 9)), model=model.path, **options), model=model.path)

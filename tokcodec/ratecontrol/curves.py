@@ -19,7 +19,7 @@ from PIL import Image
 from ..container.contents import scale_of
 from ..container.header import Header
 from ..pictures.tiling import OVERLAP, Grid, cut
-from ..tokenizers.tiles import batches, device_memory, pixels
+from ..tokenizers.tiles import batches, checked_tokens, decoded, device_memory, pixels, wrong
 from .quality import mean_squared_error
 
 if TYPE_CHECKING:
@@ -117,9 +117,12 @@ def _encode(
     x = pixels(tiles)
     found = None if measured else tokenizer.encode_curves(x, count, scale)
     if found is None:
-        tokens = tokenizer.encode(x, count, scale)
-        found = tokens, measure(tokenizer, tokens, x, scale)
-    return found
+        tokens = checked_tokens(tokenizer, tokenizer.encode(x, count, scale), len(x), count)
+        return tokens, measure(tokenizer, tokens, x, scale)
+    tokens, errors = checked_tokens(tokenizer, found[0], len(x), count), np.asarray(found[1])
+    if errors.shape != (len(x), count + 1):
+        raise wrong(tokenizer, f"finds errors {list(errors.shape)}, not {[len(x), count + 1]}")
+    return tokens, errors
 
 
 def measure(
@@ -133,7 +136,7 @@ def measure(
     count = tokens.shape[1]
     lengths = sorted({1 << power for power in range(count.bit_length()) if 1 << power < count} | {count})
     look = "fidelity" if "fidelity" in tokenizer.looks else None
-    drawn = (tokenizer.decode(tokens[:, :length], look, scale) for length in lengths)
+    drawn = (decoded(tokenizer, tokens[:, :length], look, scale) for length in lengths)
     known = np.log(np.stack([np.square(y - x).sum((1, 2, 3), dtype=np.float64) for y in drawn], 1).clip(1e-6))
     places = np.log(np.arange(1, count + 1))
     curves = [np.exp(np.interp(places, np.log(lengths), tile)) for tile in known]

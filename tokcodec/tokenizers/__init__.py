@@ -58,7 +58,12 @@ def load_tokenizer(
 
 
 def check_device(device: str) -> None:
-    """Raise DeviceError when the device is not there, ValueError for another word than auto, cpu, cuda or cuda:N."""
+    """Raise DeviceError when the device is not there, ValueError for another word than auto, cpu, cuda or cuda:N.
+
+    And TypeError for what is no word.
+    """
+    if not isinstance(device, str):
+        raise TypeError(f"device must be auto, cpu or cuda, not {device!r}")
     if device.split(":")[0] == "cuda":
         need_torch(f"device {device}")
         import torch

@@ -24,6 +24,10 @@ class Tokenizer(ABC):
     """Where it computes, in torch's words."""
     looks: tuple[str, ...] = ("fidelity",)
     """How tokens can be drawn, the default first: `perceptual` pleases the eye, `fidelity` has the least error."""
+    model_name: str = ""
+    """Set when it is loaded, as the next one: of the model in error messages."""
+    token_values: int | None = None
+    """Values that a token of the model can have."""
     mends: bool = False
     """Whether the fidelity look is better than `encode_curves` says, by a network that draws over it."""
 
@@ -31,7 +35,7 @@ class Tokenizer(ABC):
     def encode(self, x: Array, count: int | None = None, scale: int = 0) -> Array:
         """Turn tiles into their first `count` tokens: float N x 3 x T x T in [0, 1] -> int64 N x count.
 
-        count: 1..n_tokens (None: all); fewer may take less time.
+        count: 1..n_tokens (None: all), ValueError for another; fewer may take less time.
         """
 
     def encode_curves(self, x: Array, count: int | None = None, scale: int = 0) -> tuple[Array, Array] | None:
@@ -54,6 +58,12 @@ class Tokenizer(ABC):
         """Raise ValueError unless `x` is float N x 3 x T x T."""
         if x.ndim != 4 or tuple(x.shape[1:]) != (3, self.tile, self.tile) or not _is_float(x):
             raise ValueError(f"tiles must be float N x 3 x {self.tile} x {self.tile}, not {x.dtype} {tuple(x.shape)}")
+
+    def check_count(self, count: int | None) -> int:
+        """The number of tokens that is meant. Raises ValueError outside of 1..n_tokens."""
+        if count is not None and not 1 <= count <= self.n_tokens:
+            raise ValueError(f"count must be 1..{self.n_tokens}, not {count}")
+        return self.n_tokens if count is None else count
 
     def check_tokens(self, tokens: Array, vocabulary: int) -> None:
         """Raise ValueError unless `tokens` is integer N x k, 1 <= k <= n_tokens, with values in [0, vocabulary)."""

@@ -87,10 +87,11 @@ class CascadeTokenizer(Tokenizer):
 
     def _encode(self, x: Array, count: int | None, scale: int) -> tuple[Array, Array]:
         self.check_tiles(x)
+        count = self.check_count(count)
         with self._no_gradients():
             pixels = self._own(x, np.float64)
             vectors = self.transform.forward(pixels)
-            tokens, errors = self.codewords(scale).encode(vectors, count or self.n_tokens)
+            tokens, errors = self.codewords(scale).encode(vectors, count)
             # The transform is orthonormal: the pixels' energy beyond that of the coded coefficients stays for good.
             outside = (pixels * pixels).sum((1, 2, 3)) - (vectors * vectors).sum(1)
             return like(tokens, x), like((errors + outside[:, None]).clip(0, None), x)

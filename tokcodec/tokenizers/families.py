@@ -7,6 +7,7 @@ a dtype of torch is asked for. docs/models.md has an example.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -65,7 +66,7 @@ def find_family(name: str) -> Family:
 
 
 def check_loaded(tokenizer: object, model: Model) -> Tokenizer:
-    """The tokenizer. Raises ModelFileError where it is none, or not what the model's manifest says."""
+    """The tokenizer, told of its model. Raises ModelFileError where it is none, or not what the manifest says."""
     if not isinstance(tokenizer, Tokenizer):
         raise ModelFileError(f"{model.path}: family {model.family!r} makes a {type(tokenizer).__name__}, no Tokenizer")
     for what, found, stated in (
@@ -74,6 +75,7 @@ def check_loaded(tokenizer: object, model: Model) -> Tokenizer:
     ):
         if found != stated:
             raise ModelFileError(f"{model.path}: its tokenizer has {found} {what}, its manifest states {stated}")
+    tokenizer.model_name, tokenizer.token_values = model.name, math.prod(model.radices)
     return tokenizer
 
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DeviceError
+from ..errors import DeviceError, ModelFileError
 from ..pictures.canvas import Canvas
 from ..pictures.tiling import Grid
 
@@ -44,10 +44,46 @@ def pixels(tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def tokenise(tokenizer: Tokenizer, tiles: NDArray[np.uint8], count: int, scale: int = 0) -> NDArray[np.int64]:
-    """The first tokens of some tiles: uint8 [n, T, T, 3] -> int64 [n, count]. Raises DeviceError."""
+    """The first tokens of some tiles: uint8 [n, T, T, 3] -> int64 [n, count].
+
+    Raises DeviceError, and ModelFileError as `checked_tokens`.
+    """
     with device_memory():
-        tokens: NDArray[np.int64] = tokenizer.encode(pixels(tiles), count, scale)
-        return tokens
+        return checked_tokens(tokenizer, tokenizer.encode(pixels(tiles), count, scale), len(tiles), count)
+
+
+def checked_tokens(tokenizer: Tokenizer, tokens: Any, tiles: int, count: int) -> NDArray[np.int64]:
+    """What a tokenizer, which may be somebody else's, has made of some tiles: int64 [tiles, count].
+
+    Raises ModelFileError for another shape, no integers, and values that the model's tokens cannot have.
+    """
+    found = np.asarray(tokens)
+    if found.shape != (tiles, count) or not np.issubdtype(found.dtype, np.integer):
+        raise wrong(tokenizer, f"encodes to {found.dtype} {list(found.shape)}, not to integers [{tiles}, {count}]")
+    values = tokenizer.token_values
+    if found.size and (found.min() < 0 or (values is not None and found.max() >= values)):
+        last = "" if values is None else values - 1
+        raise wrong(tokenizer, f"makes tokens {found.min()}..{found.max()}, outside of 0..{last}")
+    return found.astype(np.int64, copy=False)
+
+
+def decoded(tokenizer: Tokenizer, tokens: NDArray[Any], look: str | None = None, scale: int = 0) -> NDArray[np.float32]:
+    """What a tokenizer draws of tokens int [n, k]: float32 [n, 3, T, T].
+
+    Raises DeviceError, and ModelFileError for anything but floats of that shape.
+    """
+    shape = (len(tokens), 3, tokenizer.tile, tokenizer.tile)
+    with device_memory():
+        found = np.asarray(tokenizer.decode(tokens, look, scale))
+    if found.shape != shape or not np.issubdtype(found.dtype, np.floating):
+        raise wrong(tokenizer, f"decodes to {found.dtype} {list(found.shape)}, not to floats {list(shape)}")
+    return found.astype(np.float32, copy=False)
+
+
+def wrong(tokenizer: Tokenizer, what: str) -> ModelFileError:
+    """The error of a tokenizer that does something else than it should; names its model where it is known."""
+    name = f"model {tokenizer.model_name}" if tokenizer.model_name else type(tokenizer).__name__
+    return ModelFileError(f"{name}: its tokenizer {what}")
 
 
 def draw(
@@ -93,8 +129,7 @@ def _draw(
             out[row], new[row] = kept[first + row][1], False
     for count in np.unique(counts[new]):
         rows = new & (counts == count)
-        with device_memory():
-            out[rows] = tokenizer.decode(coded[rows, :count], look, scale).transpose(0, 2, 3, 1)
+        out[rows] = decoded(tokenizer, coded[rows, :count], look, scale).transpose(0, 2, 3, 1)
     if kept is not None:
         kept.update({first + int(row): (int(counts[row]), out[row].copy()) for row in np.flatnonzero(new)})
     return out

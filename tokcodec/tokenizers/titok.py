@@ -141,6 +141,7 @@ class Titok(Tokenizer):
     def encode(self, x: Array, count: int | None = None, scale: int = 0) -> Array:
         """float [N, 3, 256, 256] in [0, 1] -> int64 [N, count]; fewer than all take as long."""
         self.check_tiles(x)
+        count = self.check_count(count)
         tiles = torch.as_tensor(x).to(self.device, torch.float32)
         # A lone tile would go through another matrix routine, which rounds otherwise: it brings company, so that its
         # tokens are those that it has in a batch.
