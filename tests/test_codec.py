@@ -209,3 +209,36 @@ def test_the_sky_has_no_seam() -> None:
     steps = np.abs(np.diff(decoded, axis=1)).mean((0, 2))
     borders = np.concatenate([steps[240:272], steps[496:528]])
     assert borders.mean() <= 1.25 * steps.mean()
+
+
+def test_any_kind_of_bytes_and_nothing_else(astronaut: Image.Image) -> None:
+    data = tokcodec.encode(astronaut, tokens=2)
+    for same in (bytearray(data), memoryview(data)):
+        assert np.array_equal(np.asarray(tokcodec.decode(same)), np.asarray(tokcodec.decode(data)))
+        assert tokcodec.info(same) == tokcodec.info(data)
+        assert np.array_equal(tokcodec.read_tokens(same), tokcodec.read_tokens(data))
+        assert tokcodec.truncate(same, tokens=1) == tokcodec.truncate(data, tokens=1)
+    for wrong in ("photo.tok", None, [245]):
+        for call in (tokcodec.decode, tokcodec.info, tokcodec.read_tokens, lambda x: tokcodec.truncate(x, tokens=1)):
+            with pytest.raises(TypeError, match=rf"^data must be bytes, not {type(wrong).__name__}$"):
+                call(wrong)  # type: ignore[operator]
+
+
+def test_no_device(astronaut: Image.Image) -> None:
+    with pytest.raises(TypeError, match=r"^device must be auto, cpu or cuda, not None$"):
+        tokcodec.encode(astronaut, device=None)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"^device must be auto, cpu or cuda, not None$"):
+        tokcodec.load_tokenizer(device=None)  # type: ignore[arg-type]
+
+
+def test_a_warning_is_about_the_line_that_called(astronaut: Image.Image) -> None:
+    layer = Image.new("LA", (300, 300), (9, 9))
+    data = tokcodec.encode(astronaut, tokens=2, adaptive=True, pitch=64)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        tokcodec.encode(layer, tokens=1)
+        tokcodec.encode(Image.new("RGB", (8, 300)), tokens=1)
+        tokcodec.encode(astronaut, focus_map=layer, target_size=90)
+        tokcodec.encode(astronaut, target_psnr=90, pitch="fit")
+        tokcodec.decode(data[:-3])
+    assert [one.filename for one in caught] == [__file__] * 5

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .container.contents import Contents
     from .models.modelfile import Model
     from .pictures.images import Warn
+    from .tokfile import Data
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,7 +143,7 @@ class DecodeOptions:
     model: str | Path | None = None
     max_pixels: int = DEFAULT_MAX_PIXELS
 
-    def read(self, data: bytes) -> Contents[Model]:
+    def read(self, data: Data) -> Contents[Model]:
         """Header, model and tokens of a file or a prefix that holds the header. Raises as `tokfile.read`."""
         return read(data, self.model, container=self.container, size=self.size, max_pixels=self.max_pixels)
 

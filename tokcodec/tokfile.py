@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,9 @@ from .models.modelfile import Model
 from .models.registry import candidates, find_model, resolve
 from .pictures.limits import DEFAULT_MAX_PIXELS, check_size
 from .pictures.tiling import Grid
+
+Data: TypeAlias = bytes | bytearray | memoryview
+"""What may hold a file's bytes."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +65,15 @@ class TokInfo:
         return None if self.held is None else self.held == self.declared
 
 
+def as_bytes(data: Data) -> bytes:
+    """The bytes in what holds them. Raises TypeError for anything else, such as a path."""
+    if not isinstance(data, Data):
+        raise TypeError(f"data must be bytes, not {type(data).__name__}")
+    return bytes(data)
+
+
 def read(
-    data: bytes,
+    data: Data,
     model: str | Path | Model | None = None,
     *,
     container: str = "tok",
@@ -73,9 +84,10 @@ def read(
 
     model: the one to use, instead of the installed one that the header names; bare files need it unless it is the
     default; size: width and height of the picture in a bare file (None: see `bare`). Raises TokError for a bad file,
-    LimitError for more pixels than max_pixels, ValueError for wrong arguments.
+    LimitError for more pixels than max_pixels, ValueError and TypeError for wrong arguments.
     """
     check_container(container)
+    data = as_bytes(data)
     if model is not None and not isinstance(model, Model):
         model = find_model(model)
     if container == "bare":
@@ -93,8 +105,9 @@ def read(
     return unpack(payload, header, found, container)
 
 
-def info(data: bytes, *, model: str | Path | None = None) -> TokInfo:
+def info(data: Data, *, model: str | Path | None = None) -> TokInfo:
     """Describe a `.tok` file from its bytes; needs neither weights nor torch. Raises TokError."""
+    data = as_bytes(data)
     header = parse_header(data)
     grid = Grid.for_picture(header.width, header.height, header.pitch)
     if model is not None or candidates(header.model_id):
@@ -121,7 +134,7 @@ def info(data: bytes, *, model: str | Path | None = None) -> TokInfo:
 
 
 def read_tokens(
-    data: bytes, *, container: str = "tok", model: str | Path | None = None, max_pixels: int = DEFAULT_MAX_PIXELS
+    data: Data, *, container: str = "tok", model: str | Path | None = None, max_pixels: int = DEFAULT_MAX_PIXELS
 ) -> NDArray[np.int32]:
     """Tokens of a file: int32 [tiles, tokens declared], -1 where a tile has none or a cut file holds none.
 
@@ -134,7 +147,7 @@ def read_tokens(
 
 
 def truncate(
-    data: bytes, *, tokens: int | None = None, size: int | None = None, model: str | Path | None = None
+    data: Data, *, tokens: int | None = None, size: int | None = None, model: str | Path | None = None
 ) -> bytes:
     """Cut a file to fewer tokens per tile, or to the most that fit into `size` bytes, without decoding pixels.
 

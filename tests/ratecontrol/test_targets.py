@@ -28,6 +28,13 @@ def test_impossible_values_are_refused_with_what_is_possible(
             Target(kind, value).check(tiny)
 
 
+@pytest.mark.parametrize("kind", [SIZE, BPP, PSNR, LPIPS])
+@pytest.mark.parametrize("value", [10**400, -(10**400), 1e308])
+def test_values_beyond_all_numbers_are_refused(tiny: Model, kind: str, value: float) -> None:
+    with pytest.raises(ValueError, match=rf"^target {kind} must be at most 1e\+18$"):
+        Target(kind, value).check(tiny)
+
+
 def test_the_smallest_file_holds_a_token(tiny: Model) -> None:
     assert smallest_file(tiny) == 11
     assert smallest_file(tiny, "bare") == 3

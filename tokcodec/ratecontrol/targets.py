@@ -12,6 +12,8 @@ from ..models.modelfile import Model
 SIZE, BPP, PSNR, LPIPS = "size", "bpp", "psnr", "lpips"
 LARGEST_PSNR = 100.0
 """dB. Pictures in 8 bit that differ in a single value by one have about this, depending on their size."""
+LARGEST = 1e18
+"""Of any target: beyond it there is no picture, and numbers overflow."""
 TOLERANCE = {PSNR: 0.1, LPIPS: 0.01}
 """By how much a quality may be better than asked for."""
 
@@ -29,6 +31,8 @@ class Target:
 
     def check(self, model: Model, container: str = "tok") -> None:
         """Raise ValueError for a value that no file of the model can have."""
+        if math.inf > abs(self.value) > LARGEST:
+            raise ValueError(f"target {self.kind} must be at most {LARGEST:g}")
         if self.kind == SIZE:
             least = smallest_file(model, container)
             if not least <= self.value < math.inf:
