@@ -145,3 +145,9 @@ def test_more_tokens_than_the_model_has(place: Path) -> None:
     model = make(place / "small")
     with pytest.raises(HeaderCheckError, match=r"declares 9 tokens per tile; 'small' \(id ..\) has 8"):
         resolve(header_of(model, tokens=9))
+
+
+def test_the_users_folder_may_begin_with_their_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv(registry.MODELS_VARIABLE, "~/models")
+    assert registry.user_folder() == tmp_path / "models"

@@ -29,7 +29,7 @@ def search_path() -> list[Path]:
 def user_folder() -> Path:
     """Where the user's own models lie: $TOKCODEC_MODELS, or `tokcodec/models` in the system's place for user data."""
     if folder := os.environ.get(MODELS_VARIABLE):
-        return Path(folder)
+        return Path(folder).expanduser()
     import platformdirs
 
     return Path(platformdirs.user_data_dir("tokcodec")) / "models"
