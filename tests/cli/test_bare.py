@@ -162,3 +162,16 @@ def test_info_of_an_adaptive_file_without_the_model(
     monkeypatch.setattr("tokcodec.models.registry.search_path", list)
     assert "15 tokens declared (at most 8 per tile)" in call("info", "-", stdin=adaptive).stdout
     assert "an unknown number of tokens declared" in call("info", "-", stdin=adaptive[:11]).stdout
+
+
+def test_what_is_no_bare_file_is_said(call: Call, tmp_path: Path, picture: bytes) -> None:
+    (tmp_path / "in.png").write_bytes(picture)
+    for name, options in (("plain.tok", []), ("bare.tok", ["--bare"]), ("text.b64", ["--bare", "--base64"])):
+        assert call("encode", "--tokens", "9", *options, "in.png", "-o", name).exit_code == 0
+    for name, note in (("plain.tok", "is a .tok file: without --bare"), ("text.b64", "looks like base64 text")):
+        found = call("decode", "--bare", name, "-o", f"{name}.png")
+        assert found.stderr.startswith(f"tokcodec: {name}: note: {note}")
+        assert "note" not in call("decode", "-q", "--bare", name, "-o", f"{name}.2.png").stderr
+    for options in (["bare.tok"], ["--base64", "text.b64"]):
+        found = call("decode", "--bare", *options, "-o", f"{options[-1]}.3.png")
+        assert found.exit_code == 0 and "note" not in found.stderr

@@ -14,7 +14,16 @@ from PIL import Image
 import tokcodec
 from tests.conftest import TINY_VOCABULARY
 from tokcodec.codec import TokWarning
-from tokcodec.container.bare import BARE_SIZE, fits, from_base64, pack_bare, parse_bare, stored_size, to_base64
+from tokcodec.container.bare import (
+    BARE_SIZE,
+    fits,
+    from_base64,
+    is_base64,
+    pack_bare,
+    parse_bare,
+    stored_size,
+    to_base64,
+)
 from tokcodec.container.contents import pack
 from tokcodec.container.header import Header
 from tokcodec.errors import HeaderCheckError, LimitError, NotTokError, TruncatedHeaderError, UnsupportedVersionError
@@ -172,3 +181,10 @@ def test_base64(data: bytes) -> None:
 def test_what_is_no_base64(text: bytes) -> None:
     with pytest.raises(NotTokError, match="not base64"):
         from_base64(text)
+
+
+def test_what_is_a_text(tiny: Model, picture_array: np.ndarray) -> None:
+    data = tokcodec.encode(picture_array, container="bare", model="tiny")
+    text = to_base64(data)
+    assert is_base64(text) and is_base64(text.strip()) and is_base64(base64.urlsafe_b64encode(data))
+    assert not any(is_base64(other) for other in (data, b"", b" " * 9, text[:6], text + b"!"))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ..container.bare import from_base64
+from ..container.bare import from_base64, is_base64
 from ..errors import TokError, reason
 from ..progressive import animation, is_animation, stages
 from .console import Bar, Report
@@ -69,8 +69,15 @@ class Decoding:
             run([Job(source, target) for target in shown], files, self.report, work)
 
     def load(self, source: str) -> bytes:
-        data = read_tok(source, bare=self.options.container == "bare")
-        return (from_base64(data) if self.base64 else data)[: self.max_bytes]
+        bare = self.options.container == "bare"
+        data = read_tok(source, bare=bare)
+        if self.base64:
+            data = from_base64(data)
+        elif bare and is_base64(data):
+            self.report.note(source, "looks like base64 text: --base64 reads that")
+        if bare and _has_header(data):
+            self.report.note(source, "is a .tok file: without --bare it is read as one")
+        return data[: self.max_bytes]
 
     def draw(
         self,
@@ -93,6 +100,17 @@ class Decoding:
         stream = io.BytesIO()
         write_picture(picture, stream, self.suffix)
         return stream.getvalue()
+
+
+def _has_header(data: bytes) -> bool:
+    """Whether the data is a `.tok` file of an installed model, as its check says."""
+    from ..models.registry import resolve
+
+    try:
+        resolve(data)
+    except TokError:
+        return False
+    return True
 
 
 def _silent(text: str) -> None:

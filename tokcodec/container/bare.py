@@ -20,6 +20,10 @@ BARE_SIZE = 2
 BASE64_SUFFIX = ".b64"
 AREA_SIDE = 256  # without a given size a picture has the area of a tile, the most that its tokens can show
 
+TEXT_BYTES = 8
+"""From so many bytes on data that is wholly base64 is called a text. Shorter bare files may be so by chance; one whose
+first byte is a letter has tens of tokens."""
+
 _VERSION = 0x80  # must be 0: another layout would set it
 _FLAT = 0x40
 _ASPECT = 0x3F
@@ -76,3 +80,11 @@ def from_base64(text: bytes) -> bytes:
         return base64.b64decode(packed + b"=" * (-len(packed) % 4), validate=True)
     except binascii.Error as error:
         raise NotTokError("not base64") from error
+
+
+def is_base64(data: bytes) -> bool:
+    """Whether data is nothing but a base64 text, as `from_base64` reads it."""
+    try:
+        return len(data) >= TEXT_BYTES and len(from_base64(data)) > 0
+    except NotTokError:
+        return False
