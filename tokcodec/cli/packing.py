@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from .console import PATH, Bar, Report, report_options
+from .console import PATH, STDIO, Bar, Report, report_options
 from .jobs import TOK_SUFFIX, Files, Job, expand, read_tok, run
 
 
@@ -40,6 +40,8 @@ def pack_command(
     if unpack:
         if output is not None or output_dir is None or len(inputs) != 1:
             raise click.UsageError("--unpack takes one pack, and --output-dir for its files.")
+        if inputs[0] == STDIO:
+            raise click.UsageError("--unpack takes a pack in a file: stdin ('-') cannot be searched.")
         with report.guard(inputs[0]):
             _unpack(inputs[0], Files(inputs, output_dir=output_dir, force=force), model, report)
         return
