@@ -245,8 +245,9 @@ def test_verify_passes_a_good_header_and_needs_no_payload(make_tok: Make) -> Non
 def test_a_cut_file_loads_with_a_warning(make_tok: Make) -> None:
     data = make_tok()[: HEADER_SIZE + 2]
     image = Image.open(io.BytesIO(data))
-    with pytest.warns(tokcodec.TokWarning, match="the file is cut: it holds . of 8 tokens"):
+    with pytest.warns(tokcodec.TokWarning, match="the file is cut: it holds . of 8 tokens") as caught:
         image.load()
+    assert caught[0].filename == __file__
     assert same(image, tokcodec.decode(data, warn=lambda text: None))
 
 

@@ -197,6 +197,9 @@ def test_completion() -> None:
     environment = os.environ | {"_TOKCODEC_COMPLETE": "bash_complete", "COMP_WORDS": "tokcodec e", "COMP_CWORD": "1"}
     result = subprocess.run(COMMAND, env=environment, capture_output=True, text=True, check=True)
     assert result.stdout == "plain,encode\n"
+    environment |= {"COMP_WORDS": "tokcodec decode --look f", "COMP_CWORD": "3"}
+    result = subprocess.run(COMMAND, env=environment, capture_output=True, text=True, check=True)
+    assert result.stdout == "plain,fidelity\n"
 
 
 def test_byte_commands_do_without_torch() -> None:

@@ -206,6 +206,8 @@ def test_pixel_limit_both_ways(call: Call, tmp_path: Path, picture: bytes, make_
         ["decode", "--dtype", "int8", "in.tok"],
         ["decode", "--format", "doc", "in.tok"],
         ["decode", "in.tok", "-o", "out.doc"],
+        ["decode", "--look", "", "in.tok"],
+        ["pack", "--unpack", "-", "--output-dir", "out"],
         ["truncate", "in.tok", "-o", "x.tok"],
         ["truncate", "in.tok", "--tokens", "2"],
         ["truncate", "in.tok", "--tokens", "2", "--size", "20", "-o", "x.tok"],
@@ -232,6 +234,16 @@ def test_what_the_model_does_not_offer_is_wrong_usage(call: Call, tmp_path: Path
 def test_a_file_that_cannot_be_cut_is_a_failed_file(call: Call, tmp_path: Path, make_tok: MakeTok) -> None:
     (tmp_path / "header.tok").write_bytes(make_tok()[:HEADER_SIZE])
     failed(call("truncate", "--tokens", "1", "header.tok", "-o", "x.tok"), "header.tok: nothing to cut")
+
+
+def test_a_look_of_a_package_is_any_word(
+    call: Call, tmp_path: Path, make_tok: MakeTok, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "in.tok").write_bytes(make_tok())
+    monkeypatch.setattr("tokcodec.tokenizers.families.others_installed", lambda: True)
+    failed(call("decode", "--look", "sketch", "in.tok"), "in.tok: look must be fidelity for this model", code=2)
+    monkeypatch.setattr("tokcodec.tokenizers.cascade.CascadeTokenizer.check_look", lambda self, look: "fidelity")
+    assert call("decode", "--look", "sketch", "in.tok").exit_code == 0
 
 
 def test_an_unknown_model_is_said_once(call: Call, tmp_path: Path, picture: bytes) -> None:

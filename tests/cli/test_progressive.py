@@ -94,3 +94,19 @@ def test_bare(call: Call, tiny: Model, picture: bytes, tmp_path: Path) -> None:
     assert call("encode", "--bare", "--model", "tiny", "in.png").exit_code == 0
     result = call("decode", "--bare", "--model", "tiny", "--size", "40x30", "--progressive", "out.gif", "in.tok")
     assert result.stderr == "in.tok -> out.gif (1, 2, 4, 8 tokens)\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (["--progressive", ""], "--progressive takes one input and names what it writes"),
+        (["--progressive", "x.gif", "--format", "jpg"], "--format is for pictures"),
+    ],
+)
+def test_usage_that_would_be_ignored(
+    call: Call, tmp_path: Path, make_tok: MakeTok, options: list[str], text: str
+) -> None:
+    (tmp_path / "in.tok").write_bytes(make_tok())
+    result = call("decode", *options, "in.tok")
+    assert result.exit_code == 2 and text in " ".join(result.stderr.split())
+    assert os.listdir(tmp_path) == ["in.tok"]

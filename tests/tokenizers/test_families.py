@@ -25,7 +25,7 @@ from tokcodec.errors import MissingPackageError, ModelFileError
 from tokcodec.models.modelfile import Model, read_model, write_model
 from tokcodec.tokenizers import load_tokenizer
 from tokcodec.tokenizers.base import Tokenizer
-from tokcodec.tokenizers.families import GROUP, find_family
+from tokcodec.tokenizers.families import GROUP, find_family, others_installed
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = (ROOT / "docs" / "models.md").read_text(encoding="utf-8").split("## A family of your own")[1]
@@ -312,3 +312,9 @@ def test_what_a_tokenizer_returns_is_checked(
     model = make(tmp_path / "odd", FrequencyTables.uniform(8, (8, 8)))
     with pytest.raises(ModelFileError, match=f"^model odd: its tokenizer {text}"):
         tokcodec.decode(tokcodec.encode(Image.new("RGB", (9, 9)), model=model.path, **options), model=model.path)
+
+
+def test_whether_other_packages_are_there(site: Path) -> None:
+    assert not others_installed()
+    install(site, "odd", "", "odd = odd")
+    assert others_installed()

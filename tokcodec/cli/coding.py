@@ -220,7 +220,11 @@ def decode(
 
     from ..options import DecodeOptions
     from ..pictures import images
+    from ..progressive import is_animation
     from .decoding import Decoding
+
+    if progressive and kind and is_animation(progressive):
+        raise click.UsageError("--format is for pictures: an animation is what its name ends in.")
 
     try:
         new_suffix = images.picture_format(None if progressive or files.output == STDIO else files.output, kind)

@@ -30,10 +30,29 @@ max_pixels_option = click.option(
     metavar="N",
     help="Refuse larger pictures; by default 89 million.",
 )
+LOOKS = "perceptual", "fidelity"  # of our own models
+
+
+def _look(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """Any word where other packages bring models: which looks those have is known when one is loaded."""
+    if value is not None and value not in LOOKS:
+        from ..tokenizers.families import others_installed
+
+        if not value or not others_installed():
+            raise click.BadParameter(f"{value!r} is not one of {', '.join(map(repr, LOOKS))}.")
+    return value
+
+
+def _complete_look(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    return [look for look in LOOKS if look.startswith(incomplete)]
+
+
 look_option = click.option(
     "--look",
-    type=click.Choice(["perceptual", "fidelity"]),
-    help="What looks best, or the least squared error; by default the model's first.",
+    metavar=f"[{'|'.join(LOOKS)}]",
+    callback=_look,
+    shell_complete=_complete_look,
+    help="What looks best, or the least squared error; by default the model's first. Others of a package's models.",
 )
 decode_format_option = click.option(
     "--format", "kind", metavar="FORMAT", help="png, webp, tiff, ppm, bmp or jpg; by default as PATH ends, or png."
@@ -75,8 +94,8 @@ def files_options(command: Callable[..., Any]) -> Callable[..., Any]:
         force: bool,
         **options: Any,
     ) -> Any:
-        if progressive := options.get("progressive"):  # of decode
-            if progressive == STDIO or output or output_dir or recursive or len(inputs) > 1:
+        if (progressive := options.get("progressive")) is not None:  # of decode
+            if progressive in ("", STDIO) or output or output_dir or recursive or len(inputs) > 1:
                 raise click.UsageError("--progressive takes one input and names what it writes, files alone.")
             output = progressive
         return command(files=Files(inputs, output, output_dir, recursive, force), **options)

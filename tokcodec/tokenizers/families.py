@@ -65,6 +65,13 @@ def find_family(name: str) -> Family:
     return Family(name, without, False, lambda *arguments: _guarded(name, load, *arguments))
 
 
+def others_installed() -> bool:
+    """Whether any package brings families, whose tokenizers may have looks of their own."""
+    from importlib.metadata import entry_points
+
+    return bool(entry_points(group=GROUP))
+
+
 def check_loaded(tokenizer: object, model: Model) -> Tokenizer:
     """The tokenizer, told of its model. Raises ModelFileError where it is none, or not what the manifest says."""
     if not isinstance(tokenizer, Tokenizer):
