@@ -52,7 +52,7 @@ look_option = click.option(
     metavar=f"[{'|'.join(LOOKS)}]",
     callback=_look,
     shell_complete=_complete_look,
-    help="What looks best, or the least squared error; by default the model's first. Others of a package's models.",
+    help="What looks best, or the least squared error; by default the model's first. Others' models may have more.",
 )
 decode_format_option = click.option(
     "--format", "kind", metavar="FORMAT", help="png, webp, tiff, ppm, bmp or jpg; by default as PATH ends, or png."
