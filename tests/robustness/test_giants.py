@@ -48,9 +48,7 @@ def test_10_a_giant_costs_neither_time_nor_memory(tiny: Model, flags: int, use: 
         try:
             getattr(tokcodec, use)(data, **arguments)
         except tokcodec.TokError as error:
-            assert use in ("decode", "read_tokens"), error
-        except ValueError as error:
-            assert use == "truncate" and "cut" in str(error)
+            assert "nothing to cut" in str(error) if use == "truncate" else use in ("decode", "read_tokens"), error
         seconds.append(time.process_time() - started)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
