@@ -1,5 +1,7 @@
 """Install a wheel alone, without extras, in a fresh environment of every Python at hand; run the README's examples.
 
+Those that need an extra must fail with the line that names it.
+
     python tests/try_wheel.py dist/tokcodec-*.whl
 
 Prints the sizes of the wheel and of the base installation. Exit code 1 when an example fails or a size is beyond its
@@ -20,6 +22,7 @@ README = Path(__file__).parents[1] / "README.md"
 VERSIONS = ("3.11", "3.12", "3.13", "3.14")
 WHEEL_MB, INSTALL_MB = 5.5, 150.0
 BLOCK = re.compile(r"^```(sh|python)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+EXTRA = re.compile(r"pip install '(tokcodec\[\w+\])'")
 PICTURES = """
 from pathlib import Path
 from PIL import Image
@@ -47,8 +50,11 @@ def pythons() -> Iterator[Path]:
                 yield path
 
 
-def try_one(python: Path, wheel: Path) -> float:
-    """Run everything with one interpreter; MB of the installed packages. Raises CalledProcessError."""
+def try_one(python: Path, wheel: Path) -> tuple[float, list[str]]:
+    """Run everything with one interpreter; MB of the installed packages, and extras that examples ask for.
+
+    Raises CalledProcessError.
+    """
     with tempfile.TemporaryDirectory() as folder:
         place, work = Path(folder) / "venv", Path(folder) / "work"
         work.mkdir()
@@ -65,12 +71,17 @@ def try_one(python: Path, wheel: Path) -> float:
             subprocess.run(command, cwd=work, env=environment, check=True, capture_output=True, text=True)
 
         run(binaries / "python", "-c", PICTURES)
+        extras: set[str] = set()
         for kind, text in BLOCK.findall(README.read_text(encoding="utf-8")):
-            if kind == "python":
-                run(binaries / "python", "-c", text)
-            else:
-                run("bash", "-euo", "pipefail", "-c", text)
-        return grown
+            command = [binaries / "python", "-c"] if kind == "python" else ["bash", "-euo", "pipefail", "-c"]
+            try:
+                run(*command, text)
+            except subprocess.CalledProcessError as error:
+                found = EXTRA.search(error.stderr)
+                if found is None:
+                    raise
+                extras.add(found[1])
+        return grown, sorted(extras)
 
 
 def installed_mb(place: Path) -> float:
@@ -88,12 +99,14 @@ def main(arguments: list[str]) -> int:
     for python in pythons():
         found += 1
         try:
-            megabytes = try_one(python, wheel)
+            megabytes, extras = try_one(python, wheel)
         except subprocess.CalledProcessError as error:
             print(f"{python}: {error}\n{error.stdout or ''}{error.stderr or ''}")
             good = False
         else:
-            print(f"{python}: the README's examples work; base installation {megabytes:.0f} MB (limit {INSTALL_MB:g})")
+            asked = f" or ask for {', '.join(extras)}" if extras else ""
+            size_of = f"base installation {megabytes:.0f} MB (limit {INSTALL_MB:g})"
+            print(f"{python}: the README's examples work{asked}; {size_of}")
             good &= megabytes <= INSTALL_MB
     if not found:
         print(f"no Python of {', '.join(VERSIONS)} here")

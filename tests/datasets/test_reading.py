@@ -8,10 +8,11 @@ import pyarrow.compute as pc
 import pytest
 
 from tests.datasets.make import DAMAGED, Here, make_parquet, make_tar, png, rows
+from tokcodec import datasets
 from tokcodec.datasets import read
 from tokcodec.datasets.reading import describe, kind_of
 from tokcodec.datasets.runs import plan_encoding
-from tokcodec.errors import SourceError
+from tokcodec.errors import MissingPackageError, SourceError
 from tokcodec.options import EncodeOptions
 
 
@@ -68,3 +69,11 @@ def test_the_names_of_the_package() -> None:
     assert all(getattr(tokcodec.datasets, name) for name in tokcodec.datasets.__all__)
     with pytest.raises(AttributeError, match="nonsense"):
         _ = tokcodec.datasets.nonsense
+
+
+def test_without_pyarrow_the_library_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(datasets, "find_spec", lambda name: None)
+    for name in ("Encoder", "Decoder", "read"):
+        monkeypatch.delitem(vars(datasets), name, raising=False)
+        with pytest.raises(MissingPackageError, match=r"pip install 'tokcodec\[data\]'"):
+            getattr(datasets, name)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..datasets import need_pyarrow
 from .console import PATH, Bar, Report, report_options
 from .dataset_reports import info, stats, verify
-from .engines import engine_options, need_pyarrow
+from .engines import engine_options
 from .options import (
     decode_format_option,
     device_option,

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..datasets import need_pyarrow
 from .console import PATH, Bar, Report, report_options
-from .engines import engine_options, need_pyarrow
+from .engines import engine_options
 from .models import json_option
 from .options import bpp_text
 

@@ -4,24 +4,15 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import click
-
-from ..errors import MissingPackageError
 
 if TYPE_CHECKING:
     from ..datasets.engines import Engine
 
 MAX_JOBS = 64
 """Threads of `datasets.bulk`, which has the same limit: to import it takes long."""
-
-
-def need_pyarrow() -> None:
-    """Raise MissingPackageError where pyarrow is not installed."""
-    if find_spec("pyarrow") is None:
-        raise MissingPackageError("data sets need pyarrow: pip install 'tokcodec[data]'")
 
 
 def engine_of(
