@@ -3,7 +3,8 @@
     Encoder, Decoder   batches of a pipeline of one's own: pyarrow tables to pyarrow tables
     read               what `tokcodec dataset encode` wrote, as a pyarrow dataset
 
-Names are loaded when they are first used: `bulk` and `pack` need no pyarrow. Without it these raise MissingPackageError.
+Names are loaded when they are first used: `bulk` and `pack` need no pyarrow. Without it the others raise
+MissingPackageError.
 """
 
 from __future__ import annotations
