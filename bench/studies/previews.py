@@ -40,7 +40,7 @@ LOOKS = {"light": 512, "bare": 64}
 """Samples along the longer side that formats/web/tok-preview.js draws of each: the sum of codewords at once, then the
 network's picture."""
 NAMES = {"thumbhash": "ThumbHash", "blurhash": "BlurHash, 4x4", "webp-down": "WebP made small"}
-MODULES = [f"{name}.js" for name in ("tok", "tok-background", "tok-bitmap", "tok-drawer", "tok-preview", "tok-worker")]
+MODULES = sorted(path.name for path in WEB.glob("tok*.js") if path.name != "tok-encode.js")
 CODE = {
     "ThumbHash": ["node_modules/thumbhash/thumbhash.js"],
     "BlurHash, 4x4": ["node_modules/blurhash/dist/esm/index.js"],

@@ -156,7 +156,8 @@ def run_page(files: dict[str, tuple[bytes, str]]) -> dict[str, Any]:
 
 def sizes() -> None:
     """Bytes of the code, as it is and gzipped; the rivals' own."""
-    for name in ("tok.js", "tok-encode.js", "tok-preview.js", "tok-bitmap.js", "base-2-64.tokm", *RIVALS.values()):
+    ours = sorted(path.name for path in WEB.glob("tok*.js"))
+    for name in (*ours, "base-2-64.tokm", *RIVALS.values()):
         if (WEB / name).is_file():
             data = (WEB / name).read_bytes()
             print(f"{name:44} {len(data):8} bytes, {len(gzip.compress(data, 9)):6} gzipped")

@@ -370,13 +370,6 @@ def test_models(call: Call, tiny: Model) -> None:
     assert call("models", "import", "missing", "--name", "/").exit_code == 2
 
 
-def test_a_model_for_the_web_goes_to_stdout(call: Call, tmp_path: Path) -> None:
-    assert call("models", "export-web", "base-2", "--tokens", "4", "-o", "web.tokm").exit_code == 0
-    result = call("models", "export-web", "base-2", "--tokens", "4", "-o", "-")
-    assert (result.exit_code, result.stderr, os.listdir(tmp_path)) == (0, "", ["web.tokm"])
-    assert result.stdout_bytes == (tmp_path / "web.tokm").read_bytes()
-
-
 def test_training_is_handed_its_arguments(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     def main(arguments: tuple[str, ...], program: str) -> int:
         click.echo(f"{program} {arguments}")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from tokcodec.cli import cli
 from tokcodec.models.modelfile import Model
@@ -47,6 +49,13 @@ def test_the_command_writes_what_it_says(tmp_path: Path, monkeypatch: pytest.Mon
     assert data == pack_web(find_model(), 8) and len(data) < len(pack_web(find_model(), 8, look="light"))
     again = CliRunner().invoke(cli, ["models", "export-web", "base-2", "--tokens", "8"])
     assert again.exit_code == 1 and "exists" in again.output
+
+
+def test_it_goes_to_stdout(call: Callable[..., Result], tmp_path: Path) -> None:
+    assert call("models", "export-web", "base-2", "--tokens", "4", "-o", "web.tokm").exit_code == 0
+    result = call("models", "export-web", "base-2", "--tokens", "4", "-o", "-")
+    assert (result.exit_code, result.stderr, os.listdir(tmp_path)) == (0, "", ["web.tokm"])
+    assert result.stdout_bytes == (tmp_path / "web.tokm").read_bytes()
 
 
 @pytest.mark.parametrize("arguments", [["--tokens", "257"], ["--look", "none"], ["--look", "fidelity", "--no-network"]])
