@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,7 +10,7 @@ import click
 from ..datasets import need_pyarrow
 from .console import PATH, Bar, Report, report_options
 from .dataset_reports import info, stats, verify
-from .engines import engine_options
+from .engines import WorkerPool, engine_options
 from .options import (
     decode_format_option,
     device_option,
@@ -86,15 +85,11 @@ def encode(
     shard_size: int,
     batch_size: int,
     max_errors: int | None,
-    tokens: int | None,
-    pitch: int | str | None,
-    targets: dict[str, Any],
-    model: str | None,
     device: str,
     max_pixels: int,
-    make_engine: Callable[[], Engine],
-    jobs: int,
+    pool: WorkerPool,
     report: Report,
+    **options: Any,
 ) -> None:
     """Encode folders of pictures, .tar shards and .parquet files.
 
@@ -105,17 +100,16 @@ def encode(
     from ..datasets.runs import plan_encoding
     from ..options import EncodeOptions
 
-    engine = make_engine()
-    options = EncodeOptions(tokens=tokens, pitch=pitch, **targets, model=model, device=device)
+    engine = pool.start()
     run = plan_encoding(
         sources,
         output,
-        options,
+        EncodeOptions(device=pool.device(device), **options),
         column=column,
         shard_size=shard_size,
         batch_size=batch_size,
         max_pixels=max_pixels,
-        jobs=jobs,
+        jobs=pool.jobs,
         max_errors=max_errors,
     )
     follow(run, engine, report, max_errors)
@@ -147,17 +141,12 @@ def decode(
     output: str,
     to: str,
     kind: str | None,
-    tokens: int | None,
-    look: str | None,
     batch_size: int,
     max_errors: int | None,
-    model: str | None,
     device: str,
-    dtype: str,
-    max_pixels: int,
-    make_engine: Callable[[], Engine],
-    jobs: int,
+    pool: WorkerPool,
     report: Report,
+    **options: Any,
 ) -> None:
     """Decode a data set of tokens to pictures: files in folders, .tar shards or Parquet files.
 
@@ -168,10 +157,10 @@ def decode(
     from ..options import DecodeOptions
     from ..pictures.images import picture_format
 
-    engine = make_engine()
-    options = DecodeOptions(tokens=tokens, look=look, device=device, dtype=dtype, model=model, max_pixels=max_pixels)
+    engine = pool.start()
+    decoding = DecodeOptions(device=pool.device(device), **options)
     format = picture_format(None, kind)[1:]
-    run = plan_decoding(source, output, options, to=to, format=format, batch_size=batch_size)
+    run = plan_decoding(source, output, decoding, to=to, format=format, batch_size=batch_size)
     follow(run, engine, report, max_errors, WHERE[to])
 
 

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from ..datasets import need_pyarrow
 from .console import PATH, Bar, Report, report_options
-from .engines import engine_options
+from .engines import WorkerPool, engine_options
 from .models import json_option
 from .options import bpp_text
-
-if TYPE_CHECKING:
-    from ..datasets.engines import Engine
 
 
 @click.command()
@@ -50,7 +46,7 @@ def info(source: str, as_json: bool, report: Report) -> None:
 @click.argument("source", metavar="DIR", type=PATH)
 @engine_options
 @report_options
-def verify(source: str, make_engine: Callable[[], Engine], jobs: int, report: Report) -> None:
+def verify(source: str, pool: WorkerPool, report: Report) -> None:
     """Read every file of a data set and compare it with its row: count what is damaged or there twice."""
     need_pyarrow()
     import numpy as np
@@ -58,7 +54,7 @@ def verify(source: str, make_engine: Callable[[], Engine], jobs: int, report: Re
     from ..datasets.shards.tokens import find_token_shards, model_of
     from ..datasets.shards.verify import VerifyTask, verify_shard
 
-    engine = make_engine()
+    engine = pool.start()
     shards = find_token_shards(source)
     model = model_of(shards)
     damaged = samples = 0

@@ -15,17 +15,18 @@ from typing import Any, TypeAlias
 
 import pyarrow as pa
 
-from ..codec import decode_with, encode_with
+from ..codec import decode, encode
 from ..errors import DeviceError, MissingPackageError, ModelFileError, UnknownModelError
 from ..models.modelfile import Model
 from ..models.registry import find_model
 from ..options import DecodeOptions, EncodeOptions
+from ..options import check_tokens as check_options_tokens
 from ..pictures.images import picture_format, read_picture, write_picture
 from ..pictures.limits import DEFAULT_MAX_PIXELS
 from ..tokenizers import DTYPES, load_tokenizer
 from ..tokenizers.look import LOOKS
 from ..tokfile import read
-from .bulk import encode_many_with
+from .bulk import encode_many
 from .columns import ERROR, KEY, TOK, Coded, check_tokens, error_line, image_table, token_table
 from .pack import token_dtype
 from .sources.parquet import find_column, samples_of
@@ -52,10 +53,8 @@ class Encoder:
         self.options = EncodeOptions(**options)
         if self.options.container != "tok":
             raise ValueError("data sets hold .tok files, no bare ones")
-        self.model = find_model(self.options.model)
-        self.options.tokens_of(self.model)
-        self.options.target_of(self.model)
-        self.options.step(self.model.tile)
+        self.settings = self.options.resolve()
+        self.model = self.settings.model
         self.dtype = token_dtype(self.model)
 
     def __call__(self, batch: Batch) -> pa.Table:
@@ -74,11 +73,11 @@ class Encoder:
         return token_table(samples.keys, rows, samples.carried, self.dtype)
 
     def _coded(self, pictures: list[bytes]) -> Iterator[Coded | Exception]:
-        if not self.options.plain:
+        if not self.settings.plain:
             yield from map(self._one, pictures)
             return
         streams = map(io.BytesIO, pictures)
-        for found in encode_many_with(streams, self.options, max_pixels=self.max_pixels, jobs=self.jobs):
+        for found in encode_many(streams, self.options, max_pixels=self.max_pixels, jobs=self.jobs):
             if found.coded is None:
                 yield found.error or RuntimeError("no tokens")
             else:
@@ -89,7 +88,7 @@ class Encoder:
         """With a target, which every picture meets in its own way."""
         try:
             picture = read_picture(io.BytesIO(data), max_pixels=self.max_pixels, warn=_silent)
-            made = encode_with(picture, self.options, warn=_silent)
+            made = encode(picture, **vars(self.options), warn=_silent)
             contents = read(made, self.model)
             # -1, where a tile has fewer tokens, becomes the largest value of the type: that is FILL
             flat = contents.coded.astype(self.dtype).reshape(-1)
@@ -133,7 +132,7 @@ class Decoder:
 
     def _one(self, data: bytes | None) -> Picture:
         try:
-            picture = decode_with(data or b"", self.options, warn=_silent)
+            picture = decode(data or b"", **vars(self.options), warn=_silent)
             stream = io.BytesIO()
             write_picture(picture, stream, self.suffix)
             return stream.getvalue()
@@ -158,7 +157,7 @@ def check_decoding(options: DecodeOptions, model: Model | None) -> None:
     if options.tokens is not None and options.tokens < 1:
         raise ValueError(f"tokens must be at least 1, not {options.tokens}")
     if model is not None:
-        options.check(model)
+        check_options_tokens(options.tokens, model)
         if options.look is not None:
             with suppress(MissingPackageError):  # workers elsewhere may have it
                 load_tokenizer(model, "cpu").check_look(options.look)

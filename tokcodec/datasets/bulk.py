@@ -26,7 +26,6 @@ from numpy.typing import NDArray
 from ..codec import note_stretch
 from ..container.header import Header
 from ..contents import pack
-from ..models.registry import find_model
 from ..options import EncodeOptions
 from ..pictures.images import read_picture
 from ..pictures.limits import DEFAULT_MAX_PIXELS
@@ -71,37 +70,30 @@ def default_jobs() -> int:
 
 def encode_many(
     sources: Iterable[Source],
-    *,
-    tokens: int | None = None,
-    pitch: int | str | None = None,
-    model: str | Path | None = None,
-    device: str = "auto",
-    max_pixels: int = DEFAULT_MAX_PIXELS,
-    jobs: int | None = None,
-) -> Iterator[Encoded]:
-    """Encode pictures; yields an `Encoded` for each, in their order, while others are being read.
-
-    max_pixels: of a picture, larger ones are refused; jobs: threads that read and cut, 1 to 64 (None: `default_jobs`;
-    0: none, the caller's reads); the others are those of `options.EncodeOptions`. What is wrong with a picture is in
-    its `Encoded.error`, and the others go on. Raises ValueError for wrong arguments, and what `find_model` and
-    `load_tokenizer` raise, before the first outcome. Memory: one picture per thread and AHEAD tiles.
-    """
-    options = EncodeOptions(tokens=tokens, pitch=pitch, model=model, device=device)
-    return encode_many_with(sources, options, max_pixels=max_pixels, jobs=jobs)
-
-
-def encode_many_with(
-    sources: Iterable[Source],
     options: EncodeOptions,
     *,
     max_pixels: int = DEFAULT_MAX_PIXELS,
     jobs: int | None = None,
 ) -> Iterator[Encoded]:
-    """`encode_many` for those who have the options as one; they must be `plain`."""
-    if not options.plain:
+    """Encode pictures; yields an `Encoded` for each, in their order, while others are being read.
+
+    What is wrong with a picture is in its `Encoded.error`, and the others go on. Memory: one picture per thread and
+    AHEAD tiles.
+
+    Args:
+        sources: picture files or binary streams.
+        options: without a target, `adaptive` and the bare container, which take pictures one by one.
+        max_pixels: refuse larger pictures.
+        jobs: threads that read and cut, 1 to 64. 0: the caller's thread reads. Default: `default_jobs`.
+
+    Raises:
+        ValueError: an argument is out of range. This and the next are raised before the first outcome.
+        TokError: the model or the device cannot be used.
+    """
+    settings = options.resolve()
+    if not settings.plain:
         raise ValueError("a target, adaptive and bare files take pictures one by one")
-    chosen = find_model(options.model)
-    count, step = options.tokens_of(chosen), options.step(chosen.tile)
+    chosen, count, step = settings.model, settings.tokens, settings.pitch
     if jobs is not None and not 0 <= jobs <= MAX_JOBS:
         raise ValueError(f"jobs must be 0..{MAX_JOBS}, not {jobs}")
 

@@ -11,9 +11,7 @@ from typing import Any
 
 from .. import __version__
 from ..errors import DeviceError, MissingPackageError, ModelFileError, OutputError, UnknownModelError
-from ..models.modelfile import Model
-from ..models.registry import find_model
-from ..options import DecodeOptions, EncodeOptions
+from ..options import DecodeOptions, EncodeOptions, EncodeSettings
 from ..pictures.images import picture_format
 from ..pictures.limits import DEFAULT_MAX_PIXELS
 from .batches import check_decoding
@@ -90,8 +88,9 @@ def plan_encoding(
     Raises ValueError for wrong options, SourceError for sources without pictures, OutputError for an output that was
     made with other options or from other sources, naming both.
     """
-    model = find_model(options.model)
-    facts = _facts(options, model, column, max_pixels)
+    settings = options.resolve()
+    model = settings.model
+    facts = _facts(options, settings, column, max_pixels)
     place = Place(output)
     shards = find_shards(sources, shard_size, place)
 
@@ -122,14 +121,13 @@ def plan_encoding(
     return Run(place, encode_shard, done, tasks)
 
 
-def _facts(options: EncodeOptions, model: Model, column: str | None, max_pixels: int) -> dict[str, Any]:
+def _facts(options: EncodeOptions, settings: EncodeSettings, column: str | None, max_pixels: int) -> dict[str, Any]:
     """The options that show in the output, without those that are not given."""
-    options.target_of(model)
     given = {name: value for name, value in vars(options).items() if name.startswith("target_") or name == "adaptive"}
-    facts = {"tokens": options.tokens_of(model), "pitch": options.step(model.tile) or "fit"} | given
-    if any(name.startswith("target_") and value is not None for name, value in given.items()):
+    facts = {"tokens": settings.tokens, "pitch": settings.pitch or "fit"} | given
+    if settings.target is not None:
         facts["tokens"] = None
-        facts["pitch"] = facts["pitch"] if options.pitch is not None else None
+        facts["pitch"] = facts["pitch"] if settings.pitch_given else None
     facts |= {"column": column, "max_pixels": max_pixels}
     return {name: value for name, value in facts.items() if value not in (None, False)}
 
