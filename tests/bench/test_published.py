@@ -36,7 +36,7 @@ def section(title: str) -> list[list[str]]:
 
 def at_most(choice: str) -> dict[tuple[str, str], str]:
     """Cells of the table of 24 centre crops by what each codec's files are chosen by: (codec, budget) to cell."""
-    head, *lines = section(f"At most so many bytes, best {choice}, 24 centre crops")
+    head, *lines = section(f"Within a byte budget, best {choice}, 24 centre crops")
     return {(row[0], budget): cell for row in lines for budget, cell in zip(head[1:], row[1:], strict=True)}
 
 
@@ -93,7 +93,7 @@ def test_the_models_card_has_the_results() -> None:
 
 def test_rate_control_has_the_results_of_adaptive_files() -> None:
     """PSNR of the fidelity look on whole pictures."""
-    head, *lines = section("At most so many bytes, best psnr, 24 whole pictures")
+    head, *lines = section("Within a byte budget, best psnr, 24 whole pictures")
     (row,) = [line for line in lines if line[0] == "tokcodec-adaptive fidelity"]
     measured = {name.removesuffix(" bpp"): cell.split()[0] for name, cell in zip(head[1:], row[1:], strict=True)}
     text = (RESULTS / "rate-control.md").read_text(encoding="utf-8")
@@ -112,7 +112,8 @@ def test_rate_control_has_the_results_of_adaptive_files() -> None:
 
 def test_rows_of_previews_are_the_results() -> None:
     measured = rows(PREVIEWS)
-    claimed = [row for row in rows(ROOT / "formats" / "web" / "README.md") if re.search(r" B \| .*(Hash|WebP|on the web)", row)]
+    page = ROOT / "formats" / "web" / "README.md"
+    claimed = [row for row in rows(page) if re.search(r" B \| .*(Hash|WebP|on the web)", row)]
     assert len(claimed) >= 10 and set(claimed) <= set(measured)
 
 
