@@ -24,10 +24,10 @@ def engine_of(
             raise click.UsageError("--address and --num-gpus go with --engine ray.")
 
         def local() -> Engine:
-            from ..datasets.engines import cores
+            from ..cores import available
             from ..datasets.engines.local import Local
 
-            return Local(workers or max(1, cores() // num_cpus), num_cpus)
+            return Local(workers or max(1, available() // num_cpus), num_cpus)
 
         return local
 

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from ..codec import note_stretch
 from ..container.contents import pack
 from ..container.header import Header
+from ..cores import available, turn
 from ..models.registry import find_model
 from ..options import EncodeOptions
 from ..pictures.images import read_picture
@@ -33,7 +34,6 @@ from ..pictures.limits import DEFAULT_MAX_PIXELS
 from ..pictures.tiling import Grid, cut
 from ..tokenizers import load_tokenizer
 from ..tokenizers.tiles import BATCH, tokenise
-from .engines import cores
 
 if TYPE_CHECKING:
     from ..models.modelfile import Model
@@ -66,7 +66,7 @@ class Encoded:
 
 def default_jobs() -> int:
     """Threads that read by default: one for each core that this process may use, at most 8."""
-    return min(cores(), _DEFAULT_MAX_JOBS)
+    return min(available(), _DEFAULT_MAX_JOBS)
 
 
 def encode_many(
@@ -240,13 +240,15 @@ def _cut(source: Source, step: int, side: int, max_pixels: int) -> Iterator[_Chu
     """A picture's chunks; the last one has the error where there is one."""
     failed = _Chunk(source, 0, None, np.empty((0, side, side, 3), np.uint8))
     try:
-        picture = read_picture(source, max_pixels=max_pixels, warn=failed.notes.append)
+        with turn():
+            picture = read_picture(source, max_pixels=max_pixels, warn=failed.notes.append)
         grid = Grid.for_picture(*picture.size, step)
         note_stretch(grid, failed.notes.append)
         for start in range(0, grid.tiles, BATCH):
             failed.start = start
             stop = min(start + BATCH, grid.tiles)
-            tiles = cut(picture, grid, range(start, stop), side=side)
+            with turn():
+                tiles = cut(picture, grid, range(start, stop), side=side)
             yield _Chunk(source, start, grid, tiles, failed.notes, last=stop == grid.tiles)
     except Exception as error:
         failed.error = error

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
+from ...cores import available
 from ...errors import EngineError, MissingPackageError, reason
-from . import Result, Task, cores
+from . import Result, Task
 
 RETRIES = 3
 REACH_SECONDS = 10
@@ -70,7 +71,7 @@ class Ray:
         options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent anywhere unasked
         if self.address is None:
-            total = max(1, round((self.workers or cores()) * self.cpus))
+            total = max(1, round((self.workers or available()) * self.cpus))
             options |= {"num_cpus": total, "include_dashboard": False, "object_store_memory": STORE_BYTES}
         try:
             if self.address is not None:
