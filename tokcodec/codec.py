@@ -116,7 +116,7 @@ def encode_with(
             picture,
             chosen,
             tokenizer,
-            step=kept,
+            pitch=kept,
             container=container,
             weights=options.weights_of(*picture.size, warn or warn_caller),
             drawer=lambda tiles: load_tokenizer(chosen, device, drawing=tiles),
