@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from ..container.tables import TOTAL, FrequencyTables
 from ..errors import ModelFileError
-from ..models.modelfile import Model
+from ..models.modelfile import Model, load_weights
 from .arrays import Array, concat, like
 from .base import Tokenizer
 from .codewords import Codewords
@@ -214,10 +214,8 @@ def pack_tensors(config: CascadeConfig, scales: list[Tensors]) -> dict[str, npt.
 
 def load(model: Model, device: torch.device | None, dtype: torch.dtype | None) -> CascadeTokenizer:
     """The cascade in a model's folder. Raises ModelFileError when tensors are missing or do not fit together."""
-    from safetensors.numpy import load_file
-
     path = model.weights_path
-    stored = load_file(path)
+    stored = load_weights(path)
     tensors = {name.removeprefix("decoder."): tensor for name, tensor in stored.items()}
     try:
         luma, chroma = (int(side) for side in tensors["planes"])

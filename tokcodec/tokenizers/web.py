@@ -16,8 +16,7 @@ import struct
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import ModelFileError
-from ..models.modelfile import Model
+from ..models.modelfile import Model, load_weights, weight_names
 from .look import weights_of
 
 MAGIC = b"TOKM"
@@ -38,10 +37,8 @@ def pack_web(model: Model, tokens: int, *, all_scales: bool = False, look: str |
         raise ValueError(f"model {model.name} is no cascade: it has no file for the web")
     if not 1 <= tokens <= model.n_tokens:
         raise ValueError(f"tokens must be 1..{model.n_tokens} for model {model.name}, not {tokens}")
-    from safetensors.numpy import load_file
-
     model.verify()
-    stored = load_file(model.weights_path)
+    stored = load_weights(model.weights_path)
     scales = len(model.scales) + 1 if all_scales else 1
     arrays: Arrays = {}
     for scale in range(scales):
@@ -84,13 +81,7 @@ def pack_web(model: Model, tokens: int, *, all_scales: bool = False, look: str |
 
 def looks_of(model: Model) -> list[str]:
     """The looks of which a model has a network. Raises ModelFileError."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(model.weights_path, framework="numpy") as file:
-            names = [name.split(".") for name in file.keys()]  # noqa: SIM118 (not a dict)
-    except (SafetensorError, OSError) as error:
-        raise ModelFileError(f"{model.weights_path}: not usable as weights ({error})") from error
+    names = [name.split(".") for name in weight_names(model.weights_path)]
     return sorted({name[1] for name in names if name[0] == "look"})
 
 
