@@ -28,6 +28,8 @@ class Tokenizer(ABC):
     """Set when it is loaded, as the next one: of the model in error messages."""
     token_values: int | None = None
     """Values that a token of the model can have."""
+    package: str = ""
+    """The family, if another package brings it; set when it is loaded."""
     mends: bool = False
     """Whether the fidelity look is better than `encode_curves` says, by a network that draws over it."""
 
