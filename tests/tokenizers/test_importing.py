@@ -22,6 +22,7 @@ from tokcodec.container.tables import FrequencyTables  # noqa: E402
 from tokcodec.errors import ModelFileError, OutputError, PictureError, TokError, UnknownModelError  # noqa: E402
 from tokcodec.models import registry  # noqa: E402
 from tokcodec.models.registry import describe, remove_model  # noqa: E402
+from tokcodec.tensorfile import read_about  # noqa: E402
 from tokcodec.tokenizers import importing  # noqa: E402
 from tokcodec.tokenizers.importing import import_model  # noqa: E402
 from tokcodec.tokenizers.titok import VARIANTS, Titok, Variant, load  # noqa: E402
@@ -77,7 +78,7 @@ def test_a_folder_becomes_a_model(checkpoint: Path, weights: Any, place: Path) -
     assert all(torch.equal(stored[name], weights[name]) for name in weights)
     with safe_open(model.weights_path, framework="pt") as file:
         metadata = file.metadata()
-    assert metadata == {
+    assert read_about(metadata) == {
         "family": "titok", "variant": "tiny", "tokens": "4", "codebook": "4096x12", "licence": "apache-2.0",
         "source": "Tiny",
     }  # fmt: skip

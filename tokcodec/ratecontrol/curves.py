@@ -19,7 +19,7 @@ from PIL import Image
 from ..container.contents import scale_of
 from ..container.header import Header
 from ..pictures.tiling import OVERLAP, Grid, cut
-from ..tokenizers.tiles import batches, checked_tokens, decoded, device_memory, pixels, wrong
+from ..tokenizers.tiles import batches, checked_tokens, decoded, faults_of, pixels, wrong
 from .quality import mean_squared_error
 
 if TYPE_CHECKING:
@@ -100,8 +100,8 @@ def find_curves(
     errors = np.empty((grid.tiles, count + 1), np.float32)
     for batch in batches(grid.tiles):
         part = slice(batch.start, batch.stop)
-        with device_memory():
-            tiles = cut(picture, grid, batch, side=tokenizer.tile)
+        tiles = cut(picture, grid, batch, side=tokenizer.tile)
+        with faults_of(tokenizer):
             tokens[part], errors[part] = _encode(tokenizer, tiles, count, scale, measured)
         if progress:
             progress(batch.stop, grid.tiles)

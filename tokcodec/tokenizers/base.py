@@ -30,6 +30,8 @@ class Tokenizer(ABC):
     """Values that a token of the model can have."""
     tile_by_tile: bool = False
     """Whether several threads may call it at once, and a batch of tiles is drawn no faster than single ones."""
+    package: str = ""
+    """The family, if another package brings it; set when it is loaded."""
     mends: bool = False
     """Whether the fidelity look is better than `encode_curves` says, by a network that draws over it."""
 

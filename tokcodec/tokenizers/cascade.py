@@ -23,15 +23,16 @@ from ..errors import ModelFileError
 from ..models.modelfile import Model
 from .arrays import Array, concat, like
 from .base import Tokenizer
+from .cascade_file import Tensors, read_cascade
 from .codewords import Codewords
 from .convolutions import NumpyLayers
-from .look import INPUT, LIGHT, LOOKS, Layers, condition, correction, weights_of
+from .look import INPUT, LOOKS, Layers, condition, correction
+from .look_limits import check_look
 from .transform import TileTransform
 
 if TYPE_CHECKING:
     import torch
 
-Tensors = Mapping[str, npt.NDArray[Any]]
 Result = TypeVar("Result")
 
 SEARCHED = 8
@@ -177,9 +178,8 @@ class CascadeTokenizer(Tokenizer):
             if look not in self._networks:
                 weights = self._weights[look]
                 try:
+                    check_look(weights, self.scales)
                     layers: Layers = NumpyLayers(weights)
-                    # Every layer fits the next.
-                    correction(layers, np.zeros((1, 3, 4, 4)), condition([1], 0, self.scales))
                     if self._torch is not None:
                         from .networks import LookNet
 
@@ -251,30 +251,6 @@ def pack_tensors(config: CascadeConfig, scales: list[Tensors]) -> dict[str, npt.
 
 
 def load(model: Model, device: torch.device | None, dtype: torch.dtype | None) -> CascadeTokenizer:
-    """The cascade in a model's folder. Raises ModelFileError when tensors are missing or do not fit together."""
-    from safetensors.numpy import load_file
-
-    path = model.weights_path
-    stored = load_file(path)
-    tensors = {name.removeprefix("decoder."): tensor for name, tensor in stored.items()}
-    try:
-        luma, chroma = (int(side) for side in tensors["planes"])
-        scales, n_tokens, digits, codewords, half = tensors["words"].shape
-    except (KeyError, ValueError) as error:
-        raise ModelFileError(f"{path}: not a cascade ({str(error).splitlines()[0]})") from error
-    size = luma**2 + 2 * chroma**2
-    shapes = {
-        "mean": (scales, size),
-        "dims": (scales, n_tokens, 2 * half),
-        "step": (scales, n_tokens, 2),
-    }
-    for name, shape in shapes.items():
-        if name not in tensors or tensors[name].shape != shape:
-            raise ModelFileError(f"{path}: {name} is missing or not of shape {shape}")
-    if digits != 2 or not 0 <= int(tensors["dims"].min()) <= int(tensors["dims"].max()) < size:
-        raise ModelFileError(f"{path}: dims must lie in 0..{size - 1}, and words have 2 digits")
-    tables = model.tables
-    if (tables[0].radices, tables[0].n_tokens, len(tables)) != ((codewords,) * 2, n_tokens, scales):
-        raise ModelFileError(f"{path}: the entropy tables are not for {n_tokens} tokens of {codewords} x {codewords}")
-    looks = {look: weights for look in (*LOOKS, LIGHT) if (weights := weights_of(look, stored))}
-    return CascadeTokenizer(tensors, looks, tables, device, dtype, source=str(path))
+    """The cascade in a model's folder. Raises ModelFileError as `read_cascade`."""
+    tensors, looks = read_cascade(model)
+    return CascadeTokenizer(tensors, looks, model.tables, device, dtype, source=str(model.weights_path))

@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..cores import spread, turn
-from ..errors import DeviceError, ModelFileError
+from ..errors import DeviceError, ModelFileError, TokError
 from ..pictures.canvas import Canvas
 from ..pictures.tiling import Grid
+from .families import fault
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -49,8 +50,9 @@ def tokenise(tokenizer: Tokenizer, tiles: NDArray[np.uint8], count: int, scale: 
 
     Raises DeviceError, and ModelFileError as `checked_tokens`.
     """
-    with device_memory():
-        return checked_tokens(tokenizer, tokenizer.encode(pixels(tiles), count, scale), len(tiles), count)
+    with faults_of(tokenizer):
+        tokens = tokenizer.encode(pixels(tiles), count, scale)
+        return checked_tokens(tokenizer, tokens, len(tiles), count)
 
 
 def checked_tokens(tokenizer: Tokenizer, tokens: Any, tiles: int, count: int) -> NDArray[np.int64]:
@@ -71,14 +73,19 @@ def checked_tokens(tokenizer: Tokenizer, tokens: Any, tiles: int, count: int) ->
 def decoded(tokenizer: Tokenizer, tokens: NDArray[Any], look: str | None = None, scale: int = 0) -> NDArray[np.float32]:
     """What a tokenizer draws of tokens int [n, k]: float32 [n, 3, T, T].
 
-    Raises DeviceError, and ModelFileError for anything but floats of that shape.
+    Raises DeviceError, ValueError for a look that the model lacks, and ModelFileError for anything but finite floats of
+    that shape.
     """
+    look = tokenizer.check_look(look)
     shape = (len(tokens), 3, tokenizer.tile, tokenizer.tile)
-    with device_memory():
+    with faults_of(tokenizer):
         found = np.asarray(tokenizer.decode(tokens, look, scale))
     if found.shape != shape or not np.issubdtype(found.dtype, np.floating):
         raise wrong(tokenizer, f"decodes to {found.dtype} {list(found.shape)}, not to floats {list(shape)}")
-    return found.astype(np.float32, copy=False)
+    drawn: NDArray[np.float32] = found.astype(np.float32, copy=False)
+    if not np.isfinite(drawn).all():
+        raise wrong(tokenizer, "draws values that are not finite numbers")
+    return drawn
 
 
 def wrong(tokenizer: Tokenizer, what: str) -> ModelFileError:
@@ -163,11 +170,19 @@ def blank(tokenizer: Tokenizer) -> NDArray[np.float32]:
 
 
 @contextmanager
-def device_memory() -> Iterator[None]:
-    """A full GPU is no fault of the file, and there is a way out."""
+def faults_of(tokenizer: Tokenizer) -> Iterator[None]:
+    """Turn what a tokenizer raises into an error of one line: another package's may raise anything, or exit.
+
+    Raises DeviceError where the memory of a GPU is full, and ModelFileError for whatever another package's tokenizer
+    raises. What our own raise comes through.
+    """
     try:
         yield
-    except RuntimeError as error:
-        if type(error).__name__ != "OutOfMemoryError":  # torch's, which need not be imported here
-            raise
-        raise DeviceError("the device's memory is full; use --device cpu") from error
+    except (TokError, MemoryError):
+        raise
+    except (Exception, SystemExit) as error:
+        if type(error).__name__ == "OutOfMemoryError":  # torch's, which need not be imported here
+            raise DeviceError("the device's memory is full; use --device cpu") from error
+        if tokenizer.package:
+            raise wrong(tokenizer, f"fails ({fault(error)})") from error
+        raise
