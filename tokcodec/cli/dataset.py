@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..datasets import need_pyarrow
+from ..datasets.limits import DEFAULT_BATCH, DEFAULT_MAX_SAMPLE_BYTES, DEFAULT_SHARD_SIZE
 from .console import PATH, Bar, Report, report_options
 from .dataset_reports import info, stats, verify
 from .engines import engine_options
@@ -50,7 +51,20 @@ def dataset() -> None:
 
 output_option = click.option("--output", metavar="DIR", required=True, type=PATH, help="The folder to write.")
 batch_option = click.option(
-    "--batch-size", type=click.IntRange(1), metavar="N", default=128, show_default=True, help="Samples in the memory."
+    "--batch-size",
+    type=click.IntRange(1),
+    metavar="N",
+    default=DEFAULT_BATCH,
+    show_default=True,
+    help="Samples held in memory at a time.",
+)
+max_sample_bytes_option = click.option(
+    "--max-sample-bytes",
+    type=click.IntRange(1),
+    metavar="N",
+    default=DEFAULT_MAX_SAMPLE_BYTES,
+    show_default=True,
+    help="Bytes of one sample at most: its picture file and what it carries.",
 )
 max_errors_option = click.option(
     "--max-errors", type=click.IntRange(0), metavar="N", help="End the run after more than N errors; by default never."
@@ -64,7 +78,7 @@ max_errors_option = click.option(
 @click.option(
     "--shard-size",
     type=click.IntRange(1),
-    default=10_000,
+    default=DEFAULT_SHARD_SIZE,
     show_default=True,
     metavar="N",
     help="Pictures of a folder in an output file.",
@@ -77,6 +91,7 @@ max_errors_option = click.option(
 @model_option
 @device_option
 @max_pixels_option
+@max_sample_bytes_option
 @engine_options
 @report_options
 def encode(
@@ -92,6 +107,7 @@ def encode(
     model: str | None,
     device: str,
     max_pixels: int,
+    max_sample_bytes: int,
     make_engine: Callable[[], Engine],
     jobs: int,
     report: Report,
@@ -115,6 +131,7 @@ def encode(
         shard_size=shard_size,
         batch_size=batch_size,
         max_pixels=max_pixels,
+        max_sample_bytes=max_sample_bytes,
         jobs=jobs,
         max_errors=max_errors,
     )
@@ -140,6 +157,7 @@ def encode(
 @device_option
 @dtype_option
 @max_pixels_option
+@max_sample_bytes_option
 @engine_options
 @report_options
 def decode(
@@ -155,6 +173,7 @@ def decode(
     device: str,
     dtype: str,
     max_pixels: int,
+    max_sample_bytes: int,
     make_engine: Callable[[], Engine],
     jobs: int,
     report: Report,
@@ -171,7 +190,15 @@ def decode(
     engine = make_engine()
     options = DecodeOptions(tokens=tokens, look=look, device=device, dtype=dtype, model=model, max_pixels=max_pixels)
     format = picture_format(None, kind)[1:]
-    run = plan_decoding(source, output, options, to=to, format=format, batch_size=batch_size)
+    run = plan_decoding(
+        source,
+        output,
+        options,
+        to=to,
+        format=format,
+        batch_size=batch_size,
+        max_sample_bytes=max_sample_bytes,
+    )
     follow(run, engine, report, max_errors, WHERE[to])
 
 

@@ -27,6 +27,7 @@ from ..tokenizers.look import LOOKS
 from ..tokfile import read
 from .bulk import encode_many_with
 from .columns import ERROR, KEY, TOK, Coded, check_tokens, error_line, image_table, token_table
+from .limits import DEFAULT_MAX_SAMPLE_BYTES
 from .pack import token_dtype
 from .sources.parquet import find_column, samples_of
 from .sources.samples import Picture, Samples
@@ -46,9 +47,15 @@ class Encoder:
     """
 
     def __init__(
-        self, *, column: str | None = None, max_pixels: int = DEFAULT_MAX_PIXELS, jobs: int = 0, **options: Any
+        self,
+        *,
+        column: str | None = None,
+        max_pixels: int = DEFAULT_MAX_PIXELS,
+        max_sample_bytes: int = DEFAULT_MAX_SAMPLE_BYTES,
+        jobs: int = 0,
+        **options: Any,
     ) -> None:
-        self.column, self.max_pixels, self.jobs = column, max_pixels, jobs
+        self.column, self.max_pixels, self.max_sample_bytes, self.jobs = column, max_pixels, max_sample_bytes, jobs
         self.options = EncodeOptions(**options)
         if self.options.container != "tok":
             raise ValueError("data sets hold .tok files, no bare ones")
@@ -60,7 +67,8 @@ class Encoder:
 
     def __call__(self, batch: Batch) -> pa.Table:
         _check_batch(batch)
-        return self.encode(samples_of(batch, find_column(batch.schema, self.column)))
+        column = find_column(batch.schema, self.column)
+        return self.encode(samples_of(batch, column, max_sample_bytes=self.max_sample_bytes))
 
     def encode(self, samples: Samples) -> pa.Table:
         """The table of some samples, in their order."""

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pyarrow.fs import FileType
+
 from .. import __version__
 from ..errors import DeviceError, MissingPackageError, ModelFileError, OutputError, UnknownModelError
 from ..models.modelfile import Model
@@ -17,16 +19,17 @@ from ..options import DecodeOptions, EncodeOptions
 from ..pictures.images import picture_format
 from ..pictures.limits import DEFAULT_MAX_PIXELS
 from .batches import check_decoding
+from .claims import Claim
 from .columns import Recipe
 from .engines import Engine
+from .limits import DEFAULT_BATCH, DEFAULT_MAX_SAMPLE_BYTES, DEFAULT_SHARD_SIZE
 from .shards.decode import TO_FOLDER, TO_PARQUET, DecodeTask, decode_shard, made_by, place_of
 from .shards.encode import EncodeTask, encode_shard
 from .shards.outcome import Outcome, TooManyErrors
-from .shards.record import Record, find_record, record_place
+from .shards.record import RECORDS, Record, find_record, record_place
 from .shards.tokens import TokenShard, find_token_shards, look, look_at, model_of
-from .sources.listing import DEFAULT_SHARD_SIZE, FOLDER, Shard, find_shards
+from .sources.listing import FOLDER, Shard, find_shards
 from .sources.places import Place
-from .sources.samples import DEFAULT_BATCH
 
 HOPELESS = DeviceError, MissingPackageError, ModelFileError, UnknownModelError
 """What would happen to every other shard as well."""
@@ -36,37 +39,65 @@ UNWRITABLE = None, errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.
 
 @dataclass
 class Run:
-    """What a run has to do: outcomes of shards that are done already, and tasks for the others."""
+    """What a run has to do.
+
+    output: the folder to write to.
+    function: does a task, in any process.
+    done: outcomes of shards that earlier runs have finished.
+    tasks: the other shards.
+    watched: the folder whose files show what is finished.
+    files: those, as they were when this was planned.
+    """
 
     output: Place
     function: Callable[[Any], Outcome]
     done: list[Outcome]
     tasks: Sequence[Any]
+    watched: Place
+    files: list[tuple[str, int]]
 
     def outcomes(self, engine: Engine, max_errors: int | None = None) -> Iterator[Outcome]:
         """Do the tasks; yields what becomes of them.
 
-        A shard that cannot be read is an outcome with its failure. Raises EngineError, those of HOPELESS, OutputError
-        where nothing can be written any more, and TooManyErrors after more than `max_errors` samples and shards with
-        errors.
+        A shard that cannot be read is an outcome with its failure.
+
+        Args:
+            engine: who does the work.
+            max_errors: samples and shards with errors after which the run ends (None: never).
+
+        Raises:
+            EngineError: workers were lost.
+            OutputError: another run is at work on the output, or nothing can be written there any more.
+            TooManyErrors: more than `max_errors`.
+            TokError: one of HOPELESS.
         """
-        self.output.sweep()
         errors = sum(outcome.errors for outcome in self.done)
-        try:
-            if max_errors is not None and errors > max_errors:
-                raise TooManyErrors(max_errors)
-            if not self.tasks:
-                return
-            with closing(engine.run(self.function, self.tasks)) as outcomes:
-                for outcome in outcomes:
-                    if outcome.failure is not None and _ends_the_run(outcome.failure):
-                        raise outcome.failure
-                    yield outcome
-                    errors += outcome.errors + (outcome.failure is not None)
-                    if max_errors is not None and errors > max_errors:
-                        raise TooManyErrors(max_errors)
-        finally:
+        if max_errors is not None and errors > max_errors:
+            raise TooManyErrors(max_errors)
+        if not self.tasks:
+            return
+        with Claim(self.output) as claim:
+            if _files(self.watched) != self.files:
+                again = "the same command again goes on from there"
+                raise OutputError(f"{self.output.name}: another run has written here meanwhile; {again}")
             self.output.sweep()
+            try:
+                with closing(engine.run(self.function, self.tasks)) as outcomes:
+                    for outcome in outcomes:
+                        claim.check()
+                        if outcome.failure is not None and _ends_the_run(outcome.failure):
+                            raise outcome.failure
+                        yield outcome
+                        errors += outcome.errors + (outcome.failure is not None)
+                        if max_errors is not None and errors > max_errors:
+                            raise TooManyErrors(max_errors)
+            finally:
+                if not claim.lost:
+                    self.output.sweep()
+
+
+def _files(folder: Place) -> list[tuple[str, int]]:
+    return folder.walk_sizes() if folder.type() == FileType.Directory else []
 
 
 def _ends_the_run(failure: Exception) -> bool:
@@ -82,6 +113,7 @@ def plan_encoding(
     shard_size: int = DEFAULT_SHARD_SIZE,
     batch_size: int = DEFAULT_BATCH,
     max_pixels: int = DEFAULT_MAX_PIXELS,
+    max_sample_bytes: int = DEFAULT_MAX_SAMPLE_BYTES,
     jobs: int = 0,
     max_errors: int | None = None,
 ) -> Run:
@@ -91,7 +123,7 @@ def plan_encoding(
     made with other options or from other sources, naming both.
     """
     model = find_model(options.model)
-    facts = _facts(options, model, column, max_pixels)
+    facts = _facts(options, model, column, max_pixels, max_sample_bytes)
     place = Place(output)
     shards = find_shards(sources, shard_size, place)
 
@@ -100,6 +132,7 @@ def plan_encoding(
         cut = shard_size if kind == FOLDER else None
         return Recipe("encode", __version__, model.name, hash, facts, kind, source, shard.mark, cut)
 
+    files = _files(place)
     there = {shard.output: shard for shard in look(place)}
     planned = {shard.output: recipe(shard) for shard in shards}
     _check(there, planned, next(iter(planned.values())))
@@ -112,6 +145,7 @@ def plan_encoding(
             column,
             batch_size,
             max_pixels,
+            max_sample_bytes,
             jobs,
             max_errors,
         )
@@ -119,10 +153,12 @@ def plan_encoding(
         if shard.output not in there
     ]
     done = [there[shard.output].outcome() for shard in shards if shard.output in there]
-    return Run(place, encode_shard, done, tasks)
+    return Run(place, encode_shard, done, tasks, place, files)
 
 
-def _facts(options: EncodeOptions, model: Model, column: str | None, max_pixels: int) -> dict[str, Any]:
+def _facts(
+    options: EncodeOptions, model: Model, column: str | None, max_pixels: int, max_sample_bytes: int
+) -> dict[str, Any]:
     """The options that show in the output, without those that are not given."""
     options.target_of(model)
     given = {name: value for name, value in vars(options).items() if name.startswith("target_") or name == "adaptive"}
@@ -131,6 +167,8 @@ def _facts(options: EncodeOptions, model: Model, column: str | None, max_pixels:
         facts["tokens"] = None
         facts["pitch"] = facts["pitch"] if options.pitch is not None else None
     facts |= {"column": column, "max_pixels": max_pixels}
+    if max_sample_bytes != DEFAULT_MAX_SAMPLE_BYTES:  # files of 1.0.0, which had no limit, can be resumed
+        facts["max_sample_bytes"] = max_sample_bytes
     return {name: value for name, value in facts.items() if value not in (None, False)}
 
 
@@ -158,7 +196,14 @@ def _refuse(place: Place, different: str | None) -> None:
 
 
 def plan_decoding(
-    source: str, output: str, options: DecodeOptions, *, to: str, format: str, batch_size: int = DEFAULT_BATCH
+    source: str,
+    output: str,
+    options: DecodeOptions,
+    *,
+    to: str,
+    format: str,
+    batch_size: int = DEFAULT_BATCH,
+    max_sample_bytes: int = DEFAULT_MAX_SAMPLE_BYTES,
 ) -> Run:
     """What decoding has to do. Writes nothing.
 
@@ -173,6 +218,8 @@ def plan_decoding(
         raise OutputError(f"{output}: lies in the data set {source}, which it is made from; take another output folder")
     given = {name: value for name, value in vars(options).items() if name not in ("model", "device", "container")}
     facts = {"format": format} | {name: value for name, value in given.items() if value is not None}
+    watched = place / RECORDS if to == TO_FOLDER else place
+    files = _files(watched)
     tasks, done = [], []
     for shard in shards:
         recipe = _decoding(shard, facts)
@@ -185,8 +232,21 @@ def plan_decoding(
                 done.append(outcome)
                 continue
         begun = record if to == TO_FOLDER else None
-        tasks.append(DecodeTask(shard, target, to, format, _absolute(options), batch_size, recipe, kept, begun))
-    return Run(place, decode_shard, done, tasks)
+        tasks.append(
+            DecodeTask(
+                shard,
+                target,
+                to,
+                format,
+                _absolute(options),
+                batch_size,
+                max_sample_bytes,
+                recipe,
+                kept,
+                begun,
+            )
+        )
+    return Run(place, decode_shard, done, tasks, watched, files)
 
 
 def _before(target: Place, to: str, record: Record | None) -> Recipe | None:

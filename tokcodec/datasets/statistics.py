@@ -15,7 +15,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from ..container.header import parse_header
@@ -100,7 +99,7 @@ def _load(shards: list[TokenShard], model: Model, limit: int) -> tuple[Ints, Int
 def _rows(shards: list[TokenShard]) -> Iterator[dict[str, Any]]:
     for shard in shards:
         for batch in shard.batches([TOK, WIDTH, HEIGHT, TILES, TOKENS]):
-            good = pa.Table.from_batches([batch]).drop_null()
+            good = batch.drop_null()
             lists = good.column(TOKENS).to_pylist()
             for row, one in zip(good.drop_columns([TOKENS]).to_pylist(), lists, strict=True):
                 yield row | {TOKENS: np.array(one)}

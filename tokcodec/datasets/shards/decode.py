@@ -42,6 +42,7 @@ class DecodeTask:
     format: str
     options: DecodeOptions
     batch_size: int
+    max_sample_bytes: int
     recipe: Recipe
     place: Place
     begun: Record | None
@@ -82,7 +83,16 @@ def decode_shard(task: DecodeTask) -> Outcome:
         decoder = Decoder(format=task.format, **vars(task.options))
         decoder.installed = True
         if task.to == TO_FOLDER:
-            return write_folder(task.shard, task.output, decoder, task.batch_size, task.recipe, task.place, task.begun)
+            return write_folder(
+                task.shard,
+                task.output,
+                decoder,
+                task.batch_size,
+                task.max_sample_bytes,
+                task.recipe,
+                task.place,
+                task.begun,
+            )
         fill = {TO_TAR: _fill_tar, TO_PARQUET: _fill_parquet}[task.to]
         task.output.write(lambda stream: fill(stream, task, decoder, outcome))
     except Exception as error:  # whatever it is, it concerns this shard, and has to cross to another process
@@ -90,7 +100,7 @@ def decode_shard(task: DecodeTask) -> Outcome:
     return outcome
 
 
-def _table(batch: pa.RecordBatch, decoder: Decoder, outcome: Outcome) -> pa.Table:
+def _table(batch: pa.Table, decoder: Decoder, outcome: Outcome) -> pa.Table:
     table = decoder(batch)
     outcome.count(table.column(ERROR).to_pylist())
     outcome.bytes += sum(len(image["bytes"]) for image in table.column(IMAGE).to_pylist() if image is not None)
@@ -98,7 +108,7 @@ def _table(batch: pa.RecordBatch, decoder: Decoder, outcome: Outcome) -> pa.Tabl
 
 
 def _fill_parquet(stream: pa.NativeFile, task: DecodeTask, decoder: Decoder, outcome: Outcome) -> None:
-    batches = task.shard.batches(rows=task.batch_size)
+    batches = task.shard.batches(rows=task.batch_size, max_sample_bytes=task.max_sample_bytes)
     write_tables(stream, (_table(batch, decoder, outcome) for batch in batches), task.recipe)  # none is empty
 
 
@@ -106,7 +116,7 @@ def _fill_tar(stream: pa.NativeFile, task: DecodeTask, decoder: Decoder, outcome
     names = Names(decoder.suffix, dots=False)
 
     def tables() -> Iterator[tuple[Sequence[str], pa.Table]]:
-        for batch in task.shard.batches(rows=task.batch_size):
+        for batch in task.shard.batches(rows=task.batch_size, max_sample_bytes=task.max_sample_bytes):
             found, checked = names.of(batch)
             yield found, _table(checked, decoder, outcome)
 

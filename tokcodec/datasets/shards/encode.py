@@ -33,6 +33,7 @@ class EncodeTask:
     column: str | None
     batch_size: int
     max_pixels: int
+    max_sample_bytes: int
     jobs: int
     max_errors: int | None
 
@@ -55,7 +56,7 @@ def encode_shard(task: EncodeTask) -> Outcome:
 
 
 def _tables(task: EncodeTask, encoder: Encoder, outcome: Outcome) -> Iterator[pa.Table]:
-    for samples in read_samples(task.shard, task.column, task.batch_size):
+    for samples in read_samples(task.shard, task.column, task.batch_size, task.max_sample_bytes):
         outcome.notes += samples.notes
         table = encoder.encode(samples)
         _count(table, outcome, task.max_errors)

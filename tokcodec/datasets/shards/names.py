@@ -22,7 +22,7 @@ class Names:
         self.seen: set[str] = set()
         self.rows = 0
 
-    def of(self, batch: pa.RecordBatch) -> tuple[list[str], pa.RecordBatch]:
+    def of(self, batch: pa.Table) -> tuple[list[str], pa.Table]:
         """Names without suffix, and the batch with an error for every row that cannot have one.
 
         Such a row is named by its number.

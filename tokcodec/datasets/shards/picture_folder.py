@@ -33,6 +33,7 @@ def write_folder(
     folder: Place,
     decoder: Decoder,
     batch_size: int,
+    max_sample_bytes: int,
     recipe: Recipe,
     place: Place,
     begun: Record | None,
@@ -48,7 +49,7 @@ def write_folder(
         record.save(place)
     taken = set(record.taken)
     names = Names(decoder.suffix, dots=True)
-    for batch in shard.batches(rows=batch_size):
+    for batch in shard.batches(rows=batch_size, max_sample_bytes=max_sample_bytes):
         stems, batch = names.of(batch)
         files = [f"{stem}{decoder.suffix}" for stem in stems]
         batch = _refuse(batch, files, [name in taken or (begun is None and _exists(folder / name)) for name in files])
@@ -87,7 +88,7 @@ def _exists(place: Place) -> bool:
     return False
 
 
-def _refuse(batch: pa.RecordBatch, files: list[str], there: list[bool]) -> pa.RecordBatch:
+def _refuse(batch: pa.Table, files: list[str], there: list[bool]) -> pa.Table:
     """The batch with an error for every row whose file is there."""
     errors = batch.column(ERROR).to_pylist()
     for i, name in enumerate(files):

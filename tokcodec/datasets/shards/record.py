@@ -17,7 +17,7 @@ from ..columns import Recipe
 from ..sources.places import Place
 from .outcome import Outcome
 
-FOLDER = ".tokcodec"
+RECORDS = ".tokcodec"
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Record:
 
 def record_place(output: Place, shard: str, to: str) -> Place:
     """Where the record of a shard lies; shard: its path in the data set."""
-    return output / FOLDER / f"{posixpath.splitext(shard)[0]}.{to}.json"
+    return output / RECORDS / f"{posixpath.splitext(shard)[0]}.{to}.json"
 
 
 def find_record(place: Place) -> Record | None:

@@ -14,7 +14,9 @@ from ...errors import SourceError, UnknownModelError
 from ...models.modelfile import Model
 from ...models.registry import candidates, find_model
 from ..columns import ERROR, TOK, Recipe
+from ..limits import DEFAULT_MAX_SAMPLE_BYTES
 from ..sources.places import Place, reading_reason
+from ..sources.tables import read_rows
 from .outcome import Outcome
 
 
@@ -37,11 +39,32 @@ class TokenShard:
         """As of a run that had nothing left to do here."""
         return Outcome(self.name, self.output, self.samples, errors=self.errors)
 
-    def batches(self, columns: list[str] | None = None, rows: int = 1000) -> Iterator[pa.RecordBatch]:
-        """Its rows in bounded batches. Raises SourceError."""
+    def batches(
+        self,
+        columns: list[str] | None = None,
+        rows: int = 1000,
+        max_sample_bytes: int = DEFAULT_MAX_SAMPLE_BYTES,
+    ) -> Iterator[pa.Table]:
+        """Its rows in bounded batches.
+
+        Args:
+            columns: names of the columns to read (None: all).
+            rows: rows of a batch at most.
+            max_sample_bytes: bytes of a row at most.
+
+        Raises:
+            SourceError: the file cannot be read, or has a larger row.
+        """
+        start = 0
         try:
-            with self.place.open() as stream, pq.ParquetFile(stream, buffer_size=1 << 20, pre_buffer=False) as file:
-                yield from file.iter_batches(rows, columns=columns, use_threads=False)
+            with self.place.open() as stream:
+                for part in read_rows(stream, rows, max_sample_bytes, columns):
+                    for row, error in part.errors.items():
+                        raise SourceError(f"row {start + row}: {error}")
+                    yield part.table
+                    start += len(part.table)
+        except SourceError as error:
+            raise SourceError(f"{self.name}: {error}") from error
         except (OSError, pa.ArrowException) as error:
             raise SourceError(f"{self.name}: cannot be read: {' '.join(str(error).split())}") from error
 

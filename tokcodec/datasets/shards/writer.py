@@ -8,17 +8,14 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from ..columns import METADATA, Recipe
+from ..sources.sizes import row_bytes
 
 ROW_GROUP = 1000
 GROUP_BYTES = 32 << 20
 """Row groups of samples that carry much are shorter."""
-FIXED = 8
-"""Bytes of a number."""
 
 
 def write_tables(stream: Any, tables: Iterator[pa.Table], recipe: Recipe) -> None:
@@ -71,40 +68,3 @@ class TableWriter:
                 self.file.close()
         finally:
             self.file.is_open = False  # else it is closed once more when it is collected, which then fails aloud
-
-
-def row_bytes(table: pa.Table) -> NDArray[np.int64]:
-    """About how many bytes each row takes, [rows], as its values alone tell: the same in any batch."""
-    columns = (column.combine_chunks() for column in table.columns)
-    return sum((_value_bytes(column) for column in columns), np.zeros(len(table), np.int64))
-
-
-def _value_bytes(values: Any) -> NDArray[np.int64]:
-    """Of the values of an array, [values]; of fixed types and of those without a length FIXED."""
-    if isinstance(values, pa.ChunkedArray):  # of more than 2 GB
-        return np.concatenate([np.empty(0, np.int64), *map(_value_bytes, values.chunks)])
-    kind = values.type
-    if isinstance(values, pa.ExtensionArray):
-        return _value_bytes(values.storage)
-    if pa.types.is_dictionary(kind):
-        return _value_bytes(values.dictionary_decode())
-    if pa.types.is_binary_view(kind) or pa.types.is_string_view(kind):
-        return _value_bytes(values.cast(pa.large_binary()))
-    if pa.types.is_struct(kind):
-        return sum(map(_value_bytes, values.flatten()), np.zeros(len(values), np.int64))
-    if pa.types.is_map(kind):
-        return _value_bytes(values.cast(pa.list_(pa.struct([kind.key_field, kind.item_field]))))
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
-        lengths = _filled(pc.list_value_length(values))
-        ends = np.cumsum(lengths)
-        sums = np.concatenate([[0], np.cumsum(_value_bytes(values.flatten()))]).astype(np.int64)
-        return np.asarray(sums[ends] - sums[ends - lengths])
-    if any(test(kind) for test in (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_string)) or (
-        pa.types.is_large_string(kind) or pa.types.is_fixed_size_binary(kind)
-    ):
-        return _filled(pc.binary_length(values))
-    return np.full(len(values), FIXED, np.int64)
-
-
-def _filled(lengths: pa.Array) -> NDArray[np.int64]:
-    return np.asarray(lengths.fill_null(0).to_numpy(zero_copy_only=False), np.int64)

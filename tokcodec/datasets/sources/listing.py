@@ -14,11 +14,11 @@ from pyarrow.fs import FileType
 from ...errors import SourceError
 from ...pictures.suffixes import PICTURE_SUFFIXES
 from ..columns import UNREAD, Recipe
+from ..limits import DEFAULT_SHARD_SIZE
 from .places import Place, utf8
 
 FOLDER, TAR, PARQUET = "folder", "tar", "parquet"
 SUFFIXES = {".tar": TAR, ".parquet": PARQUET}
-DEFAULT_SHARD_SIZE = 10_000
 
 
 @dataclass(frozen=True)

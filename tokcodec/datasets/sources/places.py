@@ -150,6 +150,34 @@ class Place:
             files = [(info.path.removeprefix(root), info.size or 0) for info in infos if info.is_file]
         return sorted(one for one in files if hidden or not any(part.startswith(".") for part in one[0].split("/")))
 
+    def times(self, prefix: str) -> dict[str, float | None]:
+        """Files directly in a folder by their names, with the time of their last change in seconds, None if unknown.
+
+        prefix: beginning of the names. Raises SourceError.
+        """
+        with self._readable():
+            filesystem, top = self._found
+            if isinstance(filesystem, fs.LocalFileSystem):
+                with os.scandir(top) as entries:
+                    return {one.name: one.stat().st_mtime for one in entries if one.name.startswith(prefix)}
+            if isinstance(filesystem, fs.PyFileSystem):  # fsspec remembers what it has listed
+                filesystem.handler.fs.invalidate_cache()
+            infos = filesystem.get_file_info(fs.FileSelector(top))
+            found = {info.base_name: info.mtime for info in infos if info.is_file}
+            return {
+                name: None if at is None else at.timestamp() for name, at in found.items() if name.startswith(prefix)
+            }
+
+    def missing_folders(self) -> list[str]:
+        """The folders that writing into this one would make on this machine, the deepest first."""
+        found: list[str] = []
+        if isinstance(self.filesystem, fs.LocalFileSystem):
+            path = self.path
+            while not os.path.exists(path):
+                found.append(path)
+                path = os.path.dirname(path)
+        return found
+
     @contextmanager
     def _readable(self) -> Iterator[None]:
         try:
@@ -187,13 +215,18 @@ class Place:
             failure.errno = error.errno
             raise failure from error
 
+    def delete(self) -> None:
+        """Delete a file if it is there and can be deleted."""
+        with suppress(OSError):
+            filesystem, path = self._raw
+            filesystem.delete_file(path)
+
     def sweep(self) -> None:
         """Remove what killed runs have left below this folder; no other run may write there."""
         with suppress(OSError, SourceError):
             for path in self.walk(hidden=True):
                 if fnmatch(posixpath.basename(path), TEMPORARY):
-                    filesystem, temporary = (self / path)._raw
-                    filesystem.delete_file(temporary)
+                    (self / path).delete()
 
 
 @lru_cache(64)

@@ -10,8 +10,6 @@ import pyarrow as pa
 
 BATCH_BYTES = 64 << 20
 """Of encoded pictures in a batch: large ones make shorter batches."""
-DEFAULT_BATCH = 128
-
 Picture = bytes | Exception
 """The bytes of a picture file, or why there are none."""
 
@@ -33,12 +31,17 @@ class Samples:
 
 
 def gather(rows: Iterable[tuple[str, Picture, dict[str, Any]]], batch_size: int) -> Iterator[list[Any]]:
-    """Lists of rows with bounded numbers and bytes of pictures and fields."""
+    """Lists of rows: key, picture and fields by name.
+
+    Args:
+        rows: the rows of a shard.
+        batch_size: rows of a list at most; it also ends with the row that makes it BATCH_BYTES or more.
+    """
     batch: list[Any] = []
     held = 0
     for row in rows:
         batch.append(row)
-        held += sum(len(part) for part in (row[1], *row[2].values()) if isinstance(part, (bytes, str)))
+        held += sum(len(part) for part in (*row[:2], *row[2].values()) if isinstance(part, (bytes, str)))
         if len(batch) == batch_size or held >= BATCH_BYTES:
             yield batch
             batch, held = [], 0
