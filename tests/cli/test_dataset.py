@@ -154,9 +154,7 @@ def test_extras_that_are_missing(
     call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str, arguments: list[str], extra: str
 ) -> None:
     find: Any = importlib.util.find_spec
-    for module in ("tokcodec.datasets", "tokcodec.datasets.engines.ray"):
-        hidden = lambda name, package=None: None if name == missing else find(name, package)  # noqa: E731
-        monkeypatch.setattr(f"{module}.find_spec", hidden)
+    monkeypatch.setattr("tokcodec.errors.find_spec", lambda name: None if name == missing else find(name))
     done = call(*ENCODE, "out", "photos", *arguments)
     assert done.exit_code == 1 and done.stderr.count("\n") == 1 and f"pip install '{extra}'" in done.stderr
     assert not (tmp_path / "out").exists()

@@ -95,8 +95,12 @@ def _pieces(
             pre_buffer=False,
             read_dictionary=plan.dictionaries,
         )
+        repeats = any(_repeats(field.type) for field in group.schema_arrow)
         for batch in group.iter_batches(step, row_groups=[number], columns=columns, use_threads=False):
-            yield from _cut(pa.Table.from_batches([batch]), schema, limit, keep)
+            if not repeats and (size := batch.nbytes) <= min(limit, BATCH_BYTES):  # the usual case, at once
+                yield Rows(_typed(pa.Table.from_batches([batch]), schema)), size
+            else:
+                yield from _cut(pa.Table.from_batches([batch]), schema, limit, keep)
 
 
 def _cut(table: pa.Table, schema: pa.Schema, limit: int, keep: Sequence[str]) -> Iterator[tuple[Rows, int]]:
@@ -172,6 +176,11 @@ def _plan(stream: Any, file: Any, schema: pa.Schema, number: int, limit: int) ->
         if size > most:
             raise SourceError(str(sample_limit(f"row group {number}: its {what} take {size} bytes", most)))
     return _Plan(row, dictionaries)
+
+
+def _repeats(kind: pa.DataType) -> bool:
+    """Whether values may be numbers of a dictionary."""
+    return pa.types.is_dictionary(kind) or any(_repeats(kind.field(i).type) for i in range(kind.num_fields))
 
 
 def _width(kind: pa.DataType) -> int:
