@@ -1,4 +1,4 @@
-"""Whole data sets by an engine: what is to do, what is done already, and the outcomes as they come."""
+"""Runs over whole data sets: which shards are done, which are to do, and the outcomes as an engine yields them."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ from .shards.decode import TO_FOLDER, TO_PARQUET, DecodeTask, decode_shard, made
 from .shards.encode import EncodeTask, encode_shard
 from .shards.outcome import Outcome, TooManyErrors
 from .shards.record import RECORDS, Record, find_record, record_place
-from .shards.tokens import TokenShard, find_token_shards, look, look_at, model_of
+from .shards.tokens import TokenShard, find_token_shards, list_shards, model_of, read_shard
 from .sources.listing import FOLDER, Shard, find_shards
 from .sources.places import Place
 
-HOPELESS = DeviceError, MissingPackageError, ModelFileError, UnknownModelError
-"""What would happen to every other shard as well."""
+SHARED_ERRORS = DeviceError, MissingPackageError, ModelFileError, UnknownModelError
+"""Errors that every other shard would have as well: they end the run."""
 UNWRITABLE = None, errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM
-"""And of an output that cannot be written: why, by the system's number, where it tells."""
+"""Reasons, as `OutputError.errno`, for which no other shard could be written either."""
 
 
 @dataclass
 class Run:
-    """What a run has to do.
+    """The work of a run.
 
     output: the folder to write to.
     function: does a task, in any process.
@@ -57,9 +57,7 @@ class Run:
     files: list[tuple[str, int]]
 
     def outcomes(self, engine: Engine, max_errors: int | None = None) -> Iterator[Outcome]:
-        """Do the tasks; yields what becomes of them.
-
-        A shard that cannot be read is an outcome with its failure.
+        """Do the tasks and yield their outcomes; a shard that cannot be read is an outcome with its failure.
 
         Args:
             engine: who does the work.
@@ -69,7 +67,7 @@ class Run:
             EngineError: workers were lost.
             OutputError: another run is at work on the output, or nothing can be written there any more.
             TooManyErrors: more than `max_errors`.
-            TokError: one of HOPELESS.
+            DeviceError, MissingPackageError, ModelFileError, UnknownModelError: no shard can be done.
         """
         errors = sum(outcome.errors for outcome in self.done)
         if max_errors is not None and errors > max_errors:
@@ -101,7 +99,7 @@ def _files(folder: Place) -> list[tuple[str, int]]:
 
 
 def _ends_the_run(failure: Exception) -> bool:
-    return isinstance(failure, HOPELESS) or (isinstance(failure, OutputError) and failure.errno in UNWRITABLE)
+    return isinstance(failure, SHARED_ERRORS) or (isinstance(failure, OutputError) and failure.errno in UNWRITABLE)
 
 
 def plan_encoding(
@@ -117,10 +115,25 @@ def plan_encoding(
     jobs: int = 0,
     max_errors: int | None = None,
 ) -> Run:
-    """What encoding has to do. Reads no pictures and writes nothing.
+    """Plan the encoding of a data set. Reads no pictures and writes nothing.
 
-    Raises ValueError for wrong options, SourceError for sources without pictures, OutputError for an output that was
-    made with other options or from other sources, naming both.
+    Args:
+        sources: folders, .tar and .parquet files, as paths or URIs.
+        output: the folder to write, a path or a URI.
+        options: how pictures are encoded.
+        column: column of the pictures in Parquet, or their suffix in tars (None: found automatically).
+        shard_size: pictures of a folder in one output file.
+        batch_size: samples held in memory at a time.
+        max_pixels: pixels of a picture at most; a larger one is an error of its sample.
+        max_sample_bytes: bytes of a sample at most; a larger one is an error.
+        jobs: threads of each worker that read ahead, 0..64.
+        max_errors: errors after which a shard ends (None: never).
+
+    Raises:
+        ValueError: wrong options.
+        SourceError: a source cannot be read, or holds no pictures.
+        OutputError: the output was made with other options or from other sources.
+        UnknownModelError, ModelFileError: the model is not installed, or is damaged.
     """
     model = find_model(options.model)
     facts = _facts(options, model, column, max_pixels, max_sample_bytes)
@@ -133,7 +146,7 @@ def plan_encoding(
         return Recipe("encode", __version__, model.name, hash, facts, kind, source, shard.mark, cut)
 
     files = _files(place)
-    there = {shard.output: shard for shard in look(place)}
+    there = {shard.output: shard for shard in list_shards(place)}
     planned = {shard.output: recipe(shard) for shard in shards}
     _check(there, planned, next(iter(planned.values())))
     tasks = [
@@ -159,7 +172,7 @@ def plan_encoding(
 def _facts(
     options: EncodeOptions, model: Model, column: str | None, max_pixels: int, max_sample_bytes: int
 ) -> dict[str, Any]:
-    """The options that show in the output, without those that are not given."""
+    """The given options that change the output."""
     options.target_of(model)
     given = {name: value for name, value in vars(options).items() if name.startswith("target_") or name == "adaptive"}
     facts = {"tokens": options.tokens_of(model), "pitch": options.step(model.tile) or "fit"} | given
@@ -173,14 +186,14 @@ def _facts(
 
 
 def _absolute(options: Any) -> Any:
-    """With the folder of a model as workers elsewhere find it."""
+    """The options with an absolute path of the model: workers may have another working folder."""
     if options.model is not None and Path(options.model).is_dir():
         return replace(options, model=Path(options.model).absolute())
     return options
 
 
 def _check(there: dict[str, TokenShard], planned: dict[str, Recipe], usual: Recipe) -> None:
-    """Raise OutputError unless what is there can stay."""
+    """Raise OutputError unless all files in the output belong to this data set."""
     for output, shard in there.items():
         if shard.recipe is None:
             raise OutputError(f"{shard.place.name}: was not written by tokcodec dataset, and is left alone")
@@ -205,10 +218,22 @@ def plan_decoding(
     batch_size: int = DEFAULT_BATCH,
     max_sample_bytes: int = DEFAULT_MAX_SAMPLE_BYTES,
 ) -> Run:
-    """What decoding has to do. Writes nothing.
+    """Plan the decoding of a data set. Writes nothing.
 
-    to: "folder", "tar" or "parquet"; format: of the pictures. Raises ValueError for wrong options, UnknownModelError
-    for a model that is not installed or not the data set's, SourceError and OutputError as `plan_encoding`.
+    Args:
+        source: the folder of the data set, a path or a URI.
+        output: the folder to write, a path or a URI.
+        options: how files are decoded.
+        to: "folder", "tar" or "parquet".
+        format: format of the pictures, such as "png".
+        batch_size: samples held in memory at a time.
+        max_sample_bytes: bytes of a sample at most; a shard with a larger one fails.
+
+    Raises:
+        ValueError: wrong options.
+        SourceError: the source is not a data set of tokens, or cannot be read.
+        OutputError: the output was made with other options or from other sources, or is inside the source.
+        UnknownModelError: the model is not installed, or is not that of the data set.
     """
     picture_format(None, format)
     shards = find_token_shards(source)
@@ -250,7 +275,7 @@ def plan_decoding(
 
 
 def _before(target: Place, to: str, record: Record | None) -> Recipe | None:
-    """The recipe of what is there, None where there is nothing. Raises SourceError."""
+    """The recipe of the present output of a shard, None without one. Raises SourceError."""
     if to == TO_FOLDER:
         return None if record is None else record.recipe
     return made_by(target, to)
@@ -263,9 +288,9 @@ def _decoding(shard: TokenShard, facts: dict[str, Any]) -> Recipe:
 
 
 def _done(shard: TokenShard, target: Place, to: str, record: Record | None) -> Outcome | None:
-    """What became of a shard of tokens in an earlier run; None where that has not finished it."""
+    """The outcome of an earlier run for a shard of tokens; None if it is unfinished."""
     if to == TO_PARQUET:
-        return look_at(target, shard.output).outcome()
+        return read_shard(target, shard.output).outcome()
     if record is not None:
         return record.outcome(shard.name, target.name)
-    return shard.outcome()  # a tar without its record: at least these are in it
+    return shard.outcome()  # a tar without a record has at least these errors

@@ -158,7 +158,7 @@ def test_two_columns_of_one_name(tmp_path: Path) -> None:
         ({"a": pa.binary(), "b": pa.binary()}, None, "pictures may be in the columns a, b: choose one with --column"),
         ({"a": pa.string()}, None, "no column of encoded pictures; there are: a"),
         ({"a": pa.binary()}, "x", "no column 'x'; there are: a"),
-        ({"a": pa.int8()}, "a", "column 'a' holds int8, no encoded pictures"),
+        ({"a": pa.int8()}, "a", "column 'a' holds int8, not encoded pictures"),
     ],
 )
 def test_the_column_of_pictures(columns: dict[str, pa.DataType], named: str | None, found: str) -> None:

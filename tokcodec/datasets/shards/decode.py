@@ -1,4 +1,4 @@
-"""One shard of tokens to pictures: files in a folder, a tar shard in WebDataset's way, or a Parquet file."""
+"""One shard of tokens to pictures: files in a folder, a tar in WebDataset's layout, or a Parquet file."""
 
 from __future__ import annotations
 
@@ -31,9 +31,18 @@ TO_FOLDER, TO_TAR, TO_PARQUET = "folder", "tar", "parquet"
 
 @dataclass(frozen=True)
 class DecodeTask:
-    """A shard of tokens, the file or folder to write, as which of TO_..., and how.
+    """The decoding of one shard.
 
-    place: of the shard's record; begun: the record of a folder that was begun.
+    shard: the shard of tokens.
+    output: the file or folder to write.
+    to: TO_FOLDER, TO_TAR or TO_PARQUET.
+    format: format of the pictures.
+    options: how files are decoded.
+    batch_size: samples held in memory at a time.
+    max_sample_bytes: bytes of a sample at most.
+    recipe: how the output is made.
+    place: the file of the shard's record.
+    begun: the record of an unfinished folder, None without one.
     """
 
     shard: TokenShard
@@ -53,7 +62,7 @@ class DecodeTask:
 
 
 def place_of(output: Place, shard: TokenShard, to: str) -> Place:
-    """Where a shard goes: into a file of its name, or a folder of its name, but pictures of folders all into one."""
+    """Where the output of a shard goes: a file or folder of its name; shards of one folder share a folder."""
     stem = posixpath.splitext(shard.output)[0]
     if to == TO_FOLDER:
         return output if shard.recipe is not None and shard.recipe.kind == FOLDER else output / stem
@@ -61,7 +70,7 @@ def place_of(output: Place, shard: TokenShard, to: str) -> Place:
 
 
 def made_by(target: Place, to: str) -> Recipe | None:
-    """The recipe of a file that is there, None where there is none. Raises SourceError for a file without one."""
+    """The recipe of an existing output file, None if there is no file. Raises SourceError for a file without one."""
     if target.type() == FileType.NotFound:
         return None
     recipe = None
@@ -76,10 +85,10 @@ def made_by(target: Place, to: str) -> Recipe | None:
 
 
 def decode_shard(task: DecodeTask) -> Outcome:
-    """Write what a shard of tokens becomes; a file is whole or not there. Never raises what a file can cause."""
+    """Decode a shard: its output file is written whole or not at all. Errors are in the outcome, none is raised."""
     outcome = Outcome(task.shard.name, task.output.name)
     try:
-        model_of([task.shard], task.options.model)  # it may be missing on this machine
+        model_of([task.shard], task.options.model)  # raises if it is missing on this machine
         decoder = Decoder(format=task.format, **vars(task.options))
         decoder.installed = True
         if task.to == TO_FOLDER:

@@ -1,7 +1,6 @@
 """The samples of a Parquet file with a column of encoded pictures: binary, or Hugging Face's struct of bytes and path.
 
-The key is the column `key` or `__key__` if there is one, else the shard's name, as that of its output, and the row's
-number.
+The key is the column `key` or `__key__`; without one it is the path of the shard in the output and the row's number.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from .tables import read_rows
 
 KEYS = ("key", "__key__")
 USUAL = ("image", "img", "picture", "photo", "jpg", "png", "webp")
-"""Names of columns that are preferred where several could hold pictures."""
+"""Names of columns that are preferred if several could hold pictures."""
 
 
 def read(shard: Shard, column: str | None, batch_size: int, max_sample_bytes: int) -> Iterator[Samples]:
@@ -92,14 +91,14 @@ def _picture(value: object, limit: int | None) -> Picture:
 
 
 def find_column(schema: pa.Schema, column: str | None = None) -> str:
-    """The column of pictures: the named one, or the only one that can be. Raises SourceError."""
+    """The column of pictures: the named one, or the only possible one. Raises SourceError."""
     if twice := [name for name, number in Counter(schema.names).items() if number > 1]:
         raise SourceError(f"several columns have the name {twice[0]!r}")
     if column is not None:
         if schema.get_field_index(column) < 0:
             raise SourceError(f"no column {column!r}; there are: {', '.join(schema.names) or 'none'}")
         if not _holds_pictures(schema.field(column).type):
-            raise SourceError(f"column {column!r} holds {schema.field(column).type}, no encoded pictures")
+            raise SourceError(f"column {column!r} holds {schema.field(column).type}, not encoded pictures")
         return column
     found = [field.name for field in schema if _holds_pictures(field.type)]
     structs = [name for name in found if pa.types.is_struct(schema.field(name).type)]

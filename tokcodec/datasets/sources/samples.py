@@ -1,4 +1,4 @@
-"""Some samples at a time: keys, encoded pictures, and whatever else they carry, as much as fits in a bounded memory."""
+"""Batches of samples in bounded memory: keys, encoded pictures, and the other columns that they carry."""
 
 from __future__ import annotations
 
@@ -9,16 +9,19 @@ from typing import Any
 import pyarrow as pa
 
 BATCH_BYTES = 64 << 20
-"""Of encoded pictures in a batch: large ones make shorter batches."""
+"""Bytes of a batch of samples at most; large samples make shorter batches."""
 Picture = bytes | Exception
-"""The bytes of a picture file, or why there are none."""
+"""The bytes of a picture file, or the error that replaces them."""
 
 
 @dataclass
 class Samples:
-    """Some samples: their keys ("" for none), their pictures, and the carried columns by name, all as long.
+    """A batch of samples; all parts have the same length.
 
-    notes: what the user should know of their shard, one line each; those of its first batch have them.
+    keys: their names ("" for none).
+    pictures: their picture files, or errors.
+    carried: their other columns by name.
+    notes: lines for the user about the shard; only on its first batch.
     """
 
     keys: list[str]

@@ -1,11 +1,11 @@
-"""The samples of a tar shard in WebDataset's way: members that follow each other with one name up to the first dot.
+"""The samples of a tar in WebDataset's layout: consecutive members whose names are equal up to the first dot.
 
-The name is the key, what follows the dot says what the member is: `train/0017.jpg` and `train/0017.cls` are the picture
-and the class of `train/0017`. The tar is read twice, first for the names of its members, which become the columns, and
-to see that it is whole. Its members are followed by zeros; some writers leave them out and others read on without them,
-so that a tar which was cut between two members is worth a note, no error; so are members behind the zeros, of a second
-tar, which are not read. A sample has an error if it has a member twice, a link or a sparse member, whose bytes are not
-all in the tar, or more bytes than the limit.
+The name up to the dot is the key, the suffix after it names the member: `train/0017.jpg` and `train/0017.cls` are the
+picture and the class of `train/0017`. The tar is read twice: first to find the suffixes, which become the columns, and
+to see that it is complete. Zeros follow the last member. Some writers omit them, so a tar that was cut between two
+members gives a note instead of an error. Members after the zeros, of a second tar, are not read and give a note too.
+A sample is an error if it has two members of one suffix, a link or a sparse member, whose bytes are not all in the tar,
+or more bytes than the limit.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from .samples import Picture, Samples, gather
 from .tar_members import DAMAGE, BoundedMember, members
 
 TEXT = {"caption", "cls", "cls2", "class", "count", "id", "index", "inx", "json", "text", "transcript", "txt"}
-"""Members that are text; others are carried as they are, binary."""
+"""Suffixes of members that are text; the others become binary columns."""
 
 Row = tuple[str, Picture, dict[str, bytes | str]]
 CHUNK = 1 << 20
@@ -63,7 +63,7 @@ def _find_columns(shard: Shard, column: str | None) -> tuple[list[str], int]:
 
     Raises SourceError if no sample has a picture, or the suffixes are too many.
     """
-    local = isinstance(shard.place.filesystem, LocalFileSystem)  # elsewhere every leap is a request
+    local = isinstance(shard.place.filesystem, LocalFileSystem)  # on other file systems each seek is a request
     opened = shard.place.open() if local else shard.place.stream()
     found: dict[str, None] = {}
     pictures = 0
@@ -81,7 +81,7 @@ def _find_columns(shard: Shard, column: str | None) -> tuple[list[str], int]:
 
 
 def _check_end(shard: Shard, end: int) -> tuple[str, ...]:
-    """Notes about a tar's end. Raises tarfile.ReadError for a bad header, where tarfile itself would just end."""
+    """Notes about the end of a tar. Raises tarfile.ReadError for a bad header, where tarfile stops silently."""
     with shard.place.open() as stream:
         stream.seek(end)
         block = stream.read(tarfile.BLOCKSIZE)
@@ -133,7 +133,7 @@ def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
 
 
 def _names(archive: tarfile.TarFile, column: str | None) -> Iterator[tuple[str, str, tarfile.TarInfo]]:
-    """(key, suffix without its dot, member) of every file, and of links that stand for one."""
+    """(key, suffix without its dot, member) of every file, and of links that may be to files."""
     for member in members(archive):
         folder, name = posixpath.split(utf8(member.name))
         stem, _, suffix = name.partition(".")
