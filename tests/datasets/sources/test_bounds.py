@@ -139,6 +139,8 @@ def test_rows_above_the_limit_are_samples_with_an_error(tmp_path: Path) -> None:
     samples = read(tmp_path / "a.parquet", 100)
     assert samples.keys == [f"a-{i:08d}" for i in range(3)] and samples.pictures[::2] == [b"a", b"b"]
     assert isinstance(samples.pictures[1], LimitError)
+    pq.write_table(pa.table({"image": [bytes(150)]}), tmp_path / "a.parquet", use_dictionary=False)
+    assert isinstance(read(tmp_path / "a.parquet", 100).pictures[0], LimitError)  # and it is not "no pictures"
 
 
 def test_pages_above_the_limit_end_the_shard() -> None:

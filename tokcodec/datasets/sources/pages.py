@@ -13,12 +13,13 @@ from .sizes import FIXED
 
 HEADER_SIZES = 1 << 12, 1 << 16, 1 << 24
 """Bytes to try for a header: statistics can make it long, Arrow refuses more than the last."""
-DICTIONARY_PAGE = 2
-VALUES = {0: 5, 2: 7, 3: 8}
+DICTIONARY_PAGE, DATA_PAGE_V2 = 2, 3
+VALUES = {0: 5, DICTIONARY_PAGE: 7, DATA_PAGE_V2: 8}
 """Field of a page header that holds the number of values, by the type of the page."""
-VALUE_BYTES = 16
-"""Bytes that Arrow holds for each value of an open page at most, beside the page."""
-DELTA_BYTE_ARRAY = 7
+ENTRY_BYTES = 16
+"""Bytes that Arrow holds for each entry of a dictionary, beside its page."""
+DELTA_LENGTH_BYTE_ARRAY, DELTA_BYTE_ARRAY = 6, 7
+"""Encodings of which Arrow decodes all lengths of a page at once."""
 DICTIONARIES = {0, 2, 8}
 """Encodings that Arrow reads as a dictionary: plain, and the two of indices."""
 DEPTH = 8
@@ -85,14 +86,16 @@ def read_chunk(stream: Any, column: Any) -> Chunk:
         position += size + header[3]
         kind = header[1]
         inner = header.get(VALUES.get(kind, 0), {})
-        values, cost = inner.get(1, 0), max(header[2], VALUE_BYTES * inner.get(1, 0))
+        values = inner.get(1, 0)
         if kind == DICTIONARY_PAGE:
-            chunk.dictionary = max(chunk.dictionary, cost)
+            chunk.dictionary = max(chunk.dictionary, header[2], ENTRY_BYTES * values)
             continue
-        chunk.largest = max(chunk.largest, cost)
+        encoding = inner.get(4 if kind == DATA_PAGE_V2 else 2, 0)
+        lengths = FIXED * values if encoding in (DELTA_LENGTH_BYTE_ARRAY, DELTA_BYTE_ARRAY) else 0
+        chunk.largest = max(chunk.largest, header[2], lengths)
         chunk.total += header[2]
         chunk.values += values
-        chunk.encodings |= {inner.get(4 if kind == 3 else 2, 0)}
+        chunk.encodings |= {encoding}
     return chunk
 
 

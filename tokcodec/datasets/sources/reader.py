@@ -1,4 +1,4 @@
-"""The samples of any shard in batches; the memory is bounded by the batch."""
+"""The samples of any shard in batches of bounded memory."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
-from ...errors import SourceError, TokError, reason
+from ...errors import LimitError, SourceError, TokError, reason
 from ..limits import DEFAULT_BATCH, DEFAULT_MAX_SAMPLE_BYTES
 from . import folders, parquet, tars
 from .listing import FOLDER, TAR, Shard
@@ -36,12 +36,12 @@ def read_samples(
     pictures = 0
     try:
         for samples in reader.read(shard, column, batch_size, max_sample_bytes):
-            pictures += sum(isinstance(picture, bytes) for picture in samples.pictures)
+            pictures += sum(isinstance(picture, (bytes, LimitError)) for picture in samples.pictures)
             yield samples
             del samples  # while the next one is read
     except TokError as error:
         raise SourceError(f"{shard.name}: {reason(error)}") from error
     except (OSError, pa.ArrowException) as error:
         raise SourceError(f"{shard.name}: cannot be read: {reading_reason(error)}") from error
-    if not pictures and shard.kind != FOLDER:  # of a folder the files may be damaged, but they are there
+    if not pictures and shard.kind != FOLDER:  # the files of a folder exist, even if damaged
         raise SourceError(f"{shard.name}: no pictures in it")

@@ -19,7 +19,7 @@ from typing import Any, Literal
 import pyarrow as pa
 from pyarrow.fs import LocalFileSystem
 
-from ...errors import PictureError, SourceError, TokError
+from ...errors import LimitError, PictureError, SourceError, TokError
 from ...pictures.suffixes import PICTURE_SUFFIXES
 from ..limits import sample_limit
 from .listing import Shard
@@ -122,7 +122,7 @@ def _problem(suffix: str, member: tarfile.TarInfo, twice: bool) -> TokError | No
     if not member.isfile():
         return PictureError(f"its member .{suffix} is a link to {member.linkname}, without bytes")
     if member.issparse():
-        return PictureError(f"its member .{suffix} is a sparse file of {member.size} bytes: store it whole")
+        return LimitError(f"its member .{suffix} is a sparse file of {member.size} bytes: store it whole")
     return None
 
 
