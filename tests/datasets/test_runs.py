@@ -54,6 +54,7 @@ def test_a_run_goes_on_where_it_was(photos: Path, tmp_path: Path) -> None:
         ({"options": {"pitch": 128}}, "made with pitch 256, not pitch 128"),
         ({"options": {"target_size": 100}}, "made with pitch 256, tokens 8, not target_size 100"),
         ({"max_pixels": 1000}, "made with max_pixels 89478485, not max_pixels 1000"),
+        ({"max_sample_bytes": 10**6}, "made with max_sample_bytes None, not max_sample_bytes 1000000"),
         ({"shard_size": 4}, "made with shard_size 3, not shard_size 4"),
     ],
     ids=str,
