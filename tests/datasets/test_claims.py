@@ -93,6 +93,17 @@ def test_another_machine_is_trusted_as_long_as_it_writes(tmp_path: Path) -> None
         assert not path.exists()
 
 
+def test_without_the_clock_of_the_file_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    times = Place.times
+    monkeypatch.setattr(Place, "times", lambda *given: dict.fromkeys(times(*given)))
+    pretend(tmp_path, machine="other", seen=time.time() - STALE + 60)
+    with pytest.raises(OutputError, match="another run has been at work here"), Claim(Place(str(tmp_path))):
+        pass
+    pretend(tmp_path, machine="other", seen=time.time() - STALE - 60)
+    with Claim(Place(str(tmp_path))):
+        pass
+
+
 def test_a_damaged_claim_is_one_of_an_unknown_machine(tmp_path: Path) -> None:
     path = pretend(tmp_path)
     path.write_text("{")

@@ -8,6 +8,7 @@ written for STALE seconds.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import secrets
@@ -17,7 +18,7 @@ import threading
 import time
 import uuid
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
 
@@ -42,6 +43,7 @@ class Owner:
     pid: its number there.
     born: when it started, as the system counts, so that a later process of the same number is another one.
     since: when its run began, in seconds since 1970.
+    seen: when it has written its claim last, in seconds since 1970.
     """
 
     host: str = "an unknown machine"
@@ -49,6 +51,7 @@ class Owner:
     pid: int = 0
     born: str = ""
     since: float = 0.0
+    seen: float = 0.0
 
     @classmethod
     def current(cls) -> Owner:
@@ -121,13 +124,17 @@ class Claim:
             self._remove()
 
     def _write(self) -> None:
-        data = json.dumps(asdict(self.owner)).encode()
-        try:
-            self.place.write(lambda stream: stream.write(data))
-        except OutputError as error:
-            failure = OutputError(str(error).replace(self.place.name, self.output.name))
-            failure.errno = error.errno
-            raise failure from error
+        data = json.dumps(asdict(replace(self.owner, seen=time.time()))).encode()
+        for last in (False, False, True):
+            try:
+                self.place.write(lambda stream: stream.write(data))
+                return
+            except OutputError as error:
+                if not last and error.errno == errno.ENOENT:  # the run that is at work has swept the temporary file
+                    continue
+                failure = OutputError(str(error).replace(self.place.name, self.output.name))
+                failure.errno = error.errno
+                raise failure from error
 
     def _remove(self) -> None:
         self.place.delete()
@@ -173,9 +180,10 @@ class Claim:
             owner = _read(place)
             if owner is None:
                 continue
-            mine, other = times.get(self.place.base), times[name]  # the clock of the file system alone
-            old = mine is not None and other is not None and mine - other > STALE
-            if owner.ended() or (owner.ended() is None and old):
+            mine, other = times.get(self.place.base), times[name]
+            if mine is None or other is None:  # without the file system's clock, those of the machines
+                mine, other = time.time(), owner.seen
+            if owner.ended() or (owner.ended() is None and mine - other > STALE):
                 place.delete()
             else:
                 found.append((place, owner))

@@ -150,6 +150,12 @@ def test_pages_above_the_limit_end_the_shard() -> None:
         rows_of(pa.table({f"c{i}": [bytes(900)] for i in range(3)}))
 
 
+@pytest.mark.parametrize("kind", [pa.binary(2000), pa.list_(pa.int64(), 250)], ids=str)
+def test_nulls_of_a_large_fixed_length_end_the_shard(kind: pa.DataType) -> None:
+    with pytest.raises(SourceError, match=r"values of fixed length in a row take \d+ bytes, more than the limit of"):
+        rows_of(pa.table({"image": [b"a"], "fixed": pa.array([None], kind)}))
+
+
 def test_lists_above_the_limit_end_the_shard() -> None:
     """One row may hold all elements of a row group: a run of equal numbers takes a few bytes of the file."""
     for values in ([7] * 1000, ["abcdefgh"] * 1000):

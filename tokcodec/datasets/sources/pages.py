@@ -22,7 +22,8 @@ DELTA_LENGTH_BYTE_ARRAY, DELTA_BYTE_ARRAY = 6, 7
 """Encodings of which Arrow decodes all lengths of a page at once."""
 DICTIONARIES = {0, 2, 8}
 """Encodings that Arrow reads as a dictionary: plain, and the two of indices."""
-DEPTH = 8
+DEPTH, MAX_FIELD = 8, 16
+"""Structs inside structs, and numbers of fields: page headers have fewer."""
 
 
 @dataclass
@@ -129,7 +130,9 @@ class _Thrift:
         number = 0
         while kind := self._byte():
             number = number + (kind >> 4) if kind >> 4 else self._integer()
-            fields[number] = self._value(kind & 15, depth)
+            value = self._value(kind & 15, depth)
+            if 0 < number <= MAX_FIELD:
+                fields[number] = value
         return fields
 
     def _value(self, kind: int, depth: int) -> Any:

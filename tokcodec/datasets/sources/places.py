@@ -164,14 +164,19 @@ class Place:
         with self._readable():
             filesystem, top = self._found
             if isinstance(filesystem, fs.LocalFileSystem):
+                found: dict[str, float | None] = {}
                 with os.scandir(top) as entries:
-                    return {one.name: one.stat().st_mtime for one in entries if one.name.startswith(prefix)}
+                    for entry in entries:
+                        if entry.name.startswith(prefix):
+                            with suppress(FileNotFoundError):  # deleted meanwhile
+                                found[entry.name] = entry.stat().st_mtime
+                return found
             if isinstance(filesystem, fs.PyFileSystem):  # fsspec remembers what it has listed
                 filesystem.handler.fs.invalidate_cache()
             infos = filesystem.get_file_info(fs.FileSelector(top))
-            found = {info.base_name: info.mtime for info in infos if info.is_file}
+            files = {info.base_name: info.mtime for info in infos if info.is_file}
             return {
-                name: None if at is None else at.timestamp() for name, at in found.items() if name.startswith(prefix)
+                name: None if at is None else at.timestamp() for name, at in files.items() if name.startswith(prefix)
             }
 
     def missing_folders(self) -> list[str]:

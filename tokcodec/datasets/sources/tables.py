@@ -1,9 +1,9 @@
 """The rows of a Parquet file in batches that are bounded before they are read.
 
-A small file may name one large value many times, or hold a long run of numbers in a few bytes. So the headers of a row
-group's pages are read first. They bound what a row can take, and with it how many rows are read at a time. Elements of
-lists have no such bound by row: theirs is that of the row group, and strings in them are read as numbers of a
-dictionary, sized, and only then replaced by what they stand for.
+A small file may repeat one large value many times, or hold a long run of numbers in a few bytes. So the page headers of
+a row group are read first. They bound the bytes of a row, and so how many rows are read at a time. The lists of a row
+have no such bound, only those of the whole row group. Strings in lists are therefore read as indices into a dictionary,
+and decoded once the size of their row is known.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from .sizes import FIXED, row_bytes
 READ_AHEAD = 1 << 20
 """Bytes of a column's chunk that are read at a time. Without a buffer all of it is read, which may be gigabytes."""
 OPEN_PAGES = 2
-"""Bytes of the pages that are open at once, by the limit of a sample: writers put many rows in a page."""
+"""Bytes of open pages at most, as a multiple of the limit of a sample: writers put many rows in a page."""
 LIST_RATIO = 16
-"""Bytes of list elements in a row group, by their bytes in the file, that are read even above the limit."""
+"""Bytes of lists in a row group that are read even above the limit, as a multiple of their bytes in the file."""
 
 
 @dataclass
 class Rows:
     """Some rows of a Parquet file.
 
-    table: the rows; one above the limit is null but for short columns of the names asked for.
-    errors: why, by the number of the row in the table.
+    table: the rows. A row above the limit is null, except for short columns that are to be kept.
+    errors: the errors of rows above the limit, by their number in the table.
     """
 
     table: pa.Table
@@ -104,7 +104,7 @@ def _pieces(
 
 
 def _cut(table: pa.Table, schema: pa.Schema, limit: int, keep: Sequence[str]) -> Iterator[tuple[Rows, int]]:
-    """A table in pieces of BATCH_BYTES or one row; values that were read by their number get the type of the schema."""
+    """A table in pieces of BATCH_BYTES at most, or one row; indices are decoded to the types of the schema."""
     sizes = row_bytes(table)
     start = 0
     while start < len(table):
@@ -152,7 +152,8 @@ class _Plan:
 def _plan(stream: Any, file: Any, schema: pa.Schema, number: int, limit: int) -> _Plan:
     """Raises SourceError if the row group cannot be read within the limit."""
     group = file.metadata.row_group(number)
-    row = sum(_width(field.type) for field in schema)
+    fixed = sum(_width(field.type) for field in schema)
+    row = fixed
     opened = lists = stored = 0
     dictionaries = []
     for i in range(file.metadata.num_columns):
@@ -172,6 +173,7 @@ def _plan(stream: Any, file: Any, schema: pa.Schema, number: int, limit: int) ->
     for what, size, most in (
         ("open pages", opened, OPEN_PAGES * limit),
         ("lists", lists, max(limit, LIST_RATIO * stored)),
+        ("values of fixed length in a row", fixed, limit),
     ):
         if size > most:
             raise SourceError(str(sample_limit(f"row group {number}: its {what} take {size} bytes", most)))
@@ -179,7 +181,7 @@ def _plan(stream: Any, file: Any, schema: pa.Schema, number: int, limit: int) ->
 
 
 def _repeats(kind: pa.DataType) -> bool:
-    """Whether values may be numbers of a dictionary."""
+    """Whether values may be indices into a dictionary."""
     return pa.types.is_dictionary(kind) or any(_repeats(kind.field(i).type) for i in range(kind.num_fields))
 
 
