@@ -15,7 +15,7 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -251,8 +251,7 @@ def _cut(source: Source, step: int, side: int, max_pixels: int) -> Iterator[_Chu
                 tiles = cut(picture, grid, range(start, stop), side=side)
             yield _Chunk(source, start, grid, tiles, failed.notes, last=stop == grid.tiles)
     except Exception as error:
-        failed.error = error
-        yield failed
+        yield replace(failed, error=error)  # not kept here: its traceback holds this frame, and so the picture
 
 
 class _ClosedError(Exception):

@@ -9,11 +9,10 @@ import socket
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Any
 
 from ...cores import available
-from ...errors import EngineError, MissingPackageError, reason
+from ...errors import EngineError, need, reason
 from . import Result, Task
 
 RETRIES = 3
@@ -90,8 +89,7 @@ class Ray:
 
 def need_ray() -> Any:
     """Ray. Raises MissingPackageError where it is not installed."""
-    if find_spec("ray") is None:
-        raise MissingPackageError("--engine ray needs Ray: pip install 'tokcodec[ray]'")
+    need("ray", "--engine ray", extra="ray")
     import ray
 
     return ray
