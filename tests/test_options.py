@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from tokcodec import codec
-from tokcodec.container.contents import pack
 from tokcodec.container.header import PITCHES, Header
+from tokcodec.contents import pack
 from tokcodec.datasets.bulk import encode_many, encode_many_with
 from tokcodec.errors import LimitError, UnknownModelError
 from tokcodec.models.modelfile import Model

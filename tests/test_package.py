@@ -23,7 +23,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 MODEL_FILES = {"README.md", "model.json", "model.safetensors", "tables.safetensors"}
 BYTE_MODULES = (
     "errors", "pictures.canvas", "pictures.files", "pictures.images", "pictures.limits", "pictures.tiling",
-    "container.bare", "container.contents", "container.counts", "container.entropy", "container.header",
+    "container.bare", "contents", "container.counts", "container.entropy", "container.header",
     "container.tables", "models.modelfile", "models.registry", "tokfile", "tokenizers", "tokenizers.families",
     "tokenizers.importing",
     "tokenizers.tiles", "ratecontrol.allocation", "ratecontrol.targets", "options", "codec", "progressive",

@@ -14,20 +14,21 @@ from typing import TYPE_CHECKING, Any
 __version__ = "1.0.0"
 
 if TYPE_CHECKING:
-    from .codec import TokInfo, TokWarning, decode, encode, info, read_tokens, truncate
+    from .codec import TokWarning, decode, encode
     from .errors import TokError
     from .tokenizers import load_tokenizer
+    from .tokfile import TokInfo, info, read_tokens, truncate
 
 _HOMES = {
     "TokError": "errors",
-    "TokInfo": "codec",
+    "TokInfo": "tokfile",
     "TokWarning": "codec",
     "decode": "codec",
     "encode": "codec",
-    "info": "codec",
+    "info": "tokfile",
     "load_tokenizer": "tokenizers",
-    "read_tokens": "codec",
-    "truncate": "codec",
+    "read_tokens": "tokfile",
+    "truncate": "tokfile",
 }
 
 

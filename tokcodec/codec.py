@@ -3,7 +3,7 @@
     encode   picture -> tiles -> tokens -> payload -> file
     decode   file -> header and tokens -> tiles -> picture
 
-torch is imported only where pixels are coded; what `tokfile` does without them is offered here too.
+torch is imported only where pixels are coded.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from .container.bare import fits
-from .container.contents import pack, scale_of
 from .container.header import Header
+from .contents import pack, scale_of
 from .errors import TokError
 from .models.registry import find_model
 from .options import DecodeOptions, EncodeOptions
@@ -28,7 +28,6 @@ from .pictures.limits import DEFAULT_MAX_PIXELS, check_size
 from .pictures.tiling import Grid, cut
 from .tokenizers import load_tokenizer
 from .tokenizers.tiles import batches, draw, tokenise
-from .tokfile import TokInfo, info, read_tokens, truncate
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -205,5 +204,3 @@ def warn_caller(text: str) -> None:
         frame, level = frame.f_back, level + 1
     warnings.warn(text, TokWarning, stacklevel=level)
 
-
-__all__ = ["TokInfo", "TokWarning", "decode", "encode", "info", "read_tokens", "truncate"]

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .container.contents import check_container
 from .container.header import PITCHES
+from .contents import check_container
 from .pictures.limits import DEFAULT_MAX_PIXELS, DEFAULT_TILE, FIT
 from .ratecontrol.focus import Weights, check_map, find_region, to_map
 from .ratecontrol.targets import BPP, LPIPS, PSNR, SIZE, Target
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from PIL import Image
 
-    from .container.contents import Contents
+    from .contents import Contents
     from .models.modelfile import Model
     from .pictures.images import Warn
     from .tokfile import Data
@@ -143,7 +143,7 @@ class DecodeOptions:
     model: str | Path | None = None
     max_pixels: int = DEFAULT_MAX_PIXELS
 
-    def read(self, data: Data) -> Contents[Model]:
+    def read(self, data: Data) -> Contents:
         """Header, model and tokens of a file or a prefix that holds the header. Raises as `tokfile.read`."""
         return read(data, self.model, container=self.container, size=self.size, max_pixels=self.max_pixels)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .container.contents import CodingModel, Contents
+from .contents import Contents
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -23,7 +23,7 @@ ANIMATIONS: dict[str, tuple[str, dict[str, Any]]] = {  # suffix -> Pillow's name
 }
 
 
-def stages(contents: Contents[CodingModel], tokens: int | None = None) -> list[int]:
+def stages(contents: Contents, tokens: int | None = None) -> list[int]:
     """Numbers of tokens to show: 1, 2, 4, ... and the least that shows all there is, of at most `tokens`.
 
     One stage where nothing is held, and where the model needs all of its tokens.

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .container.bare import BARE_SIZE, parse_bare
-from .container.contents import Contents, check_container, declared_tokens, pack, unpack
 from .container.entropy import decode_levels
 from .container.header import HEADER_SIZE, parse_header
+from .contents import Contents, check_container, declared_tokens, pack, unpack
 from .errors import HeaderCheckError, TokError
 from .models.modelfile import Model
 from .models.registry import candidates, find_model, resolve
@@ -79,7 +79,7 @@ def read(
     container: str = "tok",
     size: tuple[int, int] | None = None,
     max_pixels: int | None = None,
-) -> Contents[Model]:
+) -> Contents:
     """Header, model and tokens of a file or a prefix that holds the header.
 
     model: the one to use, instead of the installed one that the header names; bare files need it unless it is the

@@ -16,8 +16,8 @@ from PIL import Image
 import tokcodec
 from tests.conftest import TINY_VOCABULARY
 from tokcodec.cli.options import parse_dimensions
-from tokcodec.container.contents import pack
 from tokcodec.container.header import Header
+from tokcodec.contents import pack
 from tokcodec.models.modelfile import Model
 
 Call = Callable[..., Result]

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tokcodec import codec
+from tokcodec import codec, tokfile
 from tokcodec.datasets import bulk
 from tokcodec.datasets.bulk import AHEAD, Encoded, encode_many
 from tokcodec.errors import DeviceError, PictureError
@@ -65,7 +65,7 @@ def test_the_files_are_those_of_one_by_one(pictures: list[str], jobs: int, optio
         else:
             assert encoded.error is None
             assert (encoded.data, encoded.notes) == one_by_one(str(encoded.source), **options)
-            facts = codec.info(encoded.data)
+            facts = tokfile.info(encoded.data)
             assert (encoded.width, encoded.height, encoded.tiles) == (facts.width, facts.height, facts.tiles)
     assert any(encoded.notes for encoded in found)
 

@@ -24,8 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..codec import note_stretch
-from ..container.contents import pack
 from ..container.header import Header
+from ..contents import pack
 from ..cores import available, turn
 from ..models.registry import find_model
 from ..options import EncodeOptions

@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from ..container.contents import scale_of
 from ..container.header import Header
+from ..contents import scale_of
 from ..pictures.tiling import OVERLAP, Grid, cut
 from ..tokenizers.tiles import batches, checked_tokens, decoded, faults_of, pixels, wrong
 from .quality import mean_squared_error

@@ -11,9 +11,9 @@ import numpy.typing as npt
 from PIL import Image
 
 from ..container.bare import BARE_SIZE
-from ..container.contents import pack
 from ..container.counts import tile_counts
 from ..container.header import HEADER_SIZE, PITCHES, Header
+from ..contents import pack
 from ..models.modelfile import Model
 from ..pictures.limits import FIT
 from ..pictures.tiling import Grid
