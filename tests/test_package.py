@@ -45,16 +45,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (place / "models" / DEFAULT_MODEL / "log.jsonl").write_text("{}")
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, place)
-    arguments = [
-        "wheel",
-        "--quiet",
-        "--no-deps",
-        "--no-build-isolation",
-        "--wheel-dir",
-        str(place / "dist"),
-        str(place),
-    ]
-    subprocess.run([sys.executable, "-m", "pip", *arguments], check=True)
+    subprocess.run([sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", "dist"], cwd=place, check=True)
     (built,) = (place / "dist").glob("*.whl")
     return built
 

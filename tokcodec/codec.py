@@ -148,7 +148,7 @@ def _encode_chosen(
         picture,
         settings.model,
         tokenizer,
-        step=settings.pitch if fixed else None,
+        pitch=settings.pitch if fixed else None,
         container=settings.container,
         weights=settings.weights(*picture.size, warn),
         drawer=lambda tiles: load_tokenizer(settings.model, settings.device, drawing=tiles),

@@ -74,6 +74,17 @@ def test_a_tar_that_may_have_been_cut(call: Call, tmp_path: Path) -> None:
     assert done.exit_code == 0 and note in done.stderr and len(rows(tmp_path / "out")) == 2
 
 
+def test_samples_above_the_limit(call: Call, tmp_path: Path, photos: dict[str, bytes]) -> None:
+    (tmp_path / "photos" / "b.png").write_bytes(bytes(9000))
+    done = call(*ENCODE, "out", "photos", "--max-sample-bytes", "8999")
+    words = "photos/b.png: the file has 9000 bytes, more than the limit of 8999 (--max-sample-bytes raises it)"
+    assert f"tokcodec: {words}\n" in done.stderr and "1 done, 0 skipped, 0 failed" in done.stderr
+    back = ["dataset", "decode", "out", "--output", "back", "--workers", "1"]
+    done = call(*back, "--max-sample-bytes", "1")
+    assert done.exit_code == 1 and "out/photos-00000.parquet: row group 0: its open pages take " in done.stderr
+    assert call(*back).stderr.endswith("back: note: 1 sample has an error\n")
+
+
 def test_errors_that_end_the_run(call: Call, tmp_path: Path) -> None:
     done = call(*ENCODE, "out", "photos", "--max-errors", "0")
     assert done.exit_code == 1 and done.stderr.count("more than 0 errors") == 1
@@ -154,9 +165,7 @@ def test_extras_that_are_missing(
     call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str, arguments: list[str], extra: str
 ) -> None:
     find: Any = importlib.util.find_spec
-    for module in ("tokcodec.datasets", "tokcodec.datasets.engines.ray"):
-        hidden = lambda name, package=None: None if name == missing else find(name, package)  # noqa: E731
-        monkeypatch.setattr(f"{module}.find_spec", hidden)
+    monkeypatch.setattr("tokcodec.errors.find_spec", lambda name: None if name == missing else find(name))
     done = call(*ENCODE, "out", "photos", *arguments)
     assert done.exit_code == 1 and done.stderr.count("\n") == 1 and f"pip install '{extra}'" in done.stderr
     assert not (tmp_path / "out").exists()

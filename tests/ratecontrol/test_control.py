@@ -18,9 +18,10 @@ from tokcodec.pictures.limits import FIT
 from tokcodec.pictures.tiling import Grid
 from tokcodec.ratecontrol import estimate, quality
 from tokcodec.ratecontrol.allocation import Allocation
-from tokcodec.ratecontrol.control import RateControl
 from tokcodec.ratecontrol.lpips import WEIGHTS_ENV
-from tokcodec.ratecontrol.plans import Planned, distinct_steps
+from tokcodec.ratecontrol.plans import Plan, Planner, distinct_pitches
+from tokcodec.ratecontrol.search import Goal, QualitySearch
+from tokcodec.ratecontrol.settings import PSNR_WINDOW
 from tokcodec.tokenizers import load_tokenizer
 from tokcodec.tokenizers.base import Tokenizer
 
@@ -129,18 +130,19 @@ def test_a_quality_that_grows_slowly_is_reached_all_the_same(photograph: Image.I
     """On graphics many dB of the prediction are worth one; and a wider pitch may be better than the smallest."""
     notes: list[str] = []
     model = find_model()
-    control = RateControl(photograph.crop((160, 0, 208, 48)), model, load_tokenizer(model, "cpu"), warn=notes.append)
-    wide = control.steps[-2]
-    complete = quality.to_psnr(control._certain(wide, lambda _, allocator: allocator.all()).error)
+    planner = Planner(photograph.crop((160, 0, 208, 48)), model, load_tokenizer(model, "cpu"))
+    wide = planner.pitches[-2]
+    complete = quality.to_psnr(planner.plan(wide, planner.allocator(wide).all()).error)
 
-    def margin(planned: Planned) -> float:
-        worse = 0.2 if planned.curves.step == control.steps[-1] else 0.0
-        return 0.1 * (quality.to_psnr(planned.error) - complete) + 0.02 - worse
+    def margin(plan: Plan) -> float:
+        worse = 0.2 if plan.pitch == planner.pitches[-1] else 0.0
+        return 0.1 * (quality.to_psnr(plan.error) - complete) + 0.02 - worse
 
-    data = control._for_quality(complete - 4, margin, 0.01, 1.0, "quality")
+    search = QualitySearch(planner, PSNR_WINDOW, notes.append)
+    data = search.run(Goal("quality", complete - 4, margin, 0.01, 1.0))
     assert tokcodec.info(data).pitch == wide and not notes
 
-    data = control._for_quality(complete - 4, lambda planned: margin(planned) - 1, 0.01, 1.0, "quality")
+    data = search.run(Goal("quality", complete - 4, lambda plan: margin(plan) - 1, 0.01, 1.0))
     assert notes == ["no quality with this model: this is the best file"]
 
 
@@ -169,10 +171,10 @@ def test_too_small_for_the_pitch(tiny: Model, photograph: Image.Image) -> None:
         tokcodec.encode(photograph, target_bpp=1e-9, model="tiny")
 
 
-def test_distinct_steps_go_from_one_tile_to_the_most() -> None:
-    steps = distinct_steps(768, 512)
-    tiles = [Grid.for_picture(768, 512, step).tiles for step in steps]
-    assert steps[0] == FIT and steps[-1] == 16
+def test_distinct_pitches_go_from_one_tile_to_the_most() -> None:
+    pitches = distinct_pitches(768, 512)
+    tiles = [Grid.for_picture(768, 512, pitch).tiles for pitch in pitches]
+    assert pitches[0] == FIT and pitches[-1] == 16
     assert tiles == sorted(set(tiles))
 
 
@@ -183,8 +185,8 @@ def test_progress_covers_every_pitch_that_is_tried(tiny: Model, photograph: Imag
 
 
 def test_curves_are_found_once_for_a_pitch(tiny: Model, photograph: Image.Image) -> None:
-    control = RateControl(photograph, tiny, load_tokenizer(tiny, "cpu"), warn=lambda text: None)
-    assert control.coded(64) is control.coded(64)
+    planner = Planner(photograph, tiny, load_tokenizer(tiny, "cpu"))
+    assert planner.coded(64) is planner.coded(64)
 
 
 def test_only_tiles_that_changed_are_drawn_again(
@@ -203,17 +205,17 @@ def test_only_tiles_that_changed_are_drawn_again(
         return tokenizer
 
     monkeypatch.setattr(type(tokenizer), "decode", counted)
-    control = RateControl(photograph, tiny, tokenizer, drawer=drawer, warn=print)
-    curves, _ = control.coded(64)
+    planner = Planner(photograph, tiny, tokenizer, drawer=drawer)
+    curves = planner.curves(64)
     levels = np.zeros(curves.tiles, np.int64)
     levels[3:5] = 2
     first, second = (
-        Planned(curves, Allocation(12, each, 0.0, 0.0), tiny) for each in (np.zeros(curves.tiles, np.int64), levels)
+        Plan(curves, Allocation(12, each, 0.0, 0.0), tiny) for each in (np.zeros(curves.tiles, np.int64), levels)
     )
-    pictures = [control.draw(each, look) for each, look in ((first, None), (second, None), (second, "fidelity"))]
+    pictures = [planner.draw(each, look) for each, look in ((first, None), (second, None), (second, "fidelity"))]
     numbers = [curves.tiles, 2, curves.tiles]
     assert np.cumsum(numbers)[-1] == sum(drawn) and asked == [curves.tiles] * 3
-    anew = RateControl(photograph, tiny, tokenizer, warn=print)
+    anew = Planner(photograph, tiny, tokenizer)
     for each, look, picture in ((second, None, pictures[1]), (second, "fidelity", pictures[2])):
         assert np.array_equal(np.asarray(picture), np.asarray(anew.draw(each, look)))
 

@@ -10,6 +10,7 @@ import click
 
 from ..container.bare import BARE_SIZE
 from ..container.header import HEADER_SIZE
+from ..cores import at_most
 from ..errors import TokError, reason
 from ..pictures.suffixes import PICTURE_SUFFIXES
 from .console import STDIO, Bar, Report, report_options
@@ -74,7 +75,7 @@ def _read_map(path: str, max_pixels: int, report: Report) -> Image:
     "threads",
     type=click.IntRange(1, 64),
     metavar="N",
-    help="Threads that read pictures, of several inputs; by default as many as cores, up to 8.",
+    help="Threads in all; by default as many as cores.",
 )
 @files_options
 @model_option
@@ -131,7 +132,8 @@ def encode(
         return described(to_base64(data) if base64 else data, *picture.size)
 
     if len(jobs) == 1 or not settings.plain:
-        run(jobs, files, report, work)
+        with at_most(threads):
+            run(jobs, files, report, work)
         return
     from ..datasets.bulk import encode_many
 
@@ -149,7 +151,8 @@ def encode(
         for encoded in encode_many(sources, options, max_pixels=max_pixels, jobs=threads):
             yield functools.partial(outcome, encoded)
 
-    run_many(jobs, files, report, stream)
+    with at_most(threads):
+        run_many(jobs, files, report, stream)
 
 
 @click.command()

@@ -1,4 +1,4 @@
-"""The commands `tokcodec dataset info`, `verify` and `stats`: what a data set of tokens is like."""
+"""The commands `tokcodec dataset info`, `verify` and `stats`, which describe a data set of tokens."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .options import bpp_text
 @json_option
 @report_options
 def info(source: str, as_json: bool, report: Report) -> None:
-    """Say what a data set holds: samples, errors by kind, bytes, tokens; works without the model."""
+    """Print what a data set holds: samples, errors by kind, bytes, tokens. Works without the model."""
     need_pyarrow()
     from ..datasets.reading import describe
 
@@ -47,7 +47,7 @@ def info(source: str, as_json: bool, report: Report) -> None:
 @engine_options
 @report_options
 def verify(source: str, pool: WorkerPool, report: Report) -> None:
-    """Read every file of a data set and compare it with its row: count what is damaged or there twice."""
+    """Read every file of a data set and compare it with its row; count damaged files and duplicate keys."""
     need_pyarrow()
     import numpy as np
 
@@ -82,9 +82,9 @@ def verify(source: str, pool: WorkerPool, report: Report) -> None:
 @json_option
 @report_options
 def stats(source: str, limit: int, as_json: bool, report: Report) -> None:
-    """The language of the tokens: entropies by rank, what their neighbours tell, frequencies, unused codes.
+    """Statistics of the tokens: entropy by rank, information in neighbours, frequencies, unused codes.
 
-    As bits; conditional entropies by digit, less what chance would tell (see tokcodec/datasets/statistics.py).
+    Entropies are in bits. tokcodec/datasets/statistics.py describes the estimates.
     """
     need_pyarrow()
     from ..datasets.statistics import language, table

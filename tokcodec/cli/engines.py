@@ -42,10 +42,10 @@ class WorkerPool:
     def start(self) -> Engine:
         """The engine. Raises MissingPackageError or EngineError."""
         if self.engine == "local":
-            from ..datasets.engines import cores
+            from ..cores import available
             from ..datasets.engines.local import Local
 
-            return Local(self.workers or max(1, cores() // self.num_cpus), self.num_cpus)
+            return Local(self.workers or max(1, available() // self.num_cpus), self.num_cpus)
         from ..datasets.engines.ray import Ray, need_ray
 
         need_ray()

@@ -10,10 +10,9 @@ MissingPackageError.
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from ..errors import MissingPackageError
+from ..errors import need
 
 if TYPE_CHECKING:
     from .batches import Decoder, Encoder
@@ -23,9 +22,8 @@ _HOMES = {"Decoder": "batches", "Encoder": "batches", "read": "reading"}
 
 
 def need_pyarrow() -> None:
-    """Raise MissingPackageError where pyarrow is not installed."""
-    if find_spec("pyarrow") is None:
-        raise MissingPackageError("data sets need pyarrow: pip install 'tokcodec[data]'")
+    """Raise MissingPackageError if pyarrow is not installed."""
+    need("pyarrow", "a data set", extra="data")
 
 
 def __getattr__(name: str) -> Any:

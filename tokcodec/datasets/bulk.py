@@ -15,7 +15,7 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -26,13 +26,13 @@ from numpy.typing import NDArray
 from ..codec import note_stretch
 from ..container.header import Header
 from ..contents import pack
+from ..cores import available, turn
 from ..options import EncodeOptions
 from ..pictures.images import read_picture
 from ..pictures.limits import DEFAULT_MAX_PIXELS
 from ..pictures.tiling import Grid, cut
 from ..tokenizers import load_tokenizer
 from ..tokenizers.tiles import BATCH, tokenise
-from .engines import cores
 
 if TYPE_CHECKING:
     from ..models.modelfile import Model
@@ -65,7 +65,7 @@ class Encoded:
 
 def default_jobs() -> int:
     """Threads that read by default: one for each core that this process may use, at most 8."""
-    return min(cores(), _DEFAULT_MAX_JOBS)
+    return min(available(), _DEFAULT_MAX_JOBS)
 
 
 def encode_many(
@@ -232,17 +232,18 @@ def _cut(source: Source, step: int, side: int, max_pixels: int) -> Iterator[_Chu
     """A picture's chunks; the last one has the error where there is one."""
     failed = _Chunk(source, 0, None, np.empty((0, side, side, 3), np.uint8))
     try:
-        picture = read_picture(source, max_pixels=max_pixels, warn=failed.notes.append)
+        with turn():
+            picture = read_picture(source, max_pixels=max_pixels, warn=failed.notes.append)
         grid = Grid.for_picture(*picture.size, step)
         note_stretch(grid, failed.notes.append)
         for start in range(0, grid.tiles, BATCH):
             failed.start = start
             stop = min(start + BATCH, grid.tiles)
-            tiles = cut(picture, grid, range(start, stop), side=side)
+            with turn():
+                tiles = cut(picture, grid, range(start, stop), side=side)
             yield _Chunk(source, start, grid, tiles, failed.notes, last=stop == grid.tiles)
     except Exception as error:
-        failed.error = error
-        yield failed
+        yield replace(failed, error=error)  # not kept here: its traceback holds this frame, and so the picture
 
 
 class _ClosedError(Exception):

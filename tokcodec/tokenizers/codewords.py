@@ -56,13 +56,15 @@ class Codewords:
         place = np.zeros(int(numbers[-1]) + 1, np.int64)
         place[touched] = np.arange(len(touched))
         places = place[dims]
+        self.words, self.dims = array(words), array(dims.astype(np.int64))
         self._needed = np.maximum.accumulate(places.max(1) + 1).tolist()
         self._touched, self.mean = array(touched.astype(np.int64)), array(mean.astype(np.float64))
-        self._dims, self._places = list(array(dims.astype(np.int64))), list(array(places))
+        self._dims, self._places = list(self.dims), list(array(places))
         self._words = list(array(words.reshape(self.n_tokens, 2 * self.radix, half)))
         self._blocks = list(array(blocks.reshape(self.n_tokens, 2 * half, 2 * self.radix)))
         self._halves = list(array((words * words).sum(3).reshape(self.n_tokens, -1) / 2))
         bits = np.zeros(words.shape[:3]) if bits is None else bits
+        self.bits = array(bits.astype(np.float64))
         weight = RATE_WEIGHT / (2 * np.arange(1, self.n_tokens + 1))
         self._prices = list(array(weight[:, None] * bits.astype(np.float64).reshape(self.n_tokens, -1)))
         self._second = array(np.array([0, self.radix]))
