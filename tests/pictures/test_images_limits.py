@@ -246,3 +246,18 @@ def test_existing_picture_is_kept_unless_forced(tmp_path: Path) -> None:
     assert path.read_bytes() == b"old"
     write_picture(photograph(), path, force=True)
     assert path.read_bytes().startswith(b"\x89PNG")
+
+
+class NoteError(OSError):
+    """What the application raises when it is told of a loss."""
+
+
+def test_an_exception_of_warn_comes_through() -> None:
+    def refuse(text: str) -> None:
+        raise NoteError(text)
+
+    transparent = Image.new("RGBA", (4, 3), (1, 2, 3, 4))
+    with pytest.raises(NoteError, match="transparency"):
+        to_rgb(transparent, warn=refuse)
+    with pytest.raises(NoteError, match="transparency"):
+        read_picture(io.BytesIO(saved(transparent, "PNG")), warn=refuse)

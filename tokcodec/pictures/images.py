@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageCms, ImageFile, ImageOps
 
-from ..errors import LimitError, PictureError, TokError, reason
+from ..errors import LimitError, PictureError, TokError, TokWarning, reason
 from .files import write_atomic
 from .limits import DEFAULT_MAX_PIXELS, check_size
 
@@ -47,6 +47,7 @@ def read_picture(
     """
     if max_pixels < 1:
         raise ValueError(f"max_pixels must be at least 1, not {max_pixels}")
+    notes: list[str] = []
     try:
         opened = open(source, "rb") if isinstance(source, (str, Path)) else nullcontext(source)  # noqa: SIM115
         with opened as stream:
@@ -58,10 +59,13 @@ def read_picture(
                 _load(image)
             check_size(*image.size, max_pixels)  # a decoder may find another size than the header's
             if image.format not in _ONE_PICTURE and _has_more_frames(image):
-                warn("only the first of several frames or pages is used")
-            return to_rgb(image, backdrop=backdrop, warn=warn)
+                notes.append("only the first of several frames or pages is used")
+            picture = to_rgb(image, backdrop=backdrop, warn=notes.append)
     except OSError as error:
         raise PictureError(reason(error)) from error
+    for note in notes:  # here, so that an OSError of `warn` is not taken for one of the file
+        warn(note)
+    return picture
 
 
 def _read_all(stream: BinaryIO) -> bytes:
@@ -120,6 +124,8 @@ def _load(image: Image.Image) -> None:
     """Decode the pixels. Whatever a decoder stumbles over means a damaged picture: its list of exceptions is open."""
     try:
         image.load()
+    except TokWarning:  # of a `.tok` file that the application opened: made an error by its filters
+        raise
     except Exception as error:
         raise _damaged(image.format, error) from error
 
@@ -152,6 +158,14 @@ def to_rgb(image: Image.Image | NDArray[np.uint8], *, backdrop: str = "white", w
     if 0 in image.size:
         raise PictureError("a picture without pixels")
     _load(image)
+    notes: list[str] = []
+    converted = _convert(image, backdrop, notes.append)
+    for note in notes:  # here, so that an exception of `warn` is not taken for one of the picture
+        warn(note)
+    return converted
+
+
+def _convert(image: Image.Image, backdrop: str, warn: Warn) -> Image.Image:
     try:
         image = _upright(image, warn)
         profile = image.info.get("icc_profile")
