@@ -25,6 +25,7 @@ from .options import (
     files_options,
     look_option,
     max_pixels_option,
+    max_tiles_option,
     model_option,
     parse_dimensions,
     pitch_option,
@@ -175,6 +176,7 @@ def encode(
 @device_option
 @dtype_option
 @max_pixels_option
+@max_tiles_option
 @report_options
 def decode(
     files: Files,
