@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import struct
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -31,7 +30,6 @@ READ_FORMATS = (
 _ONE_PICTURE = {"MPO", "PSD"}  # their further "frames" are previews, gain maps and layers: no animation
 
 Warn = Callable[[str], None]
-_pillow_limit = threading.Lock()
 
 
 # ---- reading
@@ -53,10 +51,9 @@ def read_picture(
         with opened as stream:
             if not stream.seekable():
                 stream = io.BytesIO(_read_all(stream))
-            with _raised_pillow_limit(max_pixels):
-                image = _open(stream)
-                check_size(*image.size, max_pixels)
-                _load(image)
+            image = _open(stream)
+            check_size(*image.size, max_pixels)
+            _load(image)
             check_size(*image.size, max_pixels)  # a decoder may find another size than the header's
             if image.format not in _ONE_PICTURE and _has_more_frames(image):
                 notes.append("only the first of several frames or pages is used")
@@ -76,17 +73,19 @@ def _read_all(stream: BinaryIO) -> bytes:
 
 
 @contextmanager
-def _raised_pillow_limit(max_pixels: int) -> Iterator[None]:
-    """Let Pillow's decoders go up to a limit above Pillow's own; the global is touched only for such a limit."""
-    if Image.MAX_IMAGE_PIXELS is None or max_pixels <= Image.MAX_IMAGE_PIXELS:
+def process_limit(max_pixels: int) -> Iterator[None]:
+    """Raise Pillow's limit on pixels to `max_pixels` for the whole process, all of its threads included.
+
+    Only for who owns the process, such as the command: `read_picture` never raises the limit of an application. Some
+    decoders (TIFF, WebP, GIF) refuse more than twice Pillow's limit, and warn above it.
+    """
+    before = Image.MAX_IMAGE_PIXELS
+    if before is not None:
+        Image.MAX_IMAGE_PIXELS = max(before, max_pixels)
+    try:
         yield
-        return
-    with _pillow_limit:
-        before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, max_pixels
-        try:
-            yield
-        finally:
-            Image.MAX_IMAGE_PIXELS = before
+    finally:
+        Image.MAX_IMAGE_PIXELS = before
 
 
 def _open(stream: BinaryIO) -> ImageFile.ImageFile:
@@ -131,8 +130,8 @@ def _load(image: Image.Image) -> None:
 
 
 def _damaged(name: str | None, error: Exception) -> TokError:
-    if isinstance(error, Image.DecompressionBombError):
-        return LimitError("more pixels than the limit allows (--max-pixels raises it)")
+    if isinstance(error, (Image.DecompressionBombError, Image.DecompressionBombWarning)):
+        return LimitError("more pixels than the limit allows (--max-pixels raises it, or Image.MAX_IMAGE_PIXELS)")
     if isinstance(error, MemoryError):
         return LimitError("not enough memory to decode the picture")
     detail = " ".join(str(error).split()) or type(error).__name__
