@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any
 __version__ = "1.0.0"
 
 if TYPE_CHECKING:
-    from .codec import TokWarning, decode, encode
-    from .errors import TokError
+    from .codec import decode, encode
+    from .errors import TokError, TokWarning
     from .tokenizers import load_tokenizer
     from .tokfile import TokInfo, info, read_tokens, truncate
 
 _HOMES = {
     "TokError": "errors",
     "TokInfo": "tokfile",
-    "TokWarning": "codec",
+    "TokWarning": "errors",
     "decode": "codec",
     "encode": "codec",
     "info": "tokfile",

@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from .container.bare import fits
-from .container.header import Header
+from .container.header import Header, parse_header
 from .contents import pack, scale_of
-from .errors import TokError
+from .errors import TokError, TokWarning
 from .options import DecodeOptions, EncodeOptions, EncodeSettings, check_tokens
 from .pictures.images import to_rgb
-from .pictures.limits import DEFAULT_MAX_PIXELS, check_size
+from .pictures.limits import DEFAULT_MAX_PIXELS, DEFAULT_MAX_TILES, check_size
 from .pictures.tiling import Grid, cut
 from .tokenizers import load_tokenizer
 from .tokenizers.tiles import batches, tokenise
@@ -43,10 +43,6 @@ _OURS = __package__, "PIL"
 
 Warn = Callable[[str], None]
 Progress = Callable[[int, int], None]
-
-
-class TokWarning(UserWarning):
-    """Something of a picture or a file was lost, and the rest was used."""
 
 
 def encode(
@@ -123,9 +119,13 @@ def encode(
     grid = Grid.for_picture(*picture.size, settings.pitch)
     tokenizer = load_tokenizer(settings.model, device, encoding=grid.tiles)
     if settings.target is not None or adaptive:
-        return _encode_chosen(picture, settings, tokenizer, note, progress)
+        data = _encode_chosen(picture, settings, tokenizer, note, progress)
+        if container == "tok":
+            note_tiles(Grid.for_picture(*picture.size, parse_header(data).pitch), note)
+        return data
     if container == "tok":
         note_stretch(grid, note)
+        note_tiles(grid, note)
     header = Header(settings.model.id, settings.tokens, settings.pitch, picture.width, picture.height)
     scale = scale_of(header, settings.model, container)
     coded = np.empty((grid.tiles, settings.tokens), np.int32)
@@ -169,6 +169,7 @@ def decode(
     dtype: str = "float32",
     model: str | Path | None = None,
     max_pixels: int = DEFAULT_MAX_PIXELS,
+    max_tiles: int = DEFAULT_MAX_TILES,
     warn: Warn | None = None,
     progress: Progress | None = None,
 ) -> Image.Image:
@@ -187,12 +188,13 @@ def decode(
         model: name or folder of the model to use. Default: the installed one that the header names, of a bare file
             base-2.
         max_pixels: refuse pictures of more pixels. Default: 89,478,485.
+        max_tiles: refuse files of more tiles. Default: 2,000.
         warn: called with a line about what is missing of a cut file. Default: a TokWarning.
         progress: called with (tiles done, tiles in all).
 
     Raises:
         TokError: the file is damaged, or its model is not installed.
-        LimitError: the picture has more pixels than `max_pixels`.
+        LimitError: the picture has more pixels than `max_pixels`, or the file more tiles than `max_tiles`.
         ValueError: an argument is out of range.
         TypeError: data is not bytes.
     """
@@ -205,6 +207,7 @@ def decode(
         dtype=dtype,
         model=model,
         max_pixels=max_pixels,
+        max_tiles=max_tiles,
     )
     return draw(options.read(data), options, warn=warn, progress=progress)
 
@@ -234,7 +237,8 @@ def draw(
         raise TokError(
             f"model {model.name} needs all {model.n_tokens} tokens: they are not ordered, fewer mean nothing"
         )
-    tokenizer = load_tokenizer(model, options.device, options.dtype, drawing=grid.tiles)  # not for a refused file
+    drawing = int(np.count_nonzero(counts))  # empty tiles are filled
+    tokenizer = load_tokenizer(model, options.device, options.dtype, drawing=drawing)  # not for a refused file
     tokenizer.check_look(options.look)
     return draw_tiles(tokenizer, grid, contents.coded, counts, options.look, progress, contents.scale)
 
@@ -244,6 +248,12 @@ def note_stretch(grid: Grid, warn: Warn) -> None:
     width, height = grid.tile_extent
     if max(width, height) > STRETCH * min(width, height):
         warn(f"a tile covers {width:.0f}x{height:.0f} pixels: the longer side comes out much coarser")
+
+
+def note_tiles(grid: Grid, warn: Warn) -> None:
+    """Warn of a file that decoders refuse by default."""
+    if grid.tiles > DEFAULT_MAX_TILES:
+        warn(f"{grid.tiles} tiles: to decode the file needs --max-tiles {grid.tiles}, in the library max_tiles")
 
 
 def warn_caller(text: str) -> None:

@@ -14,6 +14,10 @@ class TokError(ValueError):
     """Base of every error that a file can cause; the text is one line fit for a user."""
 
 
+class TokWarning(UserWarning):
+    """Something of a picture or a file was lost, and the rest was used."""
+
+
 class NotTokError(TokError):
     """The data does not begin like a `.tok` file."""
 

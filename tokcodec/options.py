@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from .container.header import PITCHES
 from .contents import check_container
 from .models.registry import find_model
-from .pictures.limits import DEFAULT_MAX_PIXELS, DEFAULT_TILE, FIT
+from .pictures.limits import DEFAULT_MAX_PIXELS, DEFAULT_MAX_TILES, DEFAULT_TILE, FIT
 from .ratecontrol.focus import Region, Weights, check_map, find_region, to_map
 from .ratecontrol.targets import BPP, LPIPS, PSNR, SIZE, Target
 from .tokfile import read
@@ -162,10 +162,18 @@ class DecodeOptions:
     dtype: str = "float32"
     model: str | Path | None = None
     max_pixels: int = DEFAULT_MAX_PIXELS
+    max_tiles: int = DEFAULT_MAX_TILES
 
     def read(self, data: Data) -> Contents:
         """Header, model and tokens of a file, or of a prefix that holds the header. Raises as `tokfile.read`."""
-        return read(data, self.model, container=self.container, size=self.size, max_pixels=self.max_pixels)
+        return read(
+            data,
+            self.model,
+            container=self.container,
+            size=self.size,
+            max_pixels=self.max_pixels,
+            max_tiles=self.max_tiles,
+        )
 
 
 def check_tokens(tokens: int | None, model: Model) -> int:

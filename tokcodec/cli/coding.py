@@ -25,6 +25,7 @@ from .options import (
     files_options,
     look_option,
     max_pixels_option,
+    max_tiles_option,
     model_option,
     parse_dimensions,
     pitch_option,
@@ -56,7 +57,8 @@ def _read_map(path: str, max_pixels: int, report: Report) -> Image:
     source = stdin() if path == STDIO else path
     warn = functools.partial(report.note, f"--focus-map {path}")
     try:
-        return images.read_picture(source, max_pixels=max_pixels, backdrop=BACKDROP, warn=warn)
+        with images.process_limit(max_pixels):
+            return images.read_picture(source, max_pixels=max_pixels, backdrop=BACKDROP, warn=warn)
     except (TokError, OSError) as error:
         raise PictureError(f"--focus-map {path}: {reason(error)}") from error
 
@@ -132,7 +134,7 @@ def encode(
         return described(to_base64(data) if base64 else data, *picture.size)
 
     if len(jobs) == 1 or not settings.plain:
-        with at_most(threads):
+        with at_most(threads), images.process_limit(max_pixels):
             run(jobs, files, report, work)
         return
     from ..datasets.bulk import encode_many
@@ -151,7 +153,7 @@ def encode(
         for encoded in encode_many(sources, options, max_pixels=max_pixels, jobs=threads):
             yield functools.partial(outcome, encoded)
 
-    with at_most(threads):
+    with at_most(threads), images.process_limit(max_pixels):
         run_many(jobs, files, report, stream)
 
 
@@ -175,6 +177,7 @@ def encode(
 @device_option
 @dtype_option
 @max_pixels_option
+@max_tiles_option
 @report_options
 def decode(
     files: Files,

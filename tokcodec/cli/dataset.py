@@ -18,6 +18,7 @@ from .options import (
     dtype_option,
     look_option,
     max_pixels_option,
+    max_tiles_option,
     model_option,
     pitch_option,
     tokens_type,
@@ -151,6 +152,7 @@ def encode(
 @device_option
 @dtype_option
 @max_pixels_option
+@max_tiles_option
 @max_sample_bytes_option
 @engine_options
 @report_options

@@ -8,7 +8,7 @@ import click
 
 from ..container.bare import BASE64_SUFFIX
 from ..container.header import MAX_TOKENS, PITCHES
-from ..pictures.limits import DEFAULT_MAX_PIXELS, MAX_SIDE
+from ..pictures.limits import DEFAULT_MAX_PIXELS, DEFAULT_MAX_TILES, MAX_SIDE
 from .bundles import bundled
 from .console import PATH, STDIO
 from .jobs import TOK_SUFFIX, Files
@@ -27,6 +27,14 @@ max_pixels_option = click.option(
     default=DEFAULT_MAX_PIXELS,
     metavar="N",
     help="Refuse larger pictures; by default 89 million.",
+)
+max_tiles_option = click.option(
+    "--max-tiles",
+    type=click.IntRange(1),
+    default=DEFAULT_MAX_TILES,
+    show_default=True,
+    metavar="N",
+    help="Refuse files of more tiles.",
 )
 LOOKS = "perceptual", "fidelity"  # of our own models
 

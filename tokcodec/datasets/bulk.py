@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from ..codec import note_stretch
+from ..codec import note_stretch, note_tiles
 from ..container.header import Header
 from ..contents import pack
 from ..cores import available, turn
@@ -236,6 +236,7 @@ def _cut(source: Source, step: int, side: int, max_pixels: int) -> Iterator[_Chu
             picture = read_picture(source, max_pixels=max_pixels, warn=failed.notes.append)
         grid = Grid.for_picture(*picture.size, step)
         note_stretch(grid, failed.notes.append)
+        note_tiles(grid, failed.notes.append)
         for start in range(0, grid.tiles, BATCH):
             failed.start = start
             stop = min(start + BATCH, grid.tiles)

@@ -15,7 +15,7 @@ from .. import __version__
 from ..errors import DeviceError, MissingPackageError, ModelFileError, OutputError, UnknownModelError
 from ..options import DecodeOptions, EncodeOptions, EncodeSettings
 from ..pictures.images import picture_format
-from ..pictures.limits import DEFAULT_MAX_PIXELS
+from ..pictures.limits import DEFAULT_MAX_PIXELS, DEFAULT_MAX_TILES
 from .batches import check_decoding
 from .claims import Claim
 from .columns import Recipe
@@ -240,6 +240,8 @@ def plan_decoding(
     if place.below(Place(source)) is not None:
         raise OutputError(f"{output}: lies in the data set {source}, which it is made from; take another output folder")
     given = {name: value for name, value in vars(options).items() if name not in ("model", "device", "container")}
+    if options.max_tiles == DEFAULT_MAX_TILES:  # outputs of 1.0.0, which had no such limit, can be resumed
+        del given["max_tiles"]
     facts = {"format": format} | {name: value for name, value in given.items() if value is not None}
     watched = place / RECORDS if to == TO_FOLDER else place
     files = _files(watched)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from ..cores import spread, turn
 from ..errors import DeviceError, ModelFileError, TokError
@@ -19,8 +20,6 @@ from ..pictures.tiling import Grid
 from .families import fault
 
 if TYPE_CHECKING:
-    from PIL import Image
-
     from .base import Tokenizer
 
 BATCH = 32
@@ -108,6 +107,10 @@ def draw(
 
     kept: tiles that were drawn of fewer or more of the same tokens, in the same look; those drawn now are added.
     """
+    if not counts.any():
+        if progress:
+            progress(grid.tiles, grid.tiles)
+        return Image.new("RGB", (grid.width, grid.height), (BLANK,) * 3)
     canvas = Canvas(grid, tokenizer.tile)
     each = _one_by_one if tokenizer.tile_by_tile else _in_batches
     for number, tile in enumerate(each(tokenizer, coded, counts, look, scale, kept or {})):

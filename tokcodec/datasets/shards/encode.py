@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ...options import EncodeOptions
+from ...pictures.images import process_limit
 from ..batches import Encoder
 from ..columns import ERROR, TILES, TOK, Recipe
 from ..sources.listing import Shard
@@ -57,8 +58,9 @@ def encode_shard(task: EncodeTask) -> Outcome:
     try:
         encoder = Encoder(column=task.column, max_pixels=task.max_pixels, jobs=task.jobs, **vars(task.options))
         tables = _tables(task, encoder, outcome)
-        first = next(tables)  # before anything is written: there may be nothing to write
-        task.output.write(lambda stream: write_tables(stream, chain([first], tables), task.recipe))
+        with process_limit(task.max_pixels):
+            first = next(tables)  # before anything is written: there may be nothing to write
+            task.output.write(lambda stream: write_tables(stream, chain([first], tables), task.recipe))
     except Exception as error:  # whatever it is, it concerns this shard, and has to cross to another process
         outcome.failure = sendable(error, task.name)
     return outcome
