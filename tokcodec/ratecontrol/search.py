@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from itertools import compress
 from typing import TypeAlias
 
 from . import quality
@@ -33,6 +34,10 @@ class Goal:
 class QualitySearch:
     """Searches the smallest file whose quality reaches a goal.
 
+    The cost is bounded by the tiles of the smallest pitch that is tried: they are drawn at most 15 times (twice
+    `attempts`, and `complete_pitches`), and all pitches together are encoded to at most 3 times as many tiles. A
+    picture of one colour has at most `flat_tiles` tiles.
+
     Args:
         planner: the picture.
         window: the shares of the tokens at which a pitch is a good choice.
@@ -41,6 +46,9 @@ class QualitySearch:
 
     def __init__(self, planner: Planner, window: PitchWindow, warn: Warn) -> None:
         self.planner, self.window, self.warn = planner, window, warn
+        flat = planner.picture.getcolors(1) is not None
+        useful = [tiles <= SEARCH.flat_tiles or not place or not flat for place, tiles in enumerate(planner.tiles)]
+        self.pitches, self.tiles = (list(compress(listed, useful)) for listed in (planner.pitches, planner.tiles))
 
     def run(self, goal: Goal) -> bytes:
         """The file whose margin lies in 0 .. tolerance, or the nearest above; with a warning the best one if none."""
@@ -64,24 +72,24 @@ class QualitySearch:
         planner = self.planner
         if pitch is not None:
             return self._at(pitch, error) or planner.plan(pitch, planner.allocator(pitch).all())
-        place = max(i for i, count in enumerate(planner.tiles) if count <= max(SEARCH.first_tiles, planner.tiles[0]))
+        place = max(i for i, count in enumerate(self.tiles) if count <= max(SEARCH.first_tiles, self.tiles[0]))
         seen: dict[int, Plan | None] = {}
         while place not in seen:
-            plan = seen[place] = self._at(planner.pitches[place], error)
+            plan = seen[place] = self._at(self.pitches[place], error)
             if plan is None or plan.share > self.window.high:
-                place = max(min(len(planner.pitches) - 1, place + 1), self._place_from(place, error))
+                place = max(min(len(self.pitches) - 1, place + 1), self._place_from(place, error))
             elif plan.share < self.window.low:
                 place = min(max(0, place - 1), self._place_from(place, error))
         plans = [plan for plan in seen.values() if plan is not None]
         if plans:
             return min(plans, key=lambda plan: plan.allocation.bits)
-        smallest = planner.pitches[max(seen)]
+        smallest = self.pitches[max(seen)]
         return planner.plan(smallest, planner.allocator(smallest).all())
 
     def _complete(self, goal: Goal, tried: Tried) -> Plan | None:
         """All tokens of one of the smallest pitches: of those whose margin is not below 0 the fewest bits."""
         planner = self.planner
-        pitches = planner.pitches[-SEARCH.complete_pitches :]
+        pitches = self.pitches[-SEARCH.complete_pitches :]
         plans = [planner.plan(pitch, planner.allocator(pitch).all()) for pitch in pitches]
         for plan in plans:
             if plan.key not in tried:
@@ -100,14 +108,20 @@ class QualitySearch:
         """
         below: tuple[float, float] | None = None  # (predicted PSNR, margin) of the best plan that fails
         above: tuple[float, float] | None = None  # and of the worst that succeeds
-        pitch, plan, best, most = None, None, complete, len(tried) + SEARCH.attempts
+        pitch, bracket, plan, best, most = None, None, None, complete, len(tried) + SEARCH.attempts
         if complete is not None:
             pitch, above = complete.pitch, (quality.to_psnr(complete.error), tried[complete.key][0])
             wanted = min(wanted, above[0])
         for _ in range(SEARCH.allocations):
+            error = quality.to_error(wanted)
             plan = self._near(plan, wanted) if pitch is not None else None
-            plan = plan or self.plan_for(quality.to_error(wanted), pitch)
-            pitch = plan.pitch
+            if plan is None and pitch is not None and complete is None:
+                plan = self._at(pitch, error)  # if all tokens are too few, another pitch is chosen
+                pitch = pitch if plan is not None else None
+            plan = plan or self.plan_for(error, pitch)
+            if plan.pitch != bracket and complete is None:  # pitches differ in what the prediction leaves out
+                below, above = None, None
+            pitch = bracket = plan.pitch
             predicted = quality.to_psnr(plan.error)
             known = plan.key in tried
             if not known:
@@ -118,14 +132,16 @@ class QualitySearch:
                 predicted = wanted  # with less it is the same file still
             margin = tried[plan.key][0]
             if margin >= 0:
+                if best is complete:  # from here on attempts only make the file smaller
+                    most = len(tried) + SEARCH.polish
                 above = predicted, margin
                 best = plan if best is None or plan.allocation.bits < best.allocation.bits else best
-                if margin <= goal.tolerance or (plan.allocation.tokens == 1 and pitch == self.planner.pitches[0]):
+                if margin <= goal.tolerance or (plan.allocation.tokens == 1 and pitch == self.pitches[0]):
                     break
             elif plan.complete:
-                if pitch == self.planner.pitches[-1]:
+                if pitch == self.pitches[-1]:
                     break
-                pitch = self.planner.pitches[self.planner.pitches.index(pitch) + 1]
+                pitch = self.pitches[self.pitches.index(pitch) + 1]
                 continue
             else:
                 below = predicted, margin
@@ -134,7 +150,7 @@ class QualitySearch:
             wanted = _next_wanted(below, above, goal)
             if known and below and above:  # files are coarse here: look for one just above the one that fails
                 wanted = below[0] + 0.1 * (above[0] - below[0])
-            if complete is None and not self.window.low / 4 < plan.share < 0.95:
+            if not (below and above) and complete is None and not self.window.low / 4 < plan.share < 0.95:
                 pitch = None
         return best
 
@@ -156,11 +172,11 @@ class QualitySearch:
     def _place_from(self, place: int, error: float) -> int:
         """Place of the pitch that will reach an error with the best share of its tokens, seen from another pitch."""
         planner = self.planner
-        curves, allocator = planner.coded(planner.pitches[place])
+        curves, allocator = planner.coded(self.pitches[place])
         reached = allocator.equal(max(1, round(allocator.most * self.window.best))).error + curves.floor
         missing = quality.to_psnr(error) - quality.to_psnr(reached)
-        tiles = planner.tiles[place] * 4 ** (missing / SEARCH.db_per_octave)
-        return max((i for i, count in enumerate(planner.tiles) if count <= tiles), default=0)
+        tiles = self.tiles[place] * 4 ** (missing / SEARCH.db_per_octave)
+        return max((i for i, count in enumerate(self.tiles) if count <= tiles), default=0)
 
 
 def _next_wanted(below: tuple[float, float] | None, above: tuple[float, float] | None, goal: Goal) -> float:
