@@ -116,15 +116,9 @@ class RateControl:
         def margin(plan: Plan) -> float:
             if distance is not None:
                 return target - distance(planner.draw(plan))
-            return target - estimated(plan)
-
-        def estimated(plan: Plan) -> float:
             density = int(plan.counts.sum()) / (planner.picture.width * planner.picture.height)
-            return estimate.estimated_lpips(quality.to_psnr(plan.error), density)
+            return target - estimate.estimated_lpips(quality.to_psnr(plan.error), density)
 
-        search = QualitySearch(planner, LPIPS_WINDOW, self.warn)
         constant, slope = estimate.LINE
-        start = (target - constant) / slope
-        # The number of tokens matters too: a first plan shows it well enough to begin with.
-        start += (target - estimated(search.plan_for(quality.to_error(start)))) / slope
-        return search.run(Goal(f"LPIPS of {target:g}", start, margin, TOLERANCE[LPIPS], SEARCH.lpips_per_db))
+        goal = Goal(f"LPIPS of {target:g}", (target - constant) / slope, margin, TOLERANCE[LPIPS], slope=-slope)
+        return QualitySearch(planner, LPIPS_WINDOW, self.warn).run(goal)

@@ -34,7 +34,7 @@ class Goal:
 class QualitySearch:
     """Searches the smallest file whose quality reaches a goal.
 
-    The cost is bounded by the tiles of the smallest pitch that is tried: they are drawn at most 15 times (twice
+    The cost is bounded by the tiles of the smallest pitch that is tried: they are drawn at most 23 times (twice
     `attempts`, and `complete_pitches`), and all pitches together are encoded to at most 3 times as many tiles. A
     picture of one colour has at most `flat_tiles` tiles.
 
@@ -108,20 +108,14 @@ class QualitySearch:
         """
         below: tuple[float, float] | None = None  # (predicted PSNR, margin) of the best plan that fails
         above: tuple[float, float] | None = None  # and of the worst that succeeds
-        pitch, bracket, plan, best, most = None, None, None, complete, len(tried) + SEARCH.attempts
+        pitch, plan, best, most = None, None, complete, len(tried) + SEARCH.attempts
         if complete is not None:
             pitch, above = complete.pitch, (quality.to_psnr(complete.error), tried[complete.key][0])
             wanted = min(wanted, above[0])
         for _ in range(SEARCH.allocations):
-            error = quality.to_error(wanted)
             plan = self._near(plan, wanted) if pitch is not None else None
-            if plan is None and pitch is not None and complete is None:
-                plan = self._at(pitch, error)  # if all tokens are too few, another pitch is chosen
-                pitch = pitch if plan is not None else None
-            plan = plan or self.plan_for(error, pitch)
-            if plan.pitch != bracket and complete is None:  # pitches differ in what the prediction leaves out
-                below, above = None, None
-            pitch = bracket = plan.pitch
+            plan = plan or self.plan_for(quality.to_error(wanted), pitch)
+            pitch = plan.pitch
             predicted = quality.to_psnr(plan.error)
             known = plan.key in tried
             if not known:
@@ -132,8 +126,6 @@ class QualitySearch:
                 predicted = wanted  # with less it is the same file still
             margin = tried[plan.key][0]
             if margin >= 0:
-                if best is complete:  # from here on attempts only make the file smaller
-                    most = len(tried) + SEARCH.polish
                 above = predicted, margin
                 best = plan if best is None or plan.allocation.bits < best.allocation.bits else best
                 if margin <= goal.tolerance or (plan.allocation.tokens == 1 and pitch == self.pitches[0]):
@@ -150,7 +142,7 @@ class QualitySearch:
             wanted = _next_wanted(below, above, goal)
             if known and below and above:  # files are coarse here: look for one just above the one that fails
                 wanted = below[0] + 0.1 * (above[0] - below[0])
-            if not (below and above) and complete is None and not self.window.low / 4 < plan.share < 0.95:
+            if complete is None and not self.window.low / 4 < plan.share < 0.95:
                 pitch = None
         return best
 

@@ -57,14 +57,10 @@ class SearchLimits:
     """dB by which the fidelity network usually beats the predicted curves (`bench.studies.estimate_fit`)."""
     db_per_octave: float = 2.2
     """dB that a photograph gains, at an equal share of tokens, when the pitch is halved (`bench.studies.pitch`)."""
-    lpips_per_db: float = 0.035
-    """LPIPS by which one picture improves with each predicted dB (kodim02 to kodim05, at LPIPS 0.4 and 0.5)."""
     aim: float = 0.4
     """Part of the tolerance by which a plan should exceed the target."""
-    attempts: int = 6
-    """Pictures that are drawn at most until one succeeds, in one search."""
-    polish: int = 3
-    """Pictures that are drawn at most after one succeeded, for a smaller file."""
+    attempts: int = 10
+    """Pictures that are drawn at most in one search."""
     flat_tiles: int = 16
     """A picture of one colour gets at most this many tiles: they are all alike, so more of them hardly add anything."""
     allocations: int = 60
