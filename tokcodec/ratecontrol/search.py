@@ -35,7 +35,7 @@ class QualitySearch:
     """Searches the smallest file whose quality reaches a goal.
 
     The cost is bounded by the tiles of the smallest pitch that is tried: they are drawn at most 23 times (twice
-    `attempts`, and `complete_pitches`), and all pitches together are encoded to at most 3 times as many tiles. A
+    `attempts`, and `complete_pitches`), and all pitches together are encoded to at most 4 times as many tiles. A
     picture of one colour has at most `flat_tiles` tiles.
 
     Args:
