@@ -14,14 +14,14 @@ from PIL import Image
 import tokcodec
 from tokcodec.models.modelfile import Model
 from tokcodec.models.registry import find_model
-from tokcodec.pictures.limits import FIT
+from tokcodec.pictures.limits import DEFAULT_MAX_TILES, FIT
 from tokcodec.pictures.tiling import Grid
 from tokcodec.ratecontrol import estimate, quality
 from tokcodec.ratecontrol.allocation import Allocation
 from tokcodec.ratecontrol.lpips import WEIGHTS_ENV
-from tokcodec.ratecontrol.plans import Plan, Planner, distinct_pitches
+from tokcodec.ratecontrol.plans import Plan, Planner, automatic_pitches, distinct_pitches
 from tokcodec.ratecontrol.search import Goal, QualitySearch
-from tokcodec.ratecontrol.settings import PSNR_WINDOW, SEARCH
+from tokcodec.ratecontrol.settings import PLAIN_TILES_RATIO, PSNR_WINDOW, SEARCH
 from tokcodec.tokenizers import load_tokenizer
 from tokcodec.tokenizers.base import Tokenizer
 
@@ -214,6 +214,17 @@ def test_distinct_pitches_go_from_one_tile_to_the_most() -> None:
     tiles = [Grid.for_picture(768, 512, pitch).tiles for pitch in pitches]
     assert pitches[0] == FIT and pitches[-1] == 16
     assert tiles == sorted(set(tiles))
+
+
+@pytest.mark.parametrize(
+    ("size", "smallest"), [((768, 512), 16), ((16383, 1), 16), ((4000, 3000), 96), ((9459, 9459), 128)]
+)
+def test_automatic_pitches_bound_the_tiles(size: tuple[int, int], smallest: int) -> None:
+    """A target costs at most a multiple of a plain encode, and small pictures may use every pitch."""
+    pitches = automatic_pitches(*size)
+    assert pitches[0] == FIT and pitches[-1] == smallest
+    plain = Grid.for_picture(*size, 256).tiles
+    assert Grid.for_picture(*size, smallest).tiles <= max(DEFAULT_MAX_TILES, PLAIN_TILES_RATIO * plain)
 
 
 def test_progress_covers_every_pitch_that_is_tried(tiny: Model, photograph: Image.Image) -> None:

@@ -15,13 +15,14 @@ from ..container.counts import tile_counts
 from ..container.header import HEADER_SIZE, PITCHES, Header
 from ..contents import pack
 from ..models.modelfile import Model
-from ..pictures.limits import FIT
+from ..pictures.limits import DEFAULT_MAX_TILES, DEFAULT_TILE, FIT
 from ..pictures.tiling import Grid
 from ..tokenizers.base import Tokenizer
 from ..tokenizers.tiles import Drawn, draw
 from .allocation import Allocation, Allocator
 from .curves import Curves, find_curves
 from .focus import Weights
+from .settings import PLAIN_TILES_RATIO
 
 KEPT_TILES = 256
 """Up to this many tiles of a picture their last drawing is kept (200 MB), so that only changed ones are drawn again."""
@@ -86,7 +87,7 @@ class Planner:
         picture: in mode RGB.
         model: the model of the file.
         tokenizer: encodes, and draws unless `drawer` is given.
-        pitch: the only pitch to use, as the header stores it; None: all that cut the picture differently.
+        pitch: the only pitch to use, as the header stores it; None: `automatic_pitches`.
         container: "tok" or "bare".
         measured: find curves by decoding even if the tokenizer can predict them.
         weights: weights of the pixels' errors; None: all count alike.
@@ -112,15 +113,18 @@ class Planner:
         self.drawer = drawer or (lambda tiles: tokenizer)
         self.token_bits = math.log2(math.prod(model.radices))
         self.overhead = BARE_SIZE if container == "bare" else HEADER_SIZE
-        self.pitches = distinct_pitches(*picture.size) if pitch is None else [pitch]
+        self.pitches = automatic_pitches(*picture.size, model.tile) if pitch is None else [pitch]
         self.tiles = [Grid.for_picture(*picture.size, pitch).tiles for pitch in self.pitches]
         self._coded: dict[int, tuple[Curves, Allocator]] = {}
         self._drawn: tuple[Hashable, Drawn] = None, {}
 
     @property
     def where(self) -> str:
-        """What a message about the picture adds if the pitch is given."""
-        return "" if len(self.pitches) > 1 else " at this pitch"
+        """What a message about the picture adds if not every pitch was tried."""
+        if len(self.pitches) == 1:
+            return " at this pitch"
+        smallest = self.pitches[-1]
+        return "" if smallest == distinct_pitches(*self.picture.size)[-1] else f" at pitch {smallest} and above"
 
     def coded(self, pitch: int, count: int | None = None) -> tuple[Curves, Allocator]:
         """The picture encoded at a pitch, once. count: tokens per tile that can be of use; None: all."""
@@ -173,3 +177,16 @@ def distinct_pitches(width: int, height: int) -> list[int]:
         grid = Grid.for_picture(width, height, pitch)
         pitches.setdefault((grid.columns, grid.rows), pitch)
     return list(pitches.values())
+
+
+def automatic_pitches(width: int, height: int, tile: int = DEFAULT_TILE) -> list[int]:
+    """The distinct pitches that a target may choose, from one tile to the most.
+
+    Args:
+        width: of the picture, pixels.
+        height: of the picture, pixels.
+        tile: samples along a side of the model's tiles, which is the default pitch.
+    """
+    plain = Grid.for_picture(width, height, tile).tiles
+    most = max(DEFAULT_MAX_TILES, PLAIN_TILES_RATIO * plain)
+    return [p for p in distinct_pitches(width, height) if Grid.for_picture(width, height, p).tiles <= most]

@@ -23,7 +23,14 @@ class PitchWindow:
 PSNR_WINDOW = PitchWindow(low=0.2, best=0.4, high=0.8)
 """Fitted by `bench.studies.pitch`."""
 LPIPS_WINDOW = PitchWindow(low=0.4, best=0.65, high=0.95)
-"""At equal bytes LPIPS prefers larger pitches with more tokens. Chosen by hand on photographs of the training set."""
+"""At equal bytes LPIPS prefers larger pitches with more tokens."""
+
+
+PLAIN_TILES_RATIO = 4
+"""An automatic pitch has at most this many times the tiles of the default pitch, or `DEFAULT_MAX_TILES` if that is more.
+
+This bounds the time of a target, whatever the picture. Pitches from 128 pixels on are always allowed. `pitch` sets a smaller one.
+"""
 
 
 @dataclass(frozen=True)
@@ -56,7 +63,7 @@ class SearchLimits:
     usual_gain: float = 0.6
     """dB by which the fidelity network usually beats the predicted curves (`bench.studies.estimate_fit`)."""
     db_per_octave: float = 2.2
-    """dB that a photograph gains, at an equal share of tokens, when the pitch is halved (`bench.studies.pitch`)."""
+    """dB that a photograph gains, at an equal share of tokens, when the pitch is halved."""
     aim: float = 0.4
     """Part of the tolerance by which a plan should exceed the target."""
     attempts: int = 10
