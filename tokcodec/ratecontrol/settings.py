@@ -27,9 +27,10 @@ LPIPS_WINDOW = PitchWindow(low=0.4, best=0.65, high=0.95)
 
 
 PLAIN_TILES_RATIO = 4
-"""An automatic pitch has at most this many times the tiles of the default pitch, or `DEFAULT_MAX_TILES` if that is more.
+"""An automatic pitch has at most this many times the tiles of the default pitch, or `DEFAULT_MAX_TILES`.
 
-This bounds the time of a target, whatever the picture. Pitches from 128 pixels on are always allowed. `pitch` sets a smaller one.
+The larger of the two counts. It bounds the time of a target for every picture, and always allows pitches from 128
+pixels on. The option `pitch` sets a smaller one.
 """
 
 
