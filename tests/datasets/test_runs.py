@@ -173,10 +173,10 @@ def test_the_source_is_never_taken_for_the_output(tmp_path: Path) -> None:
 
 def test_an_output_that_cannot_be(photos: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(SourceError, match="file: is no folder"):
+    with pytest.raises(SourceError, match="file: is not a folder"):
         plan(photos, tmp_path / "file")
     make_folder(tmp_path / "out", {"x.parquet": b"no Parquet"})
-    with pytest.raises(SourceError, match=r"x\.parquet: no Parquet file, or a damaged one"):
+    with pytest.raises(SourceError, match=r"x\.parquet: not a Parquet file, or a damaged one"):
         plan(photos, tmp_path / "out")
 
 

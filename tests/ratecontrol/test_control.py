@@ -21,7 +21,7 @@ from tokcodec.ratecontrol.allocation import Allocation
 from tokcodec.ratecontrol.lpips import WEIGHTS_ENV
 from tokcodec.ratecontrol.plans import Plan, Planner, distinct_pitches
 from tokcodec.ratecontrol.search import Goal, QualitySearch
-from tokcodec.ratecontrol.settings import PSNR_WINDOW
+from tokcodec.ratecontrol.settings import PSNR_WINDOW, SEARCH
 from tokcodec.tokenizers import load_tokenizer
 from tokcodec.tokenizers.base import Tokenizer
 
@@ -144,6 +144,44 @@ def test_a_quality_that_grows_slowly_is_reached_all_the_same(photograph: Image.I
 
     data = search.run(Goal("quality", complete - 4, lambda plan: margin(plan) - 1, 0.01, 1.0))
     assert notes == ["no quality with this model: this is the best file"]
+
+
+@pytest.mark.parametrize("target", [{"target_psnr": 25.0}, {"target_psnr": 70.0}])
+def test_a_picture_of_one_colour_ends_at_once(
+    tiny: Model, target: dict[str, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many tiles a small pitch would have, and whether the target is reached or not."""
+    tokenizer, coded, drawn = load_tokenizer(tiny, "cpu"), [], []
+    kind = type(tokenizer)
+    encode, decode = kind.encode_curves, kind.decode
+
+    def counted_encode(self: Tokenizer, x: np.ndarray, *rest: object) -> object:
+        coded.append(len(x))
+        return encode(self, x, *rest)  # type: ignore[arg-type]
+
+    def counted_decode(self: Tokenizer, tokens: np.ndarray, *rest: object) -> object:
+        drawn.append(len(tokens))
+        return decode(self, tokens, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(kind, "encode_curves", counted_encode)
+    monkeypatch.setattr(kind, "decode", counted_decode)
+    data = tokcodec.encode(Image.new("RGB", (640, 640), (200, 30, 40)), model="tiny", warn=str, **target)  # type: ignore[arg-type]
+    assert tokcodec.info(data, model="tiny").tiles <= SEARCH.flat_tiles
+    assert 0 < sum(coded) <= 3 * SEARCH.flat_tiles
+    assert 0 < sum(drawn) <= (2 * SEARCH.attempts + SEARCH.complete_pitches) * SEARCH.flat_tiles
+
+
+def test_the_number_of_drawn_pictures_is_bounded(tiny: Model, photograph: Image.Image) -> None:
+    """Where every plan fails, and where every plan succeeds."""
+    for better in (-1.0, 1.0):
+        planner, drawn = Planner(photograph, tiny, load_tokenizer(tiny, "cpu"), pitch=96), []
+
+        def margin(plan: Plan, better: float = better, drawn: list[Plan] = drawn) -> float:
+            drawn.append(plan)
+            return better
+
+        QualitySearch(planner, PSNR_WINDOW, str).run(Goal("quality", 14.0, margin, 0.1, 1.0))
+        assert 0 < len(drawn) <= 2 * SEARCH.attempts + SEARCH.complete_pitches
 
 
 def test_bare_files_have_targets_too(photograph: Image.Image) -> None:

@@ -1,9 +1,9 @@
-"""Many pictures, and the tokens of many files, at once; never decides how one is coded.
+"""Encodes many pictures at once, and packs the tokens of many files; never decides how one is coded.
 
-    Encoder, Decoder   batches of a pipeline of one's own: pyarrow tables to pyarrow tables
-    read               what `tokcodec dataset encode` wrote, as a pyarrow dataset
+    Encoder, Decoder   for batches of your own pipeline: pyarrow tables to pyarrow tables
+    read               the output of `tokcodec dataset encode` as a pyarrow dataset
 
-Names are loaded when they are first used: `bulk` and `pack` need no pyarrow. Without it the others raise
+Names are loaded when they are first used, since `bulk` and `pack` do not need pyarrow. Without it the others raise
 MissingPackageError.
 """
 

@@ -200,7 +200,7 @@ def _shared_information(values: list[Ints], context: list[Ints], elsewhere: Ints
 
 
 def _elsewhere(pictures: Ints) -> Ints:
-    """For every tile one of another picture, half of all tiles further; the same picture only if there is no other."""
+    """For each tile one of another picture, half of all tiles further; the same picture if it is the only one."""
     return np.roll(np.arange(len(pictures)), len(pictures) // 2)
 
 

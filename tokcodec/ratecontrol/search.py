@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from itertools import compress
 from typing import TypeAlias
 
 from . import quality
@@ -33,6 +34,10 @@ class Goal:
 class QualitySearch:
     """Searches the smallest file whose quality reaches a goal.
 
+    The cost is bounded by the tiles of the smallest pitch that is tried: they are drawn at most 23 times (twice
+    `attempts`, and `complete_pitches`), and all pitches together are encoded to at most 3 times as many tiles. A
+    picture of one colour has at most `flat_tiles` tiles.
+
     Args:
         planner: the picture.
         window: the shares of the tokens at which a pitch is a good choice.
@@ -41,6 +46,9 @@ class QualitySearch:
 
     def __init__(self, planner: Planner, window: PitchWindow, warn: Warn) -> None:
         self.planner, self.window, self.warn = planner, window, warn
+        flat = planner.picture.getcolors(1) is not None
+        useful = [tiles <= SEARCH.flat_tiles or not place or not flat for place, tiles in enumerate(planner.tiles)]
+        self.pitches, self.tiles = (list(compress(listed, useful)) for listed in (planner.pitches, planner.tiles))
 
     def run(self, goal: Goal) -> bytes:
         """The file whose margin lies in 0 .. tolerance, or the nearest above; with a warning the best one if none."""
@@ -64,24 +72,24 @@ class QualitySearch:
         planner = self.planner
         if pitch is not None:
             return self._at(pitch, error) or planner.plan(pitch, planner.allocator(pitch).all())
-        place = max(i for i, count in enumerate(planner.tiles) if count <= max(SEARCH.first_tiles, planner.tiles[0]))
+        place = max(i for i, count in enumerate(self.tiles) if count <= max(SEARCH.first_tiles, self.tiles[0]))
         seen: dict[int, Plan | None] = {}
         while place not in seen:
-            plan = seen[place] = self._at(planner.pitches[place], error)
+            plan = seen[place] = self._at(self.pitches[place], error)
             if plan is None or plan.share > self.window.high:
-                place = max(min(len(planner.pitches) - 1, place + 1), self._place_from(place, error))
+                place = max(min(len(self.pitches) - 1, place + 1), self._place_from(place, error))
             elif plan.share < self.window.low:
                 place = min(max(0, place - 1), self._place_from(place, error))
         plans = [plan for plan in seen.values() if plan is not None]
         if plans:
             return min(plans, key=lambda plan: plan.allocation.bits)
-        smallest = planner.pitches[max(seen)]
+        smallest = self.pitches[max(seen)]
         return planner.plan(smallest, planner.allocator(smallest).all())
 
     def _complete(self, goal: Goal, tried: Tried) -> Plan | None:
         """All tokens of one of the smallest pitches: of those whose margin is not below 0 the fewest bits."""
         planner = self.planner
-        pitches = planner.pitches[-SEARCH.complete_pitches :]
+        pitches = self.pitches[-SEARCH.complete_pitches :]
         plans = [planner.plan(pitch, planner.allocator(pitch).all()) for pitch in pitches]
         for plan in plans:
             if plan.key not in tried:
@@ -120,12 +128,12 @@ class QualitySearch:
             if margin >= 0:
                 above = predicted, margin
                 best = plan if best is None or plan.allocation.bits < best.allocation.bits else best
-                if margin <= goal.tolerance or (plan.allocation.tokens == 1 and pitch == self.planner.pitches[0]):
+                if margin <= goal.tolerance or (plan.allocation.tokens == 1 and pitch == self.pitches[0]):
                     break
             elif plan.complete:
-                if pitch == self.planner.pitches[-1]:
+                if pitch == self.pitches[-1]:
                     break
-                pitch = self.planner.pitches[self.planner.pitches.index(pitch) + 1]
+                pitch = self.pitches[self.pitches.index(pitch) + 1]
                 continue
             else:
                 below = predicted, margin
@@ -156,11 +164,11 @@ class QualitySearch:
     def _place_from(self, place: int, error: float) -> int:
         """Place of the pitch that will reach an error with the best share of its tokens, seen from another pitch."""
         planner = self.planner
-        curves, allocator = planner.coded(planner.pitches[place])
+        curves, allocator = planner.coded(self.pitches[place])
         reached = allocator.equal(max(1, round(allocator.most * self.window.best))).error + curves.floor
         missing = quality.to_psnr(error) - quality.to_psnr(reached)
-        tiles = planner.tiles[place] * 4 ** (missing / SEARCH.db_per_octave)
-        return max((i for i, count in enumerate(planner.tiles) if count <= tiles), default=0)
+        tiles = self.tiles[place] * 4 ** (missing / SEARCH.db_per_octave)
+        return max((i for i, count in enumerate(self.tiles) if count <= tiles), default=0)
 
 
 def _next_wanted(below: tuple[float, float] | None, above: tuple[float, float] | None, goal: Goal) -> float:

@@ -61,6 +61,8 @@ class SearchLimits:
     """Part of the tolerance by which a plan should exceed the target."""
     attempts: int = 10
     """Pictures that are drawn at most in one search."""
+    flat_tiles: int = 16
+    """A picture of one colour gets at most this many tiles: they are all alike, so more of them hardly add anything."""
     allocations: int = 60
     """Allocations that are tried at most in one search. Several goals may give the same file, which is drawn once."""
     done_within_db: float = 0.005

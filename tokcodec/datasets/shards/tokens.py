@@ -85,7 +85,7 @@ def list_shards(place: Place) -> list[TokenShard]:
     if place.type() == FileType.NotFound:
         return []
     if place.type() != FileType.Directory:
-        raise SourceError(f"{place.name}: is no folder")
+        raise SourceError(f"{place.name}: is not a folder")
     return [read_shard(place / path, path) for path in place.walk() if path.endswith(".parquet")]
 
 
@@ -103,7 +103,7 @@ def read_shard(place: Place, path: str) -> TokenShard:
             errors = 0 if column is None else facts.num_rows - good
             return TokenShard(place, path, facts.num_rows, errors, schema, Recipe.load(schema.metadata))
     except (OSError, pa.ArrowException) as error:
-        text = f"{place.name}: no Parquet file, or a damaged one: {reading_reason(error)}"
+        text = f"{place.name}: not a Parquet file, or a damaged one: {reading_reason(error)}"
         raise SourceError(text) from error
 
 

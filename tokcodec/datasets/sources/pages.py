@@ -117,7 +117,7 @@ def _read_header(stream: Any, position: int) -> tuple[int, dict[int, Any]]:
 
 
 class _Thrift:
-    """Reads Thrift's compact protocol; IndexError where the data ends too early."""
+    """Reads Thrift's compact protocol; IndexError if the data ends too early."""
 
     def __init__(self, data: bytes) -> None:
         self.data, self.at = data, 0
