@@ -238,7 +238,7 @@ def _split_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
         return (image.getchannel("L") if grey else image.convert("RGB")), image.getchannel("A")
     if image.mode in ("1", "L"):
         return image.convert("L"), None
-    return (image if image.mode in ("CMYK", "LAB") else image.convert("RGB")), None
+    return (image if image.mode in ("RGB", "CMYK", "LAB") else image.convert("RGB")), None
 
 
 def _to_srgb(image: Image.Image, profile: object, warn: Warn) -> Image.Image:
@@ -262,6 +262,8 @@ def _to_srgb(image: Image.Image, profile: object, warn: Warn) -> Image.Image:
             warn("the colour profile is damaged and is ignored")
     if image.mode == "CMYK":
         warn("CMYK without a usable colour profile: the colours are a guess")
+    if image.mode == "RGB" and "icc_profile" not in image.info:
+        return image  # without a copy, which takes 4 bytes a pixel
     converted = image.convert("RGB")
     converted.info.pop("icc_profile", None)  # done with: else the same note comes when the picture is encoded
     return converted
