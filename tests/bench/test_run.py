@@ -106,7 +106,7 @@ def test_recognition_is_in_rows_tables_and_plots(
 
 
 def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tokcodec.training.features.find_spec", lambda module: None)
+    monkeypatch.setattr("tokcodec.errors.find_spec", lambda module: None)
     assert "efficientnet-lite-pytorch" in str(find_recognition())
 
 

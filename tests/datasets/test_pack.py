@@ -23,9 +23,9 @@ from safetensors.numpy import save_file
 
 import tokcodec
 from tests.conftest import TINY_VOCABULARY
-from tokcodec.container.contents import pack
 from tokcodec.container.counts import tile_counts
 from tokcodec.container.header import HEADER_SIZE, Header
+from tokcodec.contents import pack
 from tokcodec.datasets import pack as packs
 from tokcodec.datasets.pack import Pack, Packer, check_name, find_packed_model
 from tokcodec.errors import OutputError, TokError, UnknownModelError

@@ -30,9 +30,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..container.contents import Contents, pack
 from ..container.counts import LEVELS, most_tokens
 from ..container.header import HASH_SIZE, MAX_TOKENS, Header
+from ..contents import Contents, pack
 from ..errors import TokError, UnknownModelError, reason
 from ..models.modelfile import Model
 from ..models.registry import candidates
@@ -123,10 +123,10 @@ class Packer:
     def __init__(self) -> None:
         self.names: list[str] = []
         self._seen: set[str] = set()
-        self._files: list[Contents[Model]] = []
+        self._files: list[Contents] = []
         self._tokens: list[NDArray[Any]] = []
 
-    def add(self, name: str, contents: Contents[Model]) -> None:
+    def add(self, name: str, contents: Contents) -> None:
         """Add a file as `tokfile.read` gives it, under a relative path.
 
         Raises TokError for a name that is not one or is taken, another model than that of the files before, and a file

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ModelFileError, OutputError, PictureError, TokError, UnknownModelError
+from ..errors import ModelFileError, OutputError, PictureError, TokError, UnknownModelError, need
 from ..models.folders import current_folder
 from ..models.modelfile import CARD, MAX_FILE_BYTES, NAME, Model, write_model
 from ..models.registry import installed, user_folder
@@ -119,17 +119,17 @@ def find_checkpoint(path: Path) -> Path:
 def download(source: str) -> Path:
     """Fetch the checkpoint of `hf:ORG/NAME[@REVISION]`, and its card, into the Hugging Face cache.
 
-    Raises ValueError for another form, UnknownModelError without the `hub` extra, without network or repository.
+    Raises ValueError for another form, MissingPackageError without the `hub` extra, UnknownModelError without network
+    or repository.
     """
     match = _REPOSITORY.fullmatch(source.removeprefix(HUB))
     if not match:
         raise ValueError(f"{source!r} is not of the form {HUB}ORG/NAME or {HUB}ORG/NAME@REVISION")
     repository, revision = match.groups()
-    try:
-        from huggingface_hub import hf_hub_download
-        from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
-    except ImportError as error:
-        raise UnknownModelError(f"{source}: downloading needs the extra: pip install 'tokcodec[hub]'") from error
+    need("huggingface_hub", f"{source}: downloading", extra="hub")
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+
     for name in CHECKPOINTS:
         try:
             file = Path(hf_hub_download(repository, name, revision=revision))

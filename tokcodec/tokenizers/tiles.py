@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
+from ..cores import spread, turn
 from ..errors import DeviceError, ModelFileError, TokError
 from ..pictures.canvas import Canvas
 from ..pictures.tiling import Grid
 from .families import fault
 
 if TYPE_CHECKING:
-    from PIL import Image
-
     from .base import Tokenizer
 
 BATCH = 32
@@ -107,39 +107,69 @@ def draw(
 
     kept: tiles that were drawn of fewer or more of the same tokens, in the same look; those drawn now are added.
     """
-    canvas = Canvas(grid, tokenizer.tile)
-    for batch in batches(grid.tiles):
-        part = slice(batch.start, batch.stop)
-        canvas.add(_draw(tokenizer, coded[part], counts[part], look, scale, batch.start, kept), counts[part] == 0)
+    if not counts.any():
         if progress:
-            progress(batch.stop, grid.tiles)
+            progress(grid.tiles, grid.tiles)
+        return Image.new("RGB", (grid.width, grid.height), (BLANK,) * 3)
+    canvas = Canvas(grid, tokenizer.tile)
+    each = _one_by_one if tokenizer.tile_by_tile else _in_batches
+    for number, tile in enumerate(each(tokenizer, coded, counts, look, scale, kept or {})):
+        with turn():
+            canvas.add(tile[None], counts[number : number + 1] == 0)
+        if kept is not None and counts[number]:
+            kept[number] = int(counts[number]), tile
+        if progress and (number + 1 == grid.tiles or (number + 1) % BATCH == 0):
+            progress(number + 1, grid.tiles)
     return canvas.finish()
 
 
-def _draw(
+def _one_by_one(
     tokenizer: Tokenizer,
     coded: NDArray[np.int32],
     counts: NDArray[np.int64],
     look: str | None,
     scale: int,
-    first: int,
-    kept: Drawn | None,
-) -> NDArray[np.float32]:
-    """Pixels of a batch of tiles from number `first` on, those with equally many tokens together.
+    kept: Drawn,
+) -> Iterator[NDArray[np.float32]]:
+    """Pixels of each tile, float32 [T, T, 3] in [0, 1], drawn by as many threads as there are cores."""
 
-    float32 [n, T, T, 3] in [0, 1].
-    """
-    out = np.full((len(coded), tokenizer.tile, tokenizer.tile, 3), BLANK / 255, np.float32)
-    new = counts > 0
-    for row, count in enumerate(counts):
-        if kept is not None and first + row in kept and kept[first + row][0] == count:
-            out[row], new[row] = kept[first + row][1], False
-    for count in np.unique(counts[new]):
-        rows = new & (counts == count)
-        out[rows] = decoded(tokenizer, coded[rows, :count], look, scale).transpose(0, 2, 3, 1)
-    if kept is not None:
-        kept.update({first + int(row): (int(counts[row]), out[row].copy()) for row in np.flatnonzero(new)})
-    return out
+    def pixels_of(number: int) -> NDArray[np.float32]:
+        count = int(counts[number])
+        if number in kept and kept[number][0] == count:
+            return kept[number][1]
+        if not count:
+            return blank(tokenizer)
+        drawn: NDArray[np.float32] = decoded(tokenizer, coded[number : number + 1, :count], look, scale)[0]
+        return drawn.transpose(1, 2, 0)
+
+    return spread(pixels_of, range(len(coded)))
+
+
+def _in_batches(
+    tokenizer: Tokenizer,
+    coded: NDArray[np.int32],
+    counts: NDArray[np.int64],
+    look: str | None,
+    scale: int,
+    kept: Drawn,
+) -> Iterator[NDArray[np.float32]]:
+    """As `_one_by_one`, those of a batch with equally many tokens together."""
+    for batch in batches(len(coded)):
+        drawn = {number: kept[number][1] for number in batch if number in kept and kept[number][0] == counts[number]}
+        new = np.array([number for number in batch if number not in drawn], np.int64)
+        for count in np.unique(counts[new]):
+            rows = new[counts[new] == count]
+            if count:
+                pixels = decoded(tokenizer, coded[rows, :count], look, scale).transpose(0, 2, 3, 1)
+            else:
+                pixels = np.stack([blank(tokenizer)] * len(rows))
+            drawn |= zip(rows.tolist(), pixels, strict=True)
+        yield from (drawn[number] for number in batch)
+
+
+def blank(tokenizer: Tokenizer) -> NDArray[np.float32]:
+    """A tile of which the file holds nothing: float32 [T, T, 3]."""
+    return np.full((tokenizer.tile, tokenizer.tile, 3), BLANK / 255, np.float32)
 
 
 @contextmanager

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from tests.conftest import TINY_VOCABULARY
 from tokcodec.container.bare import BARE_SIZE
-from tokcodec.container.contents import pack, scale_of
 from tokcodec.container.counts import LEVELS, tile_counts, token_order
 from tokcodec.container.entropy import encode_tokens
 from tokcodec.container.header import HEADER_SIZE, Header, pack_header, parse_header
 from tokcodec.container.tables import FrequencyTables
+from tokcodec.contents import pack, scale_of
 from tokcodec.errors import TokError
 from tokcodec.models.modelfile import Model, write_model
 from tokcodec.models.registry import find_model
