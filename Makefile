@@ -22,8 +22,8 @@ endif
 demo: $(BASE)/.ready  ## encode a photograph at 64 tokens and decode it again
 	$(BASE)/bin/python bench/demo.py build/demo
 
-test: $(READY)  ## all tests
-	$(BIN)/python -m pytest
+test: $(READY)  ## all tests, by a worker for each core, whose linear algebra has one thread
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 lint: $(READY) lint-web  ## ruff, mypy, and that imports go one way
 	$(BIN)/ruff check .
