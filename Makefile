@@ -1,18 +1,29 @@
-# Two commands on a fresh machine: `make demo` and `make test`. Both set up .venv first, once.
+# Two commands on a fresh machine: `make demo` and `make test`. Each sets up its own virtual environment first, once.
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# The base install alone, for `make demo`: a few packages instead of all that the tests need.
+BASE := build/base
+
+# $(call create,FOLDER) makes a virtual environment where there is none; $(call install,FOLDER) installs into it.
+ifneq ($(shell command -v uv 2>/dev/null),)
+create = test -x $(1)/bin/python || uv venv --quiet --python $(PYTHON) $(1)
+install = uv pip install --quiet --python $(1)/bin/python --constraint constraints.txt
+else
+create = test -x $(1)/bin/python || $(PYTHON) -m venv $(1)
+install = $(1)/bin/python -m pip install --quiet --constraint constraints.txt
+endif
 
 .DEFAULT_GOAL := demo
 .PHONY: demo test lint lint-web bench startup dist clean
 
-demo: $(READY)  ## encode a photograph at 64 tokens and decode it again
-	$(BIN)/python bench/demo.py build/demo
+demo: $(BASE)/.ready  ## encode a photograph at 64 tokens and decode it again
+	$(BASE)/bin/python bench/demo.py build/demo
 
-test: $(READY)  ## all tests
-	$(BIN)/python -m pytest
+test: $(READY)  ## all tests, by a worker for each core, whose linear algebra has one thread
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 lint: $(READY) lint-web  ## ruff, mypy, and that imports go one way
 	$(BIN)/ruff check .
@@ -33,19 +44,24 @@ startup: $(READY)  ## times of whole commands and of one tile, memory for a larg
 
 dist:  ## wheel and sdist in dist/, checked, and the wheel tried alone on every Python at hand
 	rm -rf dist
-	test -x build/tools/bin/python || $(PYTHON) -m venv build/tools
-	build/tools/bin/python -m pip install --quiet --constraint constraints.txt build hatchling twine
+	$(call create,build/tools)
+	$(call install,build/tools) build hatchling twine
 	build/tools/bin/python -m build --no-isolation
 	build/tools/bin/python -m twine check --strict dist/*
 	build/tools/bin/python tests/try_wheel.py dist/*.whl
 
 $(READY): pyproject.toml constraints.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test,bench-more,bench-recognition]'
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test-data]' || \
+	$(call create,$(VENV))
+	$(call install,$(VENV)) --editable '.[test,bench-more,bench-recognition]'
+	$(call install,$(VENV)) --editable '.[test-data]' || \
 		echo 'Ray or datasets cannot be installed: tests that need them are skipped'
 	@# Its metadata asks for an old Pillow and a toolkit that it needs only for its own command.
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps thumbhash-python
+	$(call install,$(VENV)) --no-deps thumbhash-python
+	touch $@
+
+$(BASE)/.ready: pyproject.toml constraints.txt
+	$(call create,$(BASE))
+	$(call install,$(BASE)) --editable .
 	touch $@
 
 clean:  ## remove what the other targets made

@@ -12,10 +12,11 @@ import contextlib
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+from tokcodec.pictures.files import write_atomic
 
 Row = dict[str, Any]
 
@@ -135,15 +136,8 @@ def rewrite(path: Path, rows: Iterable[Row]) -> None:
     jobs: dict[tuple[str, ...], list[Row]] = {}
     for row in sorted(rows, key=lambda row: (*job(row), str(row.get("run")), row.get("part", [0])[0])):
         jobs.setdefault((*job(row), str(row.get("run"))), []).append(row)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.writelines(dumps(group) + "\n" for group in jobs.values())
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
+    lines = (f"{dumps(group)}\n".encode() for group in jobs.values())
+    write_atomic(path, lambda stream: stream.writelines(lines), force=True)
 
 
 def compare(old: Iterable[Row], new: Iterable[Row]) -> list[str]:

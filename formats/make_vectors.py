@@ -16,9 +16,9 @@ import skimage.data
 from PIL import Image
 
 import tokcodec
-from tokcodec.container.contents import pack, scale_of
 from tokcodec.container.header import Header
 from tokcodec.container.tables import join_digits
+from tokcodec.contents import pack, scale_of
 from tokcodec.models.registry import find_model
 from tokcodec.pictures.limits import FIT
 from tokcodec.pictures.tiling import Grid

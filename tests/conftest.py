@@ -13,10 +13,10 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from tokcodec.container.contents import scale_of
 from tokcodec.container.entropy import encode_tokens
 from tokcodec.container.header import Header, pack_header
 from tokcodec.container.tables import FrequencyTables
+from tokcodec.contents import scale_of
 from tokcodec.models.modelfile import Model, write_model
 from tokcodec.models.registry import MODELS_VARIABLE
 from tokcodec.pictures.tiling import Grid

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 import warnings
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ import tokcodec
 from tokcodec.codec import TokWarning
 from tokcodec.container.header import HEADER_SIZE, PITCHES, parse_header
 from tokcodec.errors import HeaderCheckError, LimitError, NotTokError, UnknownModelError
+from tokcodec.models.modelfile import Model
 from tokcodec.models.registry import find_model
 
 HEADER_AND_ROUNDING = HEADER_SIZE + 2
@@ -242,3 +245,33 @@ def test_a_warning_is_about_the_line_that_called(astronaut: Image.Image) -> None
         tokcodec.encode(astronaut, target_psnr=90, pitch="fit")
         tokcodec.decode(data[:-3])
     assert [one.filename for one in caught] == [__file__] * 5
+
+
+# ---- limits on tiles
+
+
+def test_more_tiles_than_the_limit_are_refused_but_described(make_tok: Callable[..., bytes]) -> None:
+    data = make_tok(width=40, height=30, pitch=16)
+    tiles = tokcodec.info(data).tiles
+    assert tiles > 1
+    with pytest.raises(LimitError, match=rf"^{tiles} tiles exceed the limit of {tiles - 1} \(--max-tiles raises it\)$"):
+        tokcodec.decode(data, max_tiles=tiles - 1)
+    assert tokcodec.decode(data, max_tiles=tiles).size == (40, 30)
+
+
+def test_the_encoder_says_what_decoding_will_need(tiny: Model) -> None:
+    notes: list[str] = []
+    image = Image.new("RGB", (16 * 501, 16 * 4))
+    options: dict[str, Any]
+    for options in ({"tokens": 1}, {"tokens": 1, "adaptive": True}):
+        data = tokcodec.encode(image, pitch=16, model="tiny", warn=notes.append, **options)
+        assert tokcodec.info(data).tiles == 2004
+    assert notes == ["2004 tiles: to decode the file needs --max-tiles 2004, in the library max_tiles"] * 2
+
+
+def test_a_file_without_tokens_is_grey_and_draws_no_tile(
+    make_tok: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tokcodec.tokenizers.tiles.Canvas", None)
+    data = make_tok(width=40, height=30, pitch=16)[:HEADER_SIZE]
+    assert (np.asarray(tokcodec.decode(data, warn=lambda text: None)) == 128).all()

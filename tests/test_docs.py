@@ -64,6 +64,8 @@ def test_examples(document: Path, folder: Path) -> None:
             tomllib.loads(text)
         elif kind == "python":
             exec(compile(text, f"{document}", "exec"), scope)
+        elif kind == "html":
+            assert all((ROOT / "formats" / "web" / name).is_file() for name in re.findall(r'from "\./([\w.-]+)"', text))
         elif kind in ("sh", "console"):
             for line in text.splitlines():
                 command, _, comment = line.partition(" #")

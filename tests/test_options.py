@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 
 from tokcodec import codec
-from tokcodec.container.contents import pack
 from tokcodec.container.header import PITCHES, Header
-from tokcodec.datasets.bulk import encode_many, encode_many_with
+from tokcodec.contents import pack
+from tokcodec.datasets.bulk import encode_many
 from tokcodec.errors import LimitError, UnknownModelError
 from tokcodec.models.modelfile import Model
-from tokcodec.options import DecodeOptions, EncodeOptions
+from tokcodec.options import DecodeOptions, EncodeOptions, check_tokens
 from tokcodec.pictures.limits import DEFAULT_MAX_PIXELS, FIT
+from tokcodec.ratecontrol.focus import Region
 from tokcodec.ratecontrol.targets import BPP, LPIPS, PSNR, SIZE, Target
 
 TARGETS = {"target_size": 2000, "target_bpp": 0.05, "target_psnr": 22.0, "target_lpips": 0.3}
@@ -25,44 +26,42 @@ TARGETS = {"target_size": 2000, "target_bpp": 0.05, "target_psnr": 22.0, "target
 
 @pytest.fixture
 def unordered(tiny: Model) -> Model:
-    return dataclasses.replace(tiny, ordered=False)
+    return dataclasses.replace(tiny, ordered=False, default_tokens=tiny.n_tokens)
 
 
 # ---- one place for names and defaults
 
 
-@pytest.mark.parametrize(
-    ("function", "options", "names", "apart"),
-    [
-        (codec.encode, EncodeOptions, None, {"warn", "progress"}),
-        (codec.decode, DecodeOptions, None, {"warn", "progress"}),
-        (encode_many, EncodeOptions, {"tokens", "pitch", "model", "device"}, {"max_pixels", "jobs"}),
-    ],
-)
+@pytest.mark.parametrize(("function", "options"), [(codec.encode, EncodeOptions), (codec.decode, DecodeOptions)])
 def test_public_functions_take_them_with_the_same_types_and_defaults(
-    function: Callable[..., Any], options: type, names: set[str] | None, apart: set[str]
+    function: Callable[..., Any], options: type
 ) -> None:
-    """names: those of the options that the function takes, None for all; apart: its other keyword arguments."""
     keywords = [one for one in inspect.signature(function).parameters.values() if one.kind is one.KEYWORD_ONLY]
-    given = {one.name: (one.annotation, one.default) for one in keywords if one.name not in apart}
-    fields = {field.name: (field.type, field.default) for field in dataclasses.fields(options)}
-    assert given == {name: fields[name] for name in names or fields}
+    given = {one.name: (one.annotation, one.default) for one in keywords if one.name not in {"warn", "progress"}}
+    assert given == {field.name: (field.type, field.default) for field in dataclasses.fields(options)}
 
 
 @pytest.mark.parametrize("name", ["encode", "decode"])
 def test_public_functions_hand_all_of_them_on(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    options = {"encode": EncodeOptions, "decode": DecodeOptions}[name]
-    given: dict[str, Any] = {field.name: object() for field in dataclasses.fields(options)}
+    kind, method = {"encode": (EncodeOptions, "resolve"), "decode": (DecodeOptions, "read")}[name]
+    given: dict[str, Any] = {field.name: object() for field in dataclasses.fields(kind)}
     received: list[Any] = []
-    monkeypatch.setattr(codec, f"{name}_with", lambda source, options, **more: received.append((options, more)))
-    getattr(codec, name)(b"", **given, warn=print, progress=print)
-    assert received == [(options(**given), {"warn": print, "progress": print})]
+
+    def stop(options: Any, *data: bytes) -> None:
+        received.append(options)
+        raise InterruptedError
+
+    monkeypatch.setattr(kind, method, stop)
+    with pytest.raises(InterruptedError):
+        getattr(codec, name)(b"", **given)
+    assert received == [kind(**given)]
 
 
-@pytest.mark.parametrize("options", [EncodeOptions, DecodeOptions])
-def test_every_option_is_described(options: type) -> None:
-    for field in dataclasses.fields(options):
-        assert f"{field.name}:" in str(options.__doc__) or f"{field.name}," in str(options.__doc__), field.name
+@pytest.mark.parametrize("function", [codec.encode, codec.decode])
+def test_every_argument_has_a_line_of_its_own(function: Callable[..., Any]) -> None:
+    lines = (inspect.getdoc(function) or "").splitlines()
+    for name in inspect.signature(function).parameters:
+        assert [line for line in lines if line.startswith(f"    {name}: ")], name
 
 
 def test_frozen_and_by_name_alone() -> None:
@@ -75,10 +74,9 @@ def test_frozen_and_by_name_alone() -> None:
 
 
 def test_defaults(tiny: Model) -> None:
-    options = EncodeOptions()
-    assert options.tokens_of(tiny) == tiny.default_tokens
-    assert options.step() == 256
-    assert options.target_of(tiny) is None and options.plain
+    settings = EncodeOptions(model="tiny").resolve()
+    assert (settings.model, settings.tokens, settings.pitch) == (tiny, tiny.default_tokens, 256)
+    assert settings.target is None and settings.plain and not settings.pitch_given
     assert DecodeOptions().max_pixels == DEFAULT_MAX_PIXELS
 
 
@@ -87,52 +85,54 @@ def test_defaults(tiny: Model) -> None:
 
 def test_tokens(tiny: Model, unordered: Model) -> None:
     for count in (1, tiny.n_tokens):
-        assert EncodeOptions(tokens=count).tokens_of(tiny) == count
-        DecodeOptions(tokens=count).check(tiny)
-    for options in (DecodeOptions(), DecodeOptions(tokens=tiny.n_tokens)):
-        options.check(unordered)
+        assert EncodeOptions(tokens=count).resolve(tiny).tokens == count
+        check_tokens(count, tiny)
+    for tokens in (None, tiny.n_tokens):
+        assert check_tokens(tokens, unordered) == tiny.n_tokens
 
 
 @pytest.mark.parametrize("count", [-1, 0, 17])
 def test_tokens_beyond_the_model_are_refused(tiny: Model, count: int) -> None:
     with pytest.raises(ValueError, match=rf"^tokens must be 1\.\.16 for model tiny, not {count}$"):
-        EncodeOptions(tokens=count).tokens_of(tiny)
+        EncodeOptions(tokens=count).resolve(tiny)
     with pytest.raises(ValueError, match=rf"^tokens must be 1\.\.16 for model tiny, not {count}$"):
-        DecodeOptions(tokens=count).check(tiny)
+        check_tokens(count, tiny)
 
 
 def test_fewer_tokens_of_a_model_without_order_are_refused(unordered: Model) -> None:
-    assert EncodeOptions(tokens=16).tokens_of(unordered) == 16
+    assert EncodeOptions(tokens=16).resolve(unordered).tokens == 16
     with pytest.raises(ValueError, match=r"model tiny is not ordered \(no tail drop\): it needs all 16 tokens"):
-        EncodeOptions(tokens=15).tokens_of(unordered)
+        EncodeOptions(tokens=15).resolve(unordered)
     with pytest.raises(ValueError, match=r"model tiny is not ordered \(no tail drop\): it needs all 16 tokens"):
-        DecodeOptions(tokens=15).check(unordered)
+        check_tokens(15, unordered)
 
 
 # ---- pitch and container
 
 
-def test_pitches() -> None:
+def test_pitches(tiny: Model) -> None:
+    pitch: int | str | None
     for pitch in PITCHES[1:]:
-        assert EncodeOptions(pitch=pitch).step() == pitch
-    assert EncodeOptions(pitch="fit").step() == FIT
-    assert EncodeOptions(container="bare").step() == EncodeOptions(container="bare", pitch="fit").step() == FIT
+        assert EncodeOptions(pitch=pitch).resolve(tiny).pitch == pitch
+    assert EncodeOptions(pitch="fit").resolve(tiny).pitch == FIT
+    for pitch in (None, "fit"):
+        assert EncodeOptions(container="bare", pitch=pitch).resolve(tiny).pitch == FIT
 
 
 @pytest.mark.parametrize("pitch", [0, 15, 100, 4096, "16", "wide"])
-def test_other_pitches_are_refused(pitch: int | str) -> None:
+def test_other_pitches_are_refused(tiny: Model, pitch: int | str) -> None:
     with pytest.raises(ValueError, match=rf"^pitch must be fit or one of 16, .*, 2048, not {pitch}$"):
-        EncodeOptions(pitch=pitch).step()
+        EncodeOptions(pitch=pitch).resolve(tiny)
 
 
-def test_bare_files_have_one_tile() -> None:
+def test_bare_files_have_one_tile(tiny: Model) -> None:
     with pytest.raises(ValueError, match=r"^the bare container holds one tile: pitch must be fit, not 256$"):
-        EncodeOptions(container="bare", pitch=256).step()
+        EncodeOptions(container="bare", pitch=256).resolve(tiny)
 
 
 def test_unknown_containers_are_refused(tiny: Model) -> None:
     with pytest.raises(ValueError, match=r"^container must be tok or bare, not 'zip'$"):
-        EncodeOptions(container="zip").step()
+        EncodeOptions(container="zip").resolve(tiny)
     with pytest.raises(ValueError, match=r"^container must be tok or bare, not 'zip'$"):
         DecodeOptions(container="zip").read(b"")
 
@@ -142,45 +142,56 @@ def test_unknown_containers_are_refused(tiny: Model) -> None:
 
 @pytest.mark.parametrize(("name", "kind"), list(zip(TARGETS, (SIZE, BPP, PSNR, LPIPS), strict=True)))
 def test_one_target(tiny: Model, name: str, kind: str) -> None:
-    options = EncodeOptions(**{name: TARGETS[name]})  # type: ignore[arg-type]
-    assert options.target_of(tiny) == Target(kind, TARGETS[name])
-    assert not options.plain
+    settings = EncodeOptions(**{name: TARGETS[name]}).resolve(tiny)  # type: ignore[arg-type]
+    assert settings.target == Target(kind, TARGETS[name])
+    assert not settings.plain
 
 
 def test_no_target(tiny: Model) -> None:
-    assert EncodeOptions(tokens=5).target_of(tiny) is None
-    assert EncodeOptions(tokens=5, adaptive=True).target_of(tiny) is None
+    assert EncodeOptions(tokens=5).resolve(tiny).target is None
+    assert EncodeOptions(tokens=5, adaptive=True).resolve(tiny).target is None
 
 
 def test_two_targets_or_tokens_beside_one_are_refused(tiny: Model) -> None:
     with pytest.raises(ValueError, match="give one target, not 2: size and psnr"):
-        EncodeOptions(target_size=100, target_psnr=20).target_of(tiny)
+        EncodeOptions(target_size=100, target_psnr=20).resolve(tiny)
     with pytest.raises(ValueError, match="give no tokens with it"):
-        EncodeOptions(target_size=100, tokens=8).target_of(tiny)
+        EncodeOptions(target_size=100, tokens=8).resolve(tiny)
 
 
 def test_a_target_is_checked_for_its_container(tiny: Model) -> None:
     with pytest.raises(ValueError, match="target size must be at least 11 bytes, not 10"):
-        EncodeOptions(target_size=10).target_of(tiny)
-    assert EncodeOptions(target_size=10, container="bare").target_of(tiny) == Target(SIZE, 10)
+        EncodeOptions(target_size=10).resolve(tiny)
+    assert EncodeOptions(target_size=10, container="bare").resolve(tiny).target == Target(SIZE, 10)
 
 
 @pytest.mark.parametrize("given", [{"target_size": 100}, {"adaptive": True}], ids=str)
 def test_models_without_order_have_nothing_to_choose(unordered: Model, given: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"^model tiny is not ordered: it always takes all tokens"):
-        EncodeOptions(**given).target_of(unordered)
-    assert EncodeOptions().target_of(unordered) is None
+        EncodeOptions(**given).resolve(unordered)
+    assert EncodeOptions().resolve(unordered).target is None
 
 
 # ---- many pictures
 
 
-@pytest.mark.parametrize("given", [{"container": "bare"}, {"adaptive": True}, {"target_size": 0}], ids=str)
-def test_what_looks_at_one_picture_at_a_time(given: dict[str, Any]) -> None:
-    options = EncodeOptions(**given)
-    assert not options.plain
+@pytest.mark.parametrize("given", [{"container": "bare"}, {"adaptive": True}, {"target_size": 100}], ids=str)
+def test_what_looks_at_one_picture_at_a_time(tiny: Model, given: dict[str, Any]) -> None:
+    options = EncodeOptions(model="tiny", **given)
+    assert not options.resolve().plain
     with pytest.raises(ValueError, match="one by one"):
-        next(encode_many_with(["x.png"], options))
+        next(encode_many(["x.png"], options))
+
+
+# ---- focus
+
+
+def test_regions_are_parsed_once_and_weigh_the_pixels(tiny: Model) -> None:
+    settings = EncodeOptions(target_size=100, focus=["0,0,50%,100%:3"]).resolve(tiny)
+    assert settings.regions == (Region((0, 0, 50, 100), (False, False, True, True), 3.0),)
+    weights = settings.weights(8, 4, print)
+    assert weights is not None and np.allclose(weights.rows(0, 4)[0], [1.5] * 4 + [0.5] * 4)
+    assert EncodeOptions(target_size=100).resolve(tiny).weights(8, 4, print) is None
 
 
 # ---- reading

@@ -23,7 +23,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 MODEL_FILES = {"README.md", "model.json", "model.safetensors", "tables.safetensors"}
 BYTE_MODULES = (
     "errors", "pictures.canvas", "pictures.files", "pictures.images", "pictures.limits", "pictures.tiling",
-    "container.bare", "container.contents", "container.counts", "container.entropy", "container.header",
+    "container.bare", "contents", "container.counts", "container.entropy", "container.header",
     "container.tables", "models.modelfile", "models.registry", "tokfile", "tokenizers", "tokenizers.families",
     "tokenizers.importing",
     "tokenizers.tiles", "ratecontrol.allocation", "ratecontrol.targets", "options", "codec", "progressive",
@@ -45,16 +45,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (place / "models" / DEFAULT_MODEL / "log.jsonl").write_text("{}")
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, place)
-    arguments = [
-        "wheel",
-        "--quiet",
-        "--no-deps",
-        "--no-build-isolation",
-        "--wheel-dir",
-        str(place / "dist"),
-        str(place),
-    ]
-    subprocess.run([sys.executable, "-m", "pip", *arguments], check=True)
+    subprocess.run([sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", "dist"], cwd=place, check=True)
     (built,) = (place / "dist").glob("*.whl")
     return built
 

@@ -374,3 +374,30 @@ def test_imageio_reads_and_writes_through_pillow(sample: Image.Image, tiny: Mode
     assert np.array_equal(iio.imread(data, plugin="pillow"), decoded)
     assert iio.improps(path, plugin="pillow").shape == (30, 40, 3)
     assert iio.immeta(path, plugin="pillow")["model"] == "tiny"
+
+
+# ---- limits
+
+
+def test_the_limits_are_those_of_the_last_registration(make_tok: Make) -> None:
+    data = make_tok(90, 40, pitch=16)
+    tiles = tokcodec.info(data).tiles
+    limits: dict[str, Any]
+    for limits, text in [({"max_tiles": tiles - 1}, "--max-tiles"), ({"max_pixels": 90 * 40 - 1}, "--max-pixels")]:
+        tokcodec.pillow.register(**limits)
+        image = Image.open(io.BytesIO(data))
+        assert image.size == (90, 40)
+        with pytest.raises(TokImageError, match=text):
+            image.load()
+    tokcodec.pillow.register()
+    assert Image.open(io.BytesIO(data)).convert("L").size == (90, 40)
+    with pytest.raises(ValueError, match="at least 1"):
+        tokcodec.pillow.register(max_tiles=0)
+
+
+def test_a_warning_made_an_error_comes_through_the_encoder(make_tok: Make) -> None:
+    image = Image.open(io.BytesIO(make_tok()[:-3]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", tokcodec.TokWarning)
+        with pytest.raises(tokcodec.TokWarning, match="the file is cut"):
+            tokcodec.encode(image, model="tiny")

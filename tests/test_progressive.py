@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tokcodec.container.contents import pack
 from tokcodec.container.header import Header
+from tokcodec.contents import pack
 from tokcodec.models.modelfile import Model
 from tokcodec.progressive import LAST_MS, STAGE_MS, animation, is_animation, stages
 from tokcodec.tokfile import read

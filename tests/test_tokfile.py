@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 import tokcodec
 from tests.conftest import TINY_VOCABULARY
-from tokcodec.container.contents import pack
 from tokcodec.container.counts import LEVELS, tile_counts
 from tokcodec.container.header import HEADER_SIZE, Header, parse_header
+from tokcodec.contents import pack
 from tokcodec.models.modelfile import Model
 from tokcodec.tokfile import read
 

@@ -14,9 +14,9 @@ import pytest
 
 import tokcodec
 from tokcodec.container.bare import BARE_SIZE
-from tokcodec.container.contents import pack
 from tokcodec.container.counts import tile_counts, token_order
 from tokcodec.container.header import HEADER_SIZE
+from tokcodec.contents import pack
 from tokcodec.models.registry import find_model
 from tokcodec.tokfile import read
 

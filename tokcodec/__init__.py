@@ -14,20 +14,21 @@ from typing import TYPE_CHECKING, Any
 __version__ = "1.0.0"
 
 if TYPE_CHECKING:
-    from .codec import TokInfo, TokWarning, decode, encode, info, read_tokens, truncate
-    from .errors import TokError
+    from .codec import decode, encode
+    from .errors import TokError, TokWarning
     from .tokenizers import load_tokenizer
+    from .tokfile import TokInfo, info, read_tokens, truncate
 
 _HOMES = {
     "TokError": "errors",
-    "TokInfo": "codec",
-    "TokWarning": "codec",
+    "TokInfo": "tokfile",
+    "TokWarning": "errors",
     "decode": "codec",
     "encode": "codec",
-    "info": "codec",
+    "info": "tokfile",
     "load_tokenizer": "tokenizers",
-    "read_tokens": "codec",
-    "truncate": "codec",
+    "read_tokens": "tokfile",
+    "truncate": "tokfile",
 }
 
 

@@ -3,7 +3,7 @@
     encode   picture -> tiles -> tokens -> payload -> file
     decode   file -> header and tokens -> tiles -> picture
 
-torch is imported only where pixels are coded; what `tokfile` does without them is offered here too.
+torch is imported only where pixels are coded.
 """
 
 from __future__ import annotations
@@ -18,21 +18,23 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from .container.bare import fits
-from .container.contents import pack, scale_of
-from .container.header import Header
-from .errors import TokError
-from .models.registry import find_model
-from .options import DecodeOptions, EncodeOptions
+from .container.header import Header, parse_header
+from .contents import pack, scale_of
+from .errors import TokError, TokWarning
+from .options import DecodeOptions, EncodeOptions, EncodeSettings, check_tokens
 from .pictures.images import to_rgb
-from .pictures.limits import DEFAULT_MAX_PIXELS, check_size
+from .pictures.limits import DEFAULT_MAX_PIXELS, DEFAULT_MAX_TILES, check_size
 from .pictures.tiling import Grid, cut
 from .tokenizers import load_tokenizer
-from .tokenizers.tiles import batches, draw, tokenise
-from .tokfile import TokInfo, info, read_tokens, truncate
+from .tokenizers.tiles import batches, tokenise
+from .tokenizers.tiles import draw as draw_tiles
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from .contents import Contents
+    from .ratecontrol.focus import Weights
+    from .tokenizers.base import Tokenizer
     from .tokfile import Data
 
 STRETCH = 4
@@ -42,10 +44,6 @@ _OURS = __package__, "PIL"
 
 Warn = Callable[[str], None]
 Progress = Callable[[int, int], None]
-
-
-class TokWarning(UserWarning):
-    """Something of a picture or a file was lost, and the rest was used."""
 
 
 def encode(
@@ -63,16 +61,51 @@ def encode(
     focus_map: Image.Image | None = None,
     model: str | Path | None = None,
     device: str = "auto",
+    effort: int = 0,
+    tune: str | None = None,
     warn: Warn | None = None,
     progress: Progress | None = None,
 ) -> bytes:
-    """Encode a picture (PIL image or uint8 array H x W x 3) to the bytes of a `.tok` file.
+    """Encode a picture to the bytes of a `.tok` file.
 
-    warn: called with what is lost of the picture (None: a TokWarning); progress: with (tiles done, tiles); the others
-    are those of `options.EncodeOptions`. Raises ValueError or TypeError for wrong arguments, LimitError for a picture
-    with a side over 16383 or one that no file of the wanted size can hold, TokError for a focus outside of it.
+    A target chooses the tokens of every tile, and the pitch unless it is given. Give at most one target.
+
+    Args:
+        image: PIL image of any mode, or uint8 array height x width x 3. A side has 1 to 16383 pixels.
+        tokens: tokens per tile, 1 to the model's number (256 for base-2). More make a larger and finer file. Not with
+            a target. Default: the model's (64 for base-2).
+        pitch: source pixels from tile to tile: 16, 24, 32, ... 2048 (`container.header.PITCHES`), or "fit" for one
+            tile. Default: samples along a side of the model's tiles (256 for base-2), or the target's choice.
+        container: "tok", or "bare" for two bytes instead of the header of 10. A bare file is one tile, so its pitch is
+            "fit", and its reader must know the model. Default: "tok".
+        target_size: make the best file of at most this many bytes.
+        target_bpp: make the best file of at most this many bits per pixel of the picture, above 0.
+        target_psnr: make the smallest file with this PSNR in dB in the look "fidelity", above 0 and at most 100.
+        target_lpips: make the smallest file with at most this LPIPS in the default look, above 0 and at most 1.
+        adaptive: use as many bytes as `tokens` take, but give detailed tiles more tokens. Default: False.
+        focus: rectangles whose error counts more, each "X,Y,W,H" or "X,Y,W,H:WEIGHT" in pixels (120) or percent (25%)
+            of the upright picture, or 4 or 5 numbers. Weights are 0.001 to 1000, by default 4. Needs a target or
+            `adaptive`.
+        focus_map: PIL image of any size with a weight for each place: black and transparent count once, white 4 times.
+            Needs a target or `adaptive`.
+        model: name or folder of a model. Default: base-2.
+        device: "auto", "cpu" or "cuda". Default: "auto", the fastest one for the number of tiles.
+        effort: 0 to 9. Above 0, tokens are chosen by the picture that is drawn from them: better and slower. Needs
+            PyTorch. Default: 0.
+        tune: what the effort is for, "perceptual", "fidelity" (the least squared error in that look) or "light" (what
+            a web page draws). Needs `effort`. Default: "perceptual".
+        warn: called with a line for each thing that is lost of the picture. Default: a TokWarning for each.
+        progress: called with (tiles done, tiles in all).
+
+    Raises:
+        ValueError: an argument is out of range, or two contradict each other.
+        TypeError: image or focus_map is of another type.
+        PictureError: the picture cannot be decoded or converted.
+        LimitError: a side is over 16383 pixels, or no file of this picture is as small as the target.
+        TokError: a focus lies outside of the picture, the model cannot be used, or the device is missing.
     """
-    options = EncodeOptions(
+    note = warn or warn_caller
+    settings = EncodeOptions(
         tokens=tokens,
         pitch=pitch,
         container=container,
@@ -85,55 +118,71 @@ def encode(
         focus_map=focus_map,
         model=model,
         device=device,
-    )
-    return encode_with(image, options, warn=warn, progress=progress)
-
-
-def encode_with(
-    image: Image.Image | NDArray[np.uint8],
-    options: EncodeOptions,
-    *,
-    warn: Warn | None = None,
-    progress: Progress | None = None,
-) -> bytes:
-    """`encode` for those who have the options as one."""
-    container, adaptive, device = options.container, options.adaptive, options.device
-    chosen = find_model(options.model)
-    target = options.target_of(chosen)
-    count = options.tokens_of(chosen)
-    step = options.step(chosen.tile)
-    picture = to_rgb(image, warn=warn or warn_caller)
+        effort=effort,
+        tune=tune,
+    ).resolve()
+    picture = to_rgb(image, warn=note)
     check_size(*picture.size, max_pixels=picture.width * picture.height)
     if container == "bare" and not fits(*picture.size):
-        (warn or warn_caller)("the bare container stores aspects of 1:6.3 to 6:1 alone: decode with the size")
-    grid = Grid.for_picture(*picture.size, step)
-    tokenizer = load_tokenizer(chosen, device, encoding=grid.tiles)
-    if target is not None or adaptive:
-        from .ratecontrol.control import RateControl
-
-        kept = step if options.pitch is not None or container == "bare" or target is None else None
-        control = RateControl(
-            picture,
-            chosen,
-            tokenizer,
-            step=kept,
-            container=container,
-            weights=options.weights_of(*picture.size, warn or warn_caller),
-            drawer=lambda tiles: load_tokenizer(chosen, device, drawing=tiles),
-            warn=warn or warn_caller,
-            progress=progress,
-        )
-        return control.as_equal(count) if target is None else control.encode(target)
+        note("the bare container stores aspects of 1:6.3 to 6:1 alone: decode with the size")
+    grid = Grid.for_picture(*picture.size, settings.pitch)
+    tokenizer = load_tokenizer(settings.model, device, encoding=grid.tiles)
+    if settings.target is not None or adaptive:
+        weights = settings.weights(*picture.size, note)
+        data = _encode_chosen(picture, settings, tokenizer, weights, note, progress)
+        if container == "tok":
+            note_tiles(Grid.for_picture(*picture.size, parse_header(data).pitch), note)
+        return _with_effort(data, picture, settings, weights, progress)
     if container == "tok":
-        note_stretch(grid, warn or warn_caller)
-    header = Header(chosen.id, count, step, picture.width, picture.height)
-    scale = scale_of(header, chosen, container)
-    coded = np.empty((grid.tiles, count), np.int32)
+        note_stretch(grid, note)
+        note_tiles(grid, note)
+    header = Header(settings.model.id, settings.tokens, settings.pitch, picture.width, picture.height)
+    scale = scale_of(header, settings.model, container)
+    coded = np.empty((grid.tiles, settings.tokens), np.int32)
     for batch in batches(grid.tiles):
-        coded[batch.start : batch.stop] = tokenise(tokenizer, cut(picture, grid, batch, side=chosen.tile), count, scale)
+        tiles = cut(picture, grid, batch, side=settings.model.tile)
+        coded[batch.start : batch.stop] = tokenise(tokenizer, tiles, settings.tokens, scale)
         if progress:
             progress(batch.stop, grid.tiles)
-    return pack(header, chosen, coded, container=container)
+    data = pack(header, settings.model, coded, container=container)
+    return _with_effort(data, picture, settings, None, progress)
+
+
+def _with_effort(
+    data: bytes, picture: Image.Image, settings: EncodeSettings, weights: Weights | None, progress: Progress | None
+) -> bytes:
+    """The file after the search that the effort asks for."""
+    if settings.effort == 0:
+        return data
+    from .refining import refine_file
+
+    return refine_file(data, picture, settings, weights, progress)
+
+
+def _encode_chosen(
+    picture: Image.Image,
+    settings: EncodeSettings,
+    tokenizer: Tokenizer,
+    weights: Weights | None,
+    warn: Warn,
+    progress: Progress | None,
+) -> bytes:
+    """The file whose tokens, and perhaps pitch, rate control chooses."""
+    from .ratecontrol.control import RateControl
+
+    fixed = settings.pitch_given or settings.target is None
+    control = RateControl(
+        picture,
+        settings.model,
+        tokenizer,
+        pitch=settings.pitch if fixed else None,
+        container=settings.container,
+        weights=weights,
+        drawer=lambda tiles: load_tokenizer(settings.model, settings.device, drawing=tiles),
+        warn=warn,
+        progress=progress,
+    )
+    return control.as_equal(settings.tokens) if settings.target is None else control.encode(settings.target)
 
 
 def decode(
@@ -147,15 +196,34 @@ def decode(
     dtype: str = "float32",
     model: str | Path | None = None,
     max_pixels: int = DEFAULT_MAX_PIXELS,
+    max_tiles: int = DEFAULT_MAX_TILES,
     warn: Warn | None = None,
     progress: Progress | None = None,
 ) -> Image.Image:
-    """Decode the bytes of a `.tok` file, or of any prefix that holds the header, to an RGB picture.
+    """Decode the bytes of a `.tok` file, or of any prefix that holds its header, to an RGB picture.
 
-    warn: called with what is missing of a cut file (None: a TokWarning); progress: with (tiles done, tiles); the others
-    are those of `options.DecodeOptions`. A tile of which the bytes hold nothing is grey. Raises TokError for anything
-    wrong with the file, LimitError for more pixels than `max_pixels`, ValueError and TypeError for wrong
-    arguments.
+    Tiles of which the bytes hold no token are grey.
+
+    Args:
+        data: bytes, bytearray or memoryview.
+        tokens: use the tokens that a file cut to this many per tile has, 1 to the model's number. Default: all.
+        look: "perceptual" or "fidelity", or another look that the model has. Default: the model's first.
+        container: "tok", or "bare" for a file that was encoded so. Default: "tok".
+        size: width and height in pixels of a bare file's picture. Default: about 256x256, in the stored aspect.
+        device: "auto", "cpu" or "cuda". Default: "auto", the fastest one for the number of tiles.
+        dtype: "float32" or "bfloat16", the precision of the decoder's network on a GPU. Default: "float32".
+        model: name or folder of the model to use. Default: the installed one that the header names, of a bare file
+            base-2.
+        max_pixels: refuse pictures of more pixels. Default: 89,478,485.
+        max_tiles: refuse files of more tiles. Default: 2,000.
+        warn: called with a line about what is missing of a cut file. Default: a TokWarning.
+        progress: called with (tiles done, tiles in all).
+
+    Raises:
+        TokError: the file is damaged, or its model is not installed.
+        LimitError: the picture has more pixels than `max_pixels`, or the file more tiles than `max_tiles`.
+        ValueError: an argument is out of range.
+        TypeError: data is not bytes.
     """
     options = DecodeOptions(
         tokens=tokens,
@@ -166,29 +234,40 @@ def decode(
         dtype=dtype,
         model=model,
         max_pixels=max_pixels,
+        max_tiles=max_tiles,
     )
-    return decode_with(data, options, warn=warn, progress=progress)
+    return draw(options.read(data), options, warn=warn, progress=progress)
 
 
-def decode_with(
-    data: Data, options: DecodeOptions, *, warn: Warn | None = None, progress: Progress | None = None
+def draw(
+    contents: Contents, options: DecodeOptions, *, warn: Warn | None = None, progress: Progress | None = None
 ) -> Image.Image:
-    """`decode` for those who have the options as one."""
-    tokens, look, device, dtype = options.tokens, options.look, options.device, options.dtype
-    contents = options.read(data)
-    header, chosen, coded = contents.header, contents.model, contents.coded
-    options.check(chosen)
+    """The RGB picture of a file that has been read.
+
+    Args:
+        contents: what `options.read` returns.
+        options: of which tokens, look, device and dtype are used.
+        warn: called with a line about what is missing of a cut file. Default: a TokWarning.
+        progress: called with (tiles done, tiles in all).
+
+    Raises:
+        TokError: the model cannot be used, or needs more tokens than the file holds.
+        ValueError: an option is out of range.
+    """
+    header, model = contents.header, contents.model
+    check_tokens(options.tokens, model)
     grid = Grid.for_picture(header.width, header.height, header.pitch)
     if contents.held != contents.declared:
         (warn or warn_caller)(contents.shortfall())
-    counts = contents.counts(tokens)
-    if not chosen.ordered and counts.min() < chosen.n_tokens:
+    counts = contents.counts(options.tokens)
+    if not model.ordered and counts.min() < model.n_tokens:
         raise TokError(
-            f"model {chosen.name} needs all {chosen.n_tokens} tokens: they are not ordered, fewer mean nothing"
+            f"model {model.name} needs all {model.n_tokens} tokens: they are not ordered, fewer mean nothing"
         )
-    tokenizer = load_tokenizer(chosen, device, dtype, drawing=grid.tiles)  # not for a refused file
-    tokenizer.check_look(look)
-    return draw(tokenizer, grid, coded, counts, look, progress, contents.scale)
+    drawing = int(np.count_nonzero(counts))  # empty tiles are filled
+    tokenizer = load_tokenizer(model, options.device, options.dtype, drawing=drawing)  # not for a refused file
+    tokenizer.check_look(options.look)
+    return draw_tiles(tokenizer, grid, contents.coded, counts, options.look, progress, contents.scale)
 
 
 def note_stretch(grid: Grid, warn: Warn) -> None:
@@ -198,6 +277,12 @@ def note_stretch(grid: Grid, warn: Warn) -> None:
         warn(f"a tile covers {width:.0f}x{height:.0f} pixels: the longer side comes out much coarser")
 
 
+def note_tiles(grid: Grid, warn: Warn) -> None:
+    """Warn of a file that decoders refuse by default."""
+    if grid.tiles > DEFAULT_MAX_TILES:
+        warn(f"{grid.tiles} tiles: to decode the file needs --max-tiles {grid.tiles}, in the library max_tiles")
+
+
 def warn_caller(text: str) -> None:
     """A TokWarning at the place that called into this package, itself or through Pillow, however deep the cause is."""
     frame, level = sys._getframe(), 1
@@ -205,5 +290,3 @@ def warn_caller(text: str) -> None:
         frame, level = frame.f_back, level + 1
     warnings.warn(text, TokWarning, stacklevel=level)
 
-
-__all__ = ["TokInfo", "TokWarning", "decode", "encode", "info", "read_tokens", "truncate"]

@@ -7,10 +7,15 @@ Every error that a file, a picture or a model can cause is a `TokError`; wrong a
 from __future__ import annotations
 
 import errno
+from importlib.util import find_spec
 
 
 class TokError(ValueError):
     """Base of every error that a file can cause; the text is one line fit for a user."""
+
+
+class TokWarning(UserWarning):
+    """Something of a picture or a file was lost, and the rest was used."""
 
 
 class NotTokError(TokError):
@@ -68,6 +73,27 @@ class SourceError(TokError):
 
 class EngineError(TokError):
     """Workers died, or a cluster cannot be reached."""
+
+
+def need(module: str, user: str, *, extra: str | None = None) -> None:
+    """Refuse work for which a package is not installed.
+
+    Args:
+        module: the package, as it is imported.
+        user: who needs it, as the beginning of the line: "training".
+        extra: the extra of tokcodec that brings it (None: the package is installed alone).
+
+    Raises:
+        MissingPackageError: it is not installed; the line says what to install.
+    """
+    try:
+        installed = find_spec(module) is not None
+    except ValueError:  # loaded by other means than an import
+        installed = True
+    if not installed:
+        package = {"torch": "PyTorch", "ray": "Ray"}.get(module, module.replace("_", "-"))
+        target = package if extra is None else f"'tokcodec[{extra}]'"
+        raise MissingPackageError(f"{user} needs {package}: pip install {target}")
 
 
 SYSTEM_REASONS = {

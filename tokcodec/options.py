@@ -1,17 +1,19 @@
-"""What can be asked of encoding and of decoding: the options with their defaults and checks; no torch.
+"""Options of encoding and of decoding: their defaults and checks; no torch.
 
-The public functions take them as keyword arguments and hand them on as one of these; the command builds one itself.
+`codec.encode` and `codec.decode` document each option.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from .container.contents import check_container
 from .container.header import PITCHES
-from .pictures.limits import DEFAULT_MAX_PIXELS, DEFAULT_TILE, FIT
-from .ratecontrol.focus import Weights, check_map, find_region, to_map
+from .contents import check_container
+from .models.registry import find_model
+from .pictures.limits import DEFAULT_MAX_PIXELS, DEFAULT_MAX_TILES, DEFAULT_TILE, FIT
+from .ratecontrol.focus import Region, Weights, check_map, find_region, to_map
 from .ratecontrol.targets import BPP, LPIPS, PSNR, SIZE, Target
 from .tokfile import read
 
@@ -21,31 +23,20 @@ if TYPE_CHECKING:
 
     from PIL import Image
 
-    from .container.contents import Contents
+    from .contents import Contents
     from .models.modelfile import Model
     from .pictures.images import Warn
     from .tokfile import Data
 
 
+MOST_EFFORT = 9
+TUNES = "perceptual", "fidelity", "light"
+"""What an effort is for, the default first."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class EncodeOptions:
-    """How to encode a picture. The methods check, and raise ValueError for what cannot be.
-
-    tokens: per tile, 1 to the model's number (None: the model's default); pitch: source pixels from tile to tile, one
-    of `header.PITCHES`, or "fit" for one tile (None: as many as a tile of the model has samples, usually 256);
-    container: "tok", or "bare" for two bytes instead of the header, which needs pitch fit (its None); model: name or
-    folder (None: the default one); device: auto, cpu or cuda.
-
-    One target instead of `tokens` chooses the tokens of every tile, and the pitch unless it is given: target_size, at
-    most so many bytes; target_bpp, bits of the file per pixel, above 0; target_psnr, the smallest file with so many dB
-    in the fidelity look, up to 100; target_lpips, the smallest one with at most this distance in the default look, up
-    to 1. adaptive: as many bytes as `tokens` take, but spent where the picture needs them.
-
-    With a target or adaptive error may count more in some places when tokens are spent (and in the PSNR of a target):
-    focus, rectangles as "X,Y,W,H" or "X,Y,W,H:WEIGHT" in pixels (120) or per cent (25%), or as 4 or 5 numbers; a weight
-    is 4 unless given; focus_map, a PIL image of any size that is laid over the picture: black counts once, white 4
-    times, and what is transparent once. No PIL image is a TypeError, a damaged one a PictureError.
-    """
+    """The options of `codec.encode` as they are given. `resolve` checks them."""
 
     tokens: int | None = None
     pitch: int | str | None = None
@@ -59,13 +50,63 @@ class EncodeOptions:
     focus_map: Image.Image | None = None
     model: str | Path | None = None
     device: str = "auto"
+    effort: int = 0
+    tune: str | None = None
 
-    def tokens_of(self, model: Model) -> int:
-        """Tokens per tile with a model."""
-        return check_tokens(self.tokens, model)
+    def resolve(self, model: Model | None = None) -> EncodeSettings:
+        """The checked options, with the model, the tokens, the pitch and the target that they mean.
 
-    def step(self, side: int = DEFAULT_TILE) -> int:
-        """The pitch as the header stores it; side: samples along a side of the model's tiles."""
+        Args:
+            model: use this one. Default: the one that the option names.
+
+        Raises:
+            ValueError: an option is out of range, or two options contradict each other.
+            TypeError: focus_map is not a PIL image.
+            UnknownModelError, ModelFileError: the model is not installed or is damaged.
+        """
+        model = model or find_model(self.model)
+        target = self._target()
+        chosen = target is not None or self.adaptive
+        if chosen and not model.ordered:
+            raise ValueError(
+                f"model {model.name} is not ordered: it always takes all tokens, there is nothing to choose"
+            )
+        regions = tuple(find_region(region) for region in self.focus)
+        if self.focus_map is not None:
+            check_map(self.focus_map)
+        if regions or self.focus_map is not None:
+            if not chosen:
+                raise ValueError("focus says where tokens are spent: give a target or adaptive with it")
+            if self.container == "bare" or self.pitch == "fit":
+                raise ValueError("focus chooses between tiles, and there is only one")
+        pitch = self._pitch(model.tile)
+        if target is not None:
+            if self.tokens is not None:
+                raise ValueError("a target chooses the tokens: give no tokens with it")
+            target.check(model, self.container)
+        return EncodeSettings(
+            effort=check_effort(self.effort, model),
+            tune=check_tune(self.tune, self.effort),
+            model=model,
+            tokens=check_tokens(self.tokens, model),
+            pitch=pitch,
+            pitch_given=self.pitch is not None or self.container == "bare",
+            container=self.container,
+            target=target,
+            adaptive=self.adaptive,
+            regions=regions,
+            mask=self.focus_map,
+            device=self.device,
+        )
+
+    def _target(self) -> Target | None:
+        given = {SIZE: self.target_size, BPP: self.target_bpp, PSNR: self.target_psnr, LPIPS: self.target_lpips}
+        targets = [Target(kind, value) for kind, value in given.items() if value is not None]
+        if len(targets) > 1:
+            raise ValueError(f"give one target, not {len(targets)}: {' and '.join(target.kind for target in targets)}")
+        return targets[0] if targets else None
+
+    def _pitch(self, side: int = DEFAULT_TILE) -> int:
         check_container(self.container)
         if self.pitch == "fit" or (self.pitch is None and self.container == "bare"):
             return FIT
@@ -77,62 +118,55 @@ class EncodeOptions:
             raise ValueError(f"pitch must be fit or one of {', '.join(map(str, PITCHES[1:]))}, not {self.pitch}")
         return int(self.pitch)
 
-    def target_of(self, model: Model) -> Target | None:
-        """The one target that is given, None without; what no file of the model can meet is refused."""
-        found = self._targets()
-        if (found or self.adaptive) and not model.ordered:
-            raise ValueError(
-                f"model {model.name} is not ordered: it always takes all tokens, there is nothing to choose"
-            )
-        self._check_focus(bool(found))
-        if not found:
-            return None
-        if len(found) > 1:
-            raise ValueError(f"give one target, not {len(found)}: {' and '.join(target.kind for target in found)}")
-        if self.tokens is not None:
-            raise ValueError("a target chooses the tokens: give no tokens with it")
-        found[0].check(model, self.container)
-        return found[0]
 
-    def _check_focus(self, target: bool) -> None:
-        for region in self.focus:
-            find_region(region)
-        if self.focus_map is not None:
-            check_map(self.focus_map)
-        if not self.focus and self.focus_map is None:
-            return
-        if not target and not self.adaptive:
-            raise ValueError("focus says where tokens are spent: give a target or adaptive with it")
-        if self.container == "bare" or self.pitch == "fit":
-            raise ValueError("focus chooses between tiles, and there is only one")
+@dataclass(frozen=True, kw_only=True)
+class EncodeSettings:
+    """Checked options, ready for a picture."""
 
-    def weights_of(self, width: int, height: int, warn: Warn) -> Weights | None:
-        """What the error of every pixel of a picture counts, None where all count alike; warn: see `focus.to_map`."""
-        if not self.focus and self.focus_map is None:
-            return None
-        mask = None if self.focus_map is None else to_map(self.focus_map, warn)
-        return Weights(width, height, [find_region(region) for region in self.focus], mask)
+    model: Model
+    tokens: int
+    """Tokens per tile. A target ignores it."""
+    pitch: int
+    """Source pixels from tile to tile, as the header stores it: FIT for one tile."""
+    pitch_given: bool
+    """Whether a target keeps the pitch. Otherwise it chooses one."""
+    container: str
+    target: Target | None
+    adaptive: bool
+    regions: tuple[Region, ...]
+    """Rectangles whose error counts more."""
+    mask: Image.Image | None
+    """Map of weights."""
+    device: str
+    effort: int
+    """0 to 9."""
+    tune: str
+    """One of TUNES."""
 
     @property
     def plain(self) -> bool:
         """Whether all tiles of all pictures are treated alike, so that pictures can share batches."""
-        return self.container == "tok" and not self.adaptive and not self._targets()
+        return self.container == "tok" and not self.adaptive and self.target is None and self.effort == 0
 
-    def _targets(self) -> list[Target]:
-        given = {SIZE: self.target_size, BPP: self.target_bpp, PSNR: self.target_psnr, LPIPS: self.target_lpips}
-        return [Target(kind, value) for kind, value in given.items() if value is not None]
+    def weights(self, width: int, height: int, warn: Warn) -> Weights | None:
+        """The weight of the error of every pixel of a picture, None if all are equal.
+
+        Args:
+            width: of the picture, in pixels.
+            height: of the picture, in pixels.
+            warn: called with a line for each thing that is lost of the map.
+
+        Raises:
+            TokError: a region lies outside of the picture, or the map cannot be decoded.
+        """
+        if not self.regions and self.mask is None:
+            return None
+        return Weights(width, height, self.regions, None if self.mask is None else to_map(self.mask, warn))
 
 
 @dataclass(frozen=True, kw_only=True)
 class DecodeOptions:
-    """How to read a file and to draw its picture.
-
-    tokens: use no more than a file cut to so many per tile has, 1 to the model's number (None: all); look: "perceptual"
-    or "fidelity", as the model offers (None: its first); container: "tok" or "bare"; size: width and height in pixels
-    of a bare file's picture (None: as many pixels as a tile has); device: auto, cpu or cuda; dtype: float32 or
-    bfloat16, for the decoder's networks; model: name or folder of the one to use instead of the installed one that the
-    header names (None: that one; of a bare file the default); max_pixels: of a picture, more are refused.
-    """
+    """The options of `codec.decode`."""
 
     tokens: int | None = None
     look: str | None = None
@@ -142,18 +176,22 @@ class DecodeOptions:
     dtype: str = "float32"
     model: str | Path | None = None
     max_pixels: int = DEFAULT_MAX_PIXELS
+    max_tiles: int = DEFAULT_MAX_TILES
 
-    def read(self, data: Data) -> Contents[Model]:
-        """Header, model and tokens of a file or a prefix that holds the header. Raises as `tokfile.read`."""
-        return read(data, self.model, container=self.container, size=self.size, max_pixels=self.max_pixels)
-
-    def check(self, model: Model) -> None:
-        """Raise ValueError for what a file's model, which is known once it is read, cannot do."""
-        check_tokens(self.tokens, model)
+    def read(self, data: Data) -> Contents:
+        """Header, model and tokens of a file, or of a prefix that holds the header. Raises as `tokfile.read`."""
+        return read(
+            data,
+            self.model,
+            container=self.container,
+            size=self.size,
+            max_pixels=self.max_pixels,
+            max_tiles=self.max_tiles,
+        )
 
 
 def check_tokens(tokens: int | None, model: Model) -> int:
-    """The number of tokens per tile that is meant. Raises ValueError outside 1 .. the model's number."""
+    """The number of tokens per tile, by default the model's. Raises ValueError outside 1 .. the model's number."""
     if tokens is None:
         return model.default_tokens
     if not 1 <= tokens <= model.n_tokens:
@@ -161,3 +199,26 @@ def check_tokens(tokens: int | None, model: Model) -> int:
     if not model.ordered and tokens != model.n_tokens:
         raise ValueError(f"model {model.name} is not ordered (no tail drop): it needs all {model.n_tokens} tokens")
     return tokens
+
+
+def check_effort(effort: int, model: Model) -> int:
+    """The effort. Raises ValueError outside 0 .. MOST_EFFORT, and above 0 for a model whose tokens cannot be searched.
+
+    So does a missing PyTorch, which every effort above 0 needs.
+    """
+    if not 0 <= effort <= MOST_EFFORT:
+        raise ValueError(f"effort must be 0..{MOST_EFFORT}, not {effort}")
+    if effort and model.family != "cascade":
+        raise ValueError(f"model {model.name} has no effort: tokens are searched for our own models alone")
+    if effort and find_spec("torch") is None:
+        raise ValueError(f"effort {effort} needs PyTorch: pip install 'tokcodec[torch]'")
+    return effort
+
+
+def check_tune(tune: str | None, effort: int) -> str:
+    """What an effort is for. Raises ValueError for none of TUNES, and for one that is given without an effort."""
+    if tune is not None and tune not in TUNES:
+        raise ValueError(f"tune must be {', '.join(TUNES)}, not {tune!r}")
+    if tune is not None and not effort:
+        raise ValueError("tune says what an effort is for: give effort with it")
+    return tune or TUNES[0]

@@ -28,6 +28,7 @@ from .codec import decode, encode, warn_caller
 from .container.header import HEADER_SIZE, parse_header
 from .errors import NotTokError, TokError
 from .models.registry import resolve
+from .pictures.limits import DEFAULT_MAX_TILES
 
 if TYPE_CHECKING:
     from PIL._imaging import PixelAccess
@@ -43,8 +44,24 @@ class TokImageError(TokError, OSError):
     """What Pillow's users catch, an OSError, and what tokcodec's do; the cause is the TokError that says more."""
 
 
-def register() -> None:
-    """Make `.tok` known to Pillow in this process, as format TOK with MIME type image/x-tok; twice does no harm."""
+_limits: dict[str, int | None] = {"max_pixels": None, "max_tiles": None}
+
+
+def register(*, max_pixels: int | None = None, max_tiles: int = DEFAULT_MAX_TILES) -> None:
+    """Make `.tok` known to Pillow in this process, as format TOK with MIME type image/x-tok.
+
+    A second call sets the limits anew.
+
+    Args:
+        max_pixels: refuse to load pictures of more pixels. Default: Pillow's own limit, Image.MAX_IMAGE_PIXELS.
+        max_tiles: refuse to load files of more tiles. Default: 2,000.
+
+    Raises:
+        ValueError: a limit is below 1.
+    """
+    if max_tiles < 1 or (max_pixels is not None and max_pixels < 1):
+        raise ValueError(f"limits must be at least 1, not max_pixels={max_pixels}, max_tiles={max_tiles}")
+    _limits.update(max_pixels=max_pixels, max_tiles=max_tiles)
     Image.register_open(FORMAT, TokImageFile, _accept)
     Image.register_save(FORMAT, _save)
     Image.register_extension(FORMAT, EXTENSION)
@@ -98,7 +115,9 @@ class TokImageFile(ImageFile.ImageFile):
             data = self._head + self.fp.read()  # the header that was opened, whatever the file has become since
             with _as_oserror():
                 # Pillow has checked the size by its own limit.
-                self.im = decode(data, max_pixels=self.width * self.height, warn=warn_caller).im
+                max_pixels = _limits["max_pixels"] or self.width * self.height
+                max_tiles = _limits["max_tiles"] or DEFAULT_MAX_TILES
+                self.im = decode(data, max_pixels=max_pixels, max_tiles=max_tiles, warn=warn_caller).im
             self.readonly = 0
             if self._exclusive_fp:
                 self.fp.close()

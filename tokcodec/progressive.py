@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import io
+from bisect import bisect_left
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from .container.contents import CodingModel, Contents
+from .contents import Contents
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -23,13 +22,18 @@ ANIMATIONS: dict[str, tuple[str, dict[str, Any]]] = {  # suffix -> Pillow's name
 }
 
 
-def stages(contents: Contents[CodingModel], tokens: int | None = None) -> list[int]:
-    """Numbers of tokens to show: 1, 2, 4, ... and the least that shows all there is, of at most `tokens`.
+def stages(contents: Contents, tokens: int | None = None) -> list[int]:
+    """Numbers of tokens per tile to show: 1, 2, 4, ... and the least that shows everything.
 
-    One stage where nothing is held, and where the model needs all of its tokens.
+    There is a single stage if the file holds no token, or if the model's tokens are not ordered.
+
+    Args:
+        contents: of the file.
+        tokens: the largest number to show, at least 1. Default: all.
     """
     everything = contents.counts(tokens)
-    last = next(k for k in range(1, contents.header.tokens + 1) if np.array_equal(contents.counts(k), everything))
+    numbers = range(1, contents.header.tokens + 1)
+    last = numbers[bisect_left(numbers, True, key=lambda k: bool((contents.counts(k) >= everything).all()))]
     if not contents.model.ordered:
         return [last]
     return [1 << power for power in range(last.bit_length()) if 1 << power < last] + [last]
@@ -41,7 +45,12 @@ def is_animation(path: str) -> bool:
 
 
 def animation(pictures: Sequence[Image.Image], suffix: str) -> bytes:
-    """An endless animation of RGB pictures of one size, as GIF, WebP or PNG by the suffix; the last stays longest."""
+    """An endless animation, as the bytes of a file. The last picture stays longest.
+
+    Args:
+        pictures: RGB pictures of one size.
+        suffix: a key of ANIMATIONS, in upper or lower case.
+    """
     name, options = ANIMATIONS[suffix.lower()]
     durations = [STAGE_MS] * (len(pictures) - 1) + [LAST_MS]
     stream = io.BytesIO()

@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .container.bare import BARE_SIZE, parse_bare
-from .container.contents import Contents, check_container, declared_tokens, pack, unpack
 from .container.entropy import decode_levels
 from .container.header import HEADER_SIZE, parse_header
+from .contents import Contents, check_container, declared_tokens, pack, unpack
 from .errors import HeaderCheckError, TokError
 from .models.modelfile import Model
 from .models.registry import candidates, find_model, resolve
-from .pictures.limits import DEFAULT_MAX_PIXELS, check_size
+from .pictures.limits import DEFAULT_MAX_PIXELS, check_size, check_tiles
 from .pictures.tiling import Grid
 
 Data: TypeAlias = bytes | bytearray | memoryview
@@ -79,12 +79,24 @@ def read(
     container: str = "tok",
     size: tuple[int, int] | None = None,
     max_pixels: int | None = None,
-) -> Contents[Model]:
+    max_tiles: int | None = None,
+) -> Contents:
     """Header, model and tokens of a file or a prefix that holds the header.
 
-    model: the one to use, instead of the installed one that the header names; bare files need it unless it is the
-    default; size: width and height of the picture in a bare file (None: see `bare`). Raises TokError for a bad file,
-    LimitError for more pixels than max_pixels, ValueError and TypeError for wrong arguments.
+    Args:
+        data: bytes, bytearray or memoryview.
+        model: name or folder of the model to use, or a model. Default: the installed one that the header names, of a
+            bare file base-2.
+        container: "tok" or "bare". Default: "tok".
+        size: width and height in pixels of a bare file's picture. Default: about 256x256, in the stored aspect.
+        max_pixels: refuse pictures of more pixels. Default: no limit.
+        max_tiles: refuse files of more tiles. Default: no limit.
+
+    Raises:
+        TokError: the file is damaged, or its model is not installed.
+        LimitError: the file is beyond a limit.
+        ValueError: an argument is out of range.
+        TypeError: data is not bytes.
     """
     check_container(container)
     data = as_bytes(data)
@@ -102,11 +114,22 @@ def read(
         payload = data[HEADER_SIZE:]
     if max_pixels is not None:
         check_size(header.width, header.height, max_pixels)
+    if max_tiles is not None:
+        check_tiles(Grid.for_picture(header.width, header.height, header.pitch).tiles, max_tiles)
     return unpack(payload, header, found, container)
 
 
 def info(data: Data, *, model: str | Path | None = None) -> TokInfo:
-    """Describe a `.tok` file from its bytes; needs neither weights nor torch. Raises TokError."""
+    """Describe a `.tok` file from its bytes. Needs neither weights nor torch, and has no limits: see `TokInfo.tiles`.
+
+    Args:
+        data: bytes, bytearray or memoryview of a file, or of a prefix that holds its header.
+        model: name or folder of the model. Default: the installed one that the header names.
+
+    Raises:
+        TokError: the header is damaged.
+        TypeError: data is not bytes.
+    """
     data = as_bytes(data)
     header = parse_header(data)
     grid = Grid.for_picture(header.width, header.height, header.pitch)
@@ -138,8 +161,15 @@ def read_tokens(
 ) -> NDArray[np.int32]:
     """Tokens of a file: int32 [tiles, tokens declared], -1 where a tile has none or a cut file holds none.
 
-    Raises TokError for a bad file, LimitError for more pixels than `max_pixels`: 20 bytes may declare a gigabyte of
-    tokens that they do not hold.
+    Args:
+        data: bytes, bytearray or memoryview of a file, or of a prefix that holds its header.
+        container: "tok" or "bare". Default: "tok".
+        model: name or folder of the model. Default: the installed one that the header names.
+        max_pixels: refuse pictures of more pixels. Default: 89,478,485.
+
+    Raises:
+        TokError: the file is damaged, or its model is not installed.
+        LimitError: the picture has more pixels than `max_pixels`.
     """
     contents = read(data, model, container=container, max_pixels=max_pixels)
     missing = contents.header.tokens - contents.coded.shape[1]
@@ -151,8 +181,17 @@ def truncate(
 ) -> bytes:
     """Cut a file to fewer tokens per tile, or to the most that fit into `size` bytes, without decoding pixels.
 
-    Exactly one of the two is given. The tiles of an adaptive file keep their shares of the number. Raises ValueError
-    for more tokens than are held or too small a size, TokError for a bad file, or one that cannot be cut.
+    Give exactly one of `tokens` and `size`. The tiles of an adaptive file keep their shares of the number.
+
+    Args:
+        data: bytes, bytearray or memoryview of a file.
+        tokens: per tile, 1 to the number that the file holds of every tile.
+        size: bytes of the new file at most.
+        model: name or folder of the model. Default: the installed one that the header names.
+
+    Raises:
+        ValueError: the file holds fewer tokens, or no file is as small as `size`.
+        TokError: the file is damaged, or cannot be cut.
     """
     if (tokens is None) == (size is None):
         raise ValueError("give either tokens or size")

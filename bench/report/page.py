@@ -12,7 +12,7 @@ from bench.report.cells import title_of
 from bench.report.tables import tables
 
 # Tables that a reader wants first stay open; the rest is folded.
-_OPEN = ("tokcodec by tokens", "At most so many bytes")
+_OPEN = ("tokcodec by tokens", "Within a byte budget")
 
 
 def render(summary: dict[str, Any], plots: list[dict[str, str]], viewer: dict[str, Any]) -> str:

@@ -41,7 +41,7 @@ def together_table(part: dict[str, Any]) -> Table | None:
     if not rows or not part["measures"]:
         return None
     return Table(
-        f"At most so many bytes, all metrics of the same files, {title_of(part)}",
+        f"Within a byte budget, all metrics of the same files, {title_of(part)}",
         ["at most", "codec", "bytes", "PSNR dB", part["lpips"] or "LPIPS", *measures_header(part)],
         rows,
         f"Every codec at its best {choice}, where every picture has a file that small.{measures_note(part)}",

@@ -114,7 +114,7 @@ def budgets_table(part: dict[str, Any], choice: str) -> Table | None:
     elif choice.startswith("features"):
         shown = f"top-1 / top-5 ({choice})"
     return Table(
-        f"At most so many bytes, best {choice}, {title_of(part)}: {shown}",
+        f"Within a byte budget, best {choice}, {title_of(part)}: {shown}",
         ["codec", *(in_unit(budget, part["unit"]) for budget in budgets)],
         rows,
         'Means over pictures; "(k of n)": only k pictures have a file that small. "-down": coded small at '

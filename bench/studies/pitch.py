@@ -18,8 +18,8 @@ from bench import pictures
 from bench.metrics import PSNR_CAP
 from tokcodec.models.registry import find_model
 from tokcodec.ratecontrol import quality
-from tokcodec.ratecontrol.control import RateControl
-from tokcodec.ratecontrol.plans import Planned, distinct_steps
+from tokcodec.ratecontrol.plans import Plan, Planner, distinct_pitches
+from tokcodec.ratecontrol.sizes import SizeSearch
 
 BUDGETS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 FEW, MANY = 0.08, 3.0  # parts of a tile's tokens that a budget would pay for, beyond which a pitch is not decoded
@@ -44,30 +44,31 @@ def main(folder: Path, limit: int | None, budgets: tuple[float, ...], smallest: 
     print("bpp     PSNR dB  best pitch  loss  bytes used  pictures won by each pitch (0: fit)")
     for bpp, row in table.items():
         auto, best, used = (np.mean(row[name]) for name in ("auto", "best", "used"))
-        won = sorted((int(name.split()[1]) for name in row if name.startswith("wins")), key=lambda step: -step)
-        wins = ", ".join(f"{step}: {len(row[f'wins {step}'])}" for step in won)
+        won = sorted((int(name.split()[1]) for name in row if name.startswith("wins")), key=lambda pitch: -pitch)
+        wins = ", ".join(f"{pitch}: {len(row[f'wins {pitch}'])}" for pitch in won)
         print(f"{bpp:<6g} {auto:8.2f} {best:11.2f} {best - auto:5.2f} {used:11.1%}  {wins}")
 
 
 def _curves(picture: Image.Image, table: dict[float, dict[str, list[float]]], smallest: int) -> None:
     """Fill in one picture's figures."""
     model, tokenizer = find_model(None), tokcodec.load_tokenizer(None, "cpu")
-    control = RateControl(picture, model, tokenizer, warn=lambda text: None)
+    planner = Planner(picture, model, tokenizer)
+    sizes = SizeSearch(planner, warn=lambda text: None)
     pixels = picture.width * picture.height
 
-    def psnr(planned: Planned) -> float:
-        return min(PSNR_CAP, quality.psnr(picture, control.draw(planned, "fidelity")))
+    def psnr(plan: Plan) -> float:
+        return min(PSNR_CAP, quality.psnr(picture, planner.draw(plan, "fidelity")))
 
-    usable = [step for step in distinct_steps(*picture.size) if step == 0 or step >= smallest]
+    usable = [pitch for pitch in distinct_pitches(*picture.size) if pitch == 0 or pitch >= smallest]
     for bpp, row in table.items():
         budget = int(bpp * pixels / 8)
         found: dict[int, float] = {}
-        for step in usable:
-            planned = control.fit(step, budget)
-            if planned is not None and planned.share > FEW and 8 * budget < MANY * planned.curves.bits[:, -1].sum():
-                found[step] = psnr(planned)
-        data = control.for_size(budget)
-        best = max(found, key=lambda step: found[step])
+        for pitch in usable:
+            plan = sizes.fit(pitch, budget)
+            if plan is not None and plan.share > FEW and 8 * budget < MANY * plan.curves.bits[:, -1].sum():
+                found[pitch] = psnr(plan)
+        data = sizes.for_size(budget)
+        best = max(found, key=lambda pitch: found[pitch])
         row["best"].append(found[best])
         row[f"wins {best}"].append(1)
         row["auto"].append(quality.psnr(picture, tokcodec.decode(data, look="fidelity")))

@@ -34,7 +34,7 @@ from tokcodec.models.registry import find_model
 from tokcodec.ratecontrol import quality
 from tokcodec.ratecontrol.control import RateControl
 from tokcodec.ratecontrol.lpips import LPIPS, WeightsMissingError
-from tokcodec.ratecontrol.plans import distinct_steps
+from tokcodec.ratecontrol.plans import distinct_pitches
 
 TIMED = (
     {"target_bpp": 0.01},
@@ -107,8 +107,7 @@ def _compare(picture: Image.Image, meter: Meter, bpp: float, gains: dict[tuple[f
     data, seconds = _cpu(lambda: tokcodec.encode(picture, target_size=budget, warn=_silent))
     chosen = tokcodec.info(data).pitch
     mine = _measure(meter, data)
-    step = {"step": chosen, "warn": _silent}
-    measured = RateControl(picture, model, tokenizer, measured=True, **step)  # type: ignore[arg-type]
+    measured = RateControl(picture, model, tokenizer, pitch=chosen, measured=True, warn=_silent)
     reference, reference_seconds = _cpu(lambda: measured.for_size(budget))
     equal = {pitch: _equal(picture, pitch, budget) for pitch in _pitches(picture)}
     qualities = {pitch: _measure(meter, file, fidelity_only=True)["psnr"] for pitch, file in equal.items() if file}
@@ -124,7 +123,7 @@ def _compare(picture: Image.Image, meter: Meter, bpp: float, gains: dict[tuple[f
 
 
 def _pitches(picture: Image.Image) -> list[int]:
-    return [step for step in distinct_steps(*picture.size) if step == 0 or step >= SMALLEST_PITCH]
+    return [pitch for pitch in distinct_pitches(*picture.size) if pitch == 0 or pitch >= SMALLEST_PITCH]
 
 
 def _equal(picture: Image.Image, pitch: int, budget: int) -> bytes | None:

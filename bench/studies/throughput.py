@@ -19,8 +19,8 @@ from pathlib import Path
 
 import torch
 
+from tokcodec import read_tokens
 from tokcodec.cli import cli
-from tokcodec.codec import read_tokens
 from tokcodec.pictures.suffixes import PICTURE_SUFFIXES
 
 RATIO_LIMIT = 1.5

@@ -106,7 +106,7 @@ def test_recognition_is_in_rows_tables_and_plots(
 
 
 def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tokcodec.training.features.find_spec", lambda module: None)
+    monkeypatch.setattr("tokcodec.errors.find_spec", lambda module: None)
     assert "efficientnet-lite-pytorch" in str(find_recognition())
 
 
@@ -123,7 +123,7 @@ def test_bad_pictures_are_reported_and_skipped(photographs: Path, tmp_path: Path
     (folder / "notes.txt").write_text("no picture")
     result = bench(folder, *QUICK, "--out", tmp_path / "out")
     assert result.exit_code == 0
-    assert "broken.png: skipped: OSError" in result.stderr
+    assert "broken.png: skipped: PictureError" in result.stderr
     assert "notes" not in result.stderr
     rows = results.load(tmp_path / "out" / "results.jsonl")
     assert [row["picture"] for row in rows if row.get("error")] == ["broken.png"]

@@ -74,6 +74,17 @@ def test_a_tar_that_may_have_been_cut(call: Call, tmp_path: Path) -> None:
     assert done.exit_code == 0 and note in done.stderr and len(rows(tmp_path / "out")) == 2
 
 
+def test_samples_above_the_limit(call: Call, tmp_path: Path, photos: dict[str, bytes]) -> None:
+    (tmp_path / "photos" / "b.png").write_bytes(bytes(9000))
+    done = call(*ENCODE, "out", "photos", "--max-sample-bytes", "8999")
+    words = "photos/b.png: the file has 9000 bytes, more than the limit of 8999 (--max-sample-bytes raises it)"
+    assert f"tokcodec: {words}\n" in done.stderr and "1 done, 0 skipped, 0 failed" in done.stderr
+    back = ["dataset", "decode", "out", "--output", "back", "--workers", "1"]
+    done = call(*back, "--max-sample-bytes", "1")
+    assert done.exit_code == 1 and "out/photos-00000.parquet: row group 0: its open pages take " in done.stderr
+    assert call(*back).stderr.endswith("back: note: 1 sample has an error\n")
+
+
 def test_errors_that_end_the_run(call: Call, tmp_path: Path) -> None:
     done = call(*ENCODE, "out", "photos", "--max-errors", "0")
     assert done.exit_code == 1 and done.stderr.count("more than 0 errors") == 1
@@ -102,7 +113,7 @@ def test_a_second_run_tells_of_the_errors_of_the_first(call: Call, tmp_path: Pat
         (["encode", "none", "--output", "out"], 1, "none: no such file or folder"),
         (["encode", "empty", "--output", "out"], 1, "empty: no pictures, .tar or .parquet files in this folder"),
         (["encode", "a.parquet", "--output", "out", "--column", "x"], 1, "a.parquet: no column 'x'; there are: image"),
-        (["encode", "photos", "--output", "file"], 1, "file: is no folder"),
+        (["encode", "photos", "--output", "file"], 1, "file: is not a folder"),
         (["encode", "photos", "--output", "out", "--model", "x"], 1, "no model named 'x'; "),
         (["encode", "photos", "--output", "out", "--tokens", "17", "--model", "tiny"], 2, "tokens must be 1..16"),
         (["encode", "photos", "--output", "out", "--device", "cuda"], 1, "no CUDA device here; use --device cpu"),
@@ -112,7 +123,7 @@ def test_a_second_run_tells_of_the_errors_of_the_first(call: Call, tmp_path: Pat
         (["decode", "made", "--output", "out", "--tokens", "17"], 2, "tokens must be 1..16"),
         (["decode", "made", "--output", "made/x"], 1, "made/x: lies in the data set made"),
         (["info", "none"], 1, "none: no such file or folder"),
-        (["verify", "file"], 1, "file: is no folder"),
+        (["verify", "file"], 1, "file: is not a folder"),
         (["stats", "empty"], 1, "empty: no Parquet files in this folder"),
     ],
     ids=lambda value: " ".join(value[:2]) if isinstance(value, list) else None,
@@ -154,9 +165,7 @@ def test_extras_that_are_missing(
     call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str, arguments: list[str], extra: str
 ) -> None:
     find: Any = importlib.util.find_spec
-    for module in ("tokcodec.datasets", "tokcodec.datasets.engines.ray"):
-        hidden = lambda name, package=None: None if name == missing else find(name, package)  # noqa: E731
-        monkeypatch.setattr(f"{module}.find_spec", hidden)
+    monkeypatch.setattr("tokcodec.errors.find_spec", lambda name: None if name == missing else find(name))
     done = call(*ENCODE, "out", "photos", *arguments)
     assert done.exit_code == 1 and done.stderr.count("\n") == 1 and f"pip install '{extra}'" in done.stderr
     assert not (tmp_path / "out").exists()

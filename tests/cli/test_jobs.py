@@ -11,6 +11,7 @@ import pytest
 from click.testing import Result
 from PIL import Image
 
+from tokcodec import cores
 from tokcodec.cli.console import Report
 from tokcodec.cli.jobs import Files, plan, read_tok
 from tokcodec.errors import NotTokError, TokError
@@ -205,6 +206,18 @@ def test_decoding_resumes(call: Call, here: Path, make_tok: Callable[..., bytes]
     Path("toks/b.tok").write_bytes(make_tok())
     result = call("decode", "-r", "toks", "--output-dir", "pictures")
     assert result.exit_code == 0 and summary(result).startswith("tokcodec: 1 done, 1 skipped, 0 failed in ")
+
+
+@pytest.mark.parametrize("more", [[], ["--target-size", "60"]])
+def test_jobs_are_all_threads_that_work(
+    call: Call, photos: Path, more: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """-j holds for reading and coding, and for nothing after the command."""
+    seen, before, turn = [], cores.threads(), cores.turn
+    monkeypatch.setattr("tokcodec.datasets.bulk.turn", lambda: seen.append(cores.threads()) or turn())
+    monkeypatch.setattr("tokcodec.codec.to_rgb", lambda image, **_: seen.append(cores.threads()) or image)
+    call("encode", "--model", "tiny", "-j", "1", "-r", "photos", *more)
+    assert seen and set(seen) == {1} and cores.threads() == before
 
 
 @pytest.mark.parametrize("jobs", ["0", "65", "x"])

@@ -269,7 +269,7 @@ def test_the_unexpected_is_one_line(
     def fail(*arguments: object, **options: object) -> None:
         raise error
 
-    monkeypatch.setattr("tokcodec.codec.decode_with", fail)
+    monkeypatch.setattr("tokcodec.codec.draw", fail)
     (tmp_path / "in.tok").write_bytes(make_tok())
     failed(call("decode", "in.tok"), f"in.tok: {words}")
     verbose = call("decode", "-v", "in.tok")

@@ -24,8 +24,8 @@ from tokcodec.container.bare import (
     stored_size,
     to_base64,
 )
-from tokcodec.container.contents import pack
 from tokcodec.container.header import Header
+from tokcodec.contents import pack
 from tokcodec.errors import HeaderCheckError, LimitError, NotTokError, TruncatedHeaderError, UnsupportedVersionError
 from tokcodec.models.modelfile import Model
 from tokcodec.pictures.limits import FIT, MAX_SIDE

@@ -12,6 +12,7 @@ from PIL import Image
 import tokcodec
 from tests.datasets.make import DAMAGED, plain, png
 from tokcodec.datasets import Decoder, Encoder
+from tokcodec.datasets.sources.parquet import samples_of
 from tokcodec.errors import SourceError, UnknownModelError
 
 pytestmark = pytest.mark.usefixtures("tiny")
@@ -50,6 +51,21 @@ def test_columns_in_the_way_are_renamed() -> None:
     encoded = Encoder(model="tiny")(table)
     assert encoded.column("source_source_tok").to_pylist() == ["mine", "too"]
     assert encoded.column("source_tok").to_pylist() == [1, 2]
+
+
+def test_pictures_above_the_limit_are_errors() -> None:
+    small, large = png(0, 8, 8), png(1, 90, 90)
+    table = Encoder(model="tiny", max_sample_bytes=len(small))(pa.table({"image": [small, large], "key": ["a", "b"]}))
+    first, second = table.to_pylist()
+    assert first["tok"] == plain(small) and second["tok"] is None
+    words = f"the picture has {len(large)} bytes, more than the limit of {len(small)} (--max-sample-bytes raises it)"
+    assert second["error"] == f"tokcodec: b: {words}"
+
+
+def test_rows_share_the_bytes_that_a_dictionary_repeats() -> None:
+    column = pa.array([png(0), None, png(0)]).dictionary_encode()
+    first, missing, again = samples_of(pa.table({"image": column}), "image").pictures
+    assert first is again and isinstance(missing, Exception)
 
 
 def test_wrong_arguments() -> None:

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tokcodec import codec
+from tokcodec import codec, tokfile
 from tokcodec.datasets import bulk
 from tokcodec.datasets.bulk import AHEAD, Encoded, encode_many
 from tokcodec.errors import DeviceError, PictureError
 from tokcodec.models.modelfile import Model
+from tokcodec.options import EncodeOptions
 from tokcodec.pictures import images
 from tokcodec.tokenizers.tiles import BATCH, tokenise
 
@@ -57,7 +58,7 @@ def one_by_one(source: str, **options: Any) -> tuple[bytes, tuple[str, ...]]:
 @pytest.mark.parametrize("jobs", [0, 1, 2, 7])
 @pytest.mark.parametrize("options", [{}, {"pitch": 16, "tokens": 3}, {"pitch": "fit", "tokens": 16}], ids=str)
 def test_the_files_are_those_of_one_by_one(pictures: list[str], jobs: int, options: dict[str, Any]) -> None:
-    found = list(encode_many(pictures, model="tiny", jobs=jobs, **options))
+    found = list(encode_many(pictures, EncodeOptions(model="tiny", **options), jobs=jobs))
     assert [encoded.source for encoded in found] == pictures
     for encoded in found:
         if Path(str(encoded.source)).stem in "ch":
@@ -65,7 +66,7 @@ def test_the_files_are_those_of_one_by_one(pictures: list[str], jobs: int, optio
         else:
             assert encoded.error is None
             assert (encoded.data, encoded.notes) == one_by_one(str(encoded.source), **options)
-            facts = codec.info(encoded.data)
+            facts = tokfile.info(encoded.data)
             assert (encoded.width, encoded.height, encoded.tiles) == (facts.width, facts.height, facts.tiles)
     assert any(encoded.notes for encoded in found)
 
@@ -90,7 +91,7 @@ def test_what_is_read_ahead_is_bounded(pictures: list[str]) -> None:
             taken += 1
             yield pictures[0]
 
-    outcomes = encode_many(sources(), model="tiny")
+    outcomes = encode_many(sources(), EncodeOptions(model="tiny"))
     assert isinstance(next(outcomes), Encoded)
     assert taken <= AHEAD + BATCH
     outcomes.close()  # type: ignore[attr-defined]
@@ -106,12 +107,12 @@ def test_tiles_of_a_large_picture_wait(pictures: list[str], monkeypatch: pytest.
         held.append(desk.held)
 
     monkeypatch.setattr(bulk._Desk, "put", spy)
-    list(encode_many([pictures[1]] * 3, model="tiny", pitch=16, jobs=3))
+    list(encode_many([pictures[1]] * 3, EncodeOptions(model="tiny", pitch=16), jobs=3))
     assert max(held) <= AHEAD + BATCH
 
 
 def test_no_thread_is_left_when_the_caller_stops(pictures: list[str]) -> None:
-    outcomes = encode_many(pictures * 50, model="tiny", pitch=16, jobs=3)
+    outcomes = encode_many(pictures * 50, EncodeOptions(model="tiny", pitch=16), jobs=3)
     next(outcomes)
     outcomes.close()  # type: ignore[attr-defined]
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("tokcodec-read")]
@@ -129,7 +130,7 @@ def test_a_batch_that_fails_fails_its_pictures_alone(pictures: list[str], monkey
 
     monkeypatch.setattr(bulk, "tokenise", fail_once)
     small, large = pictures[0], pictures[1]
-    found = list(encode_many([small, large, *[small] * 40], model="tiny", pitch=16))
+    found = list(encode_many([small, large, *[small] * 40], EncodeOptions(model="tiny", pitch=16)))
     errors = [encoded.error for encoded in found]
     assert isinstance(errors[0], DeviceError) and isinstance(errors[1], DeviceError)
     assert errors[2:] == [None] * 40
@@ -145,25 +146,31 @@ def test_cutting_that_fails_half_way(pictures: list[str], monkeypatch: pytest.Mo
     cut = bulk.cut
     monkeypatch.setattr(bulk, "cut", fail_late)
     small, large = pictures[0], pictures[1]
-    found = list(encode_many([small, large, small, large, small], model="tiny", pitch=16, jobs=2))
+    found = list(encode_many([small, large, small, large, small], EncodeOptions(model="tiny", pitch=16), jobs=2))
     assert [type(encoded.error) for encoded in found] == [type(None), MemoryError] * 2 + [type(None)]
     assert {encoded.data for encoded in found[::2]} == {one_by_one(small, pitch=16)[0]}
 
 
 def test_nothing_to_do_loads_nothing(tiny: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tokcodec.datasets.bulk.load_tokenizer", None)
-    assert list(encode_many([], model="tiny")) == []
+    assert list(encode_many([], EncodeOptions(model="tiny"))) == []
 
 
-@pytest.mark.parametrize("options", [{"tokens": 17}, {"pitch": 100}, {"jobs": -1}, {"jobs": 65}], ids=str)
-def test_wrong_arguments(tiny: Model, options: dict[str, Any]) -> None:
+@pytest.mark.parametrize("options", [{"tokens": 17}, {"pitch": 100}], ids=str)
+def test_wrong_options(tiny: Model, options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
-        next(encode_many(["x.png"], model="tiny", **options))
+        next(encode_many(["x.png"], EncodeOptions(model="tiny", **options)))
+
+
+@pytest.mark.parametrize("jobs", [-1, 65])
+def test_wrong_numbers_of_threads(tiny: Model, jobs: int) -> None:
+    with pytest.raises(ValueError, match="jobs"):
+        next(encode_many(["x.png"], EncodeOptions(model="tiny"), jobs=jobs))
 
 
 def test_the_limit_of_pixels(tiny: Model, tmp_path: Path) -> None:
     stream = io.BytesIO()
     Image.new("RGB", (40, 30)).save(stream, "PNG")
     (tmp_path / "a.png").write_bytes(stream.getvalue())
-    (encoded,) = encode_many([tmp_path / "a.png"], model="tiny", max_pixels=1199)
+    (encoded,) = encode_many([tmp_path / "a.png"], EncodeOptions(model="tiny"), max_pixels=1199)
     assert "1199" in str(encoded.error)

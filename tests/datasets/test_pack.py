@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,9 +23,9 @@ from safetensors.numpy import save_file
 
 import tokcodec
 from tests.conftest import TINY_VOCABULARY
-from tokcodec.container.contents import pack
 from tokcodec.container.counts import tile_counts
 from tokcodec.container.header import HEADER_SIZE, Header
+from tokcodec.contents import pack
 from tokcodec.datasets import pack as packs
 from tokcodec.datasets.pack import Pack, Packer, check_name, find_packed_model
 from tokcodec.errors import OutputError, TokError, UnknownModelError
@@ -86,9 +89,30 @@ def test_safetensors_hold_the_same(files: dict[str, bytes], tmp_path: Path) -> N
     content = packed(files)
     packs.write(tmp_path / "tokens.safetensors", content)
     with safe_open(tmp_path / "tokens.safetensors", framework="numpy") as found:
-        assert json.loads(found.metadata()["names"]) == list(files)
+        assert json.loads(found.metadata()["tokcodec"])["names"] == list(files)
         for name, array in content.arrays.items():
             assert np.array_equal(found.get_tensor(name), array)
+
+
+@pytest.mark.parametrize("suffix", packs.SUFFIXES)
+def test_the_same_bytes_in_every_process(files: dict[str, bytes], tmp_path: Path, suffix: str) -> None:
+    (tmp_path / "a.tok").write_bytes(files["a.tok"])
+    outputs = set()
+    for seed in "123":
+        path = tmp_path / f"{seed}{suffix}"
+        command = [sys.executable, "-m", "tokcodec", "pack", str(tmp_path / "a.tok"), "-o", str(path)]
+        subprocess.run(command, check=True, env=os.environ | {"PYTHONHASHSEED": seed}, capture_output=True)
+        outputs.add(path.read_bytes())
+    assert len(outputs) == 1
+
+
+def test_packs_of_tokcodec_1_0_0_are_read(files: dict[str, bytes], tmp_path: Path) -> None:
+    """They have an entry of metadata for each text."""
+    content = packed(files)
+    texts = {"model": content.model, "hash": content.hash.hex(), "version": "1", "names": json.dumps(content.names)}
+    save_file(content.arrays, tmp_path / "old.safetensors", texts)
+    found = packs.read(tmp_path / "old.safetensors")
+    assert (found.names, found.model, found.hash) == (content.names, content.model, content.hash)
 
 
 @given(cut=st.integers(1, 12), seed=st.integers(0, 9), adaptive=st.booleans())

@@ -72,7 +72,7 @@ def test_the_names_of_the_package() -> None:
 
 
 def test_without_pyarrow_the_library_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(datasets, "find_spec", lambda name: None)
+    monkeypatch.setattr("tokcodec.errors.find_spec", lambda name: None)
     for name in ("Encoder", "Decoder", "read"):
         monkeypatch.delitem(vars(datasets), name, raising=False)
         with pytest.raises(MissingPackageError, match=r"pip install 'tokcodec\[data\]'"):

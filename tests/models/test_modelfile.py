@@ -13,7 +13,7 @@ import pytest
 
 from tests.models.make import TENSORS, edit, make
 from tokcodec.container.header import Header
-from tokcodec.container.tables import FrequencyTables, save_tables
+from tokcodec.container.tables import FrequencyTables, pack_tables
 from tokcodec.errors import (
     ModelFileError,
     OutputError,
@@ -21,6 +21,7 @@ from tokcodec.errors import (
 )
 from tokcodec.models.modelfile import Model, model_hash, read_model
 from tokcodec.models.registry import find_model
+from tokcodec.tensorfile import read_about
 
 
 def test_written_models_read_back(place: Path) -> None:
@@ -158,7 +159,9 @@ def test_a_changed_or_missing_file_is_named(place: Path, file: str) -> None:
 
 def test_damaged_tables_are_not_used_even_without_verify(place: Path) -> None:
     model = make(place / "small")
-    save_tables([FrequencyTables.fit(np.array([[0] * 8]), (8, 8))], model.path / "tables.safetensors")
+    (model.path / "tables.safetensors").write_bytes(
+        pack_tables([FrequencyTables.fit(np.array([[0] * 8]), (8, 8))])
+    )
     with pytest.raises(ModelFileError, match="damaged or changed"):
         _ = model.tables
     checksum = hashlib.sha256((model.path / "tables.safetensors").read_bytes()).hexdigest()
@@ -222,7 +225,7 @@ def test_a_failed_write_leaves_the_old_model(place: Path, monkeypatch: pytest.Mo
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("tokcodec.container.tables.save_tables", full)
+    monkeypatch.setattr("tokcodec.models.modelfile.write_atomic", full)
     with pytest.raises(OutputError, match="cannot be written"):
         make(place / "small", salt=1, overwrite=True)
     monkeypatch.undo()
@@ -236,7 +239,7 @@ def test_card_and_metadata(place: Path) -> None:
     model = make(place / "small", card="# Small\n", metadata={"layers": "3"})
     assert (model.path / "README.md").read_text() == "# Small\n"
     with safe_open(model.weights_path, framework="numpy") as file:
-        assert file.metadata() == {"layers": "3"}
+        assert read_about(file.metadata()) == {"layers": "3"}
 
 
 # Files and their models

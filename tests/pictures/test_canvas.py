@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tests.pictures.test_tiling import PITCHES, gradient
-from tokcodec.pictures.canvas import Canvas, blend_matrix, blend_weights
+from tokcodec.pictures.canvas import Canvas, blend_matrices, blend_matrix, blend_weights
 from tokcodec.pictures.limits import FIT
 from tokcodec.pictures.seams import FREQUENCIES, REACH, along, profile, spectrum
 from tokcodec.pictures.tiling import OVERLAP, TILE, Grid, cut, tile_pixels, tile_span
@@ -324,3 +324,22 @@ def test_seams_are_mended_alike_at_other_sizes(side: int) -> None:
         return np.asarray(canvas.finish(), np.int16)
 
     assert np.abs(drawn(side) - drawn(TILE)).max() <= 1
+
+
+def test_blank_tiles_are_filled_with_the_pixels_that_resampling_gives() -> None:
+    """As on a chessboard, where every two neighbours have a blank one: no tile is adapted to another."""
+    grid = Grid.for_picture(300, 200, 64)
+    tiles = np.random.default_rng(0).integers(0, 256, (grid.tiles, TILE, TILE, 3)).astype(np.float32)
+    blank = np.array([sum(divmod(number, grid.columns)) % 2 == 1 for number in range(grid.tiles)])
+    tiles[blank] = 128
+    rows, columns = blend_matrices(200, grid.rows), blend_matrices(300, grid.columns)
+    expected = np.zeros((200, 300, 3))
+    for number, tile in enumerate(tiles):
+        row, column = divmod(number, grid.columns)
+        top, bottom = tile_pixels(200, grid.rows, row)
+        left, right = tile_pixels(300, grid.columns, column)
+        drawn = rows[row] @ tile.transpose(2, 0, 1) @ columns[column].T
+        expected[top:bottom, left:right] += drawn.transpose(1, 2, 0)
+    filled = put_together(grid, tiles, blank)
+    difference = np.abs(filled - np.rint(expected.clip(0, 255)))
+    assert difference.max() <= 1 and (difference > 0).mean() < 0.001

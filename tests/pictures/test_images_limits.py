@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import random
-import threading
 import warnings
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from PIL import Image
 from tests.pictures.test_images import photograph, png, read, saved
 from tokcodec.errors import LimitError, OutputError, PictureError, TokError
 from tokcodec.pictures import images
-from tokcodec.pictures.images import picture_format, read_picture, to_rgb, write_picture
+from tokcodec.pictures.images import picture_format, process_limit, read_picture, to_rgb, write_picture
 from tokcodec.pictures.limits import check_size
 
 # ---- bad files
@@ -158,37 +157,41 @@ def test_side_limit() -> None:
 
 @pytest.mark.parametrize("format", ["PNG", "WEBP", "TIFF", "GIF", "JPEG"])
 def test_users_limit(format: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A larger one lets Pillow go as far, without a trace; a smaller one holds."""
+    """Who owns the process lets Pillow go as far, without a trace; a smaller limit holds."""
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
     data = saved(photograph(64, 48), format)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert read(data, max_pixels=64 * 48)[0].size == (64, 48)
-        assert Image.MAX_IMAGE_PIXELS == 100
-        for limit in (64 * 48 - 1, 99, 1):
-            with pytest.raises(LimitError, match="--max-pixels"):
-                read(data, max_pixels=limit)
+        with process_limit(64 * 48):
+            assert read(data, max_pixels=64 * 48)[0].size == (64, 48)
+            for limit in (64 * 48 - 1, 99, 1):
+                with pytest.raises(LimitError, match="--max-pixels"):
+                    read(data, max_pixels=limit)
     assert Image.MAX_IMAGE_PIXELS == 100
 
 
-def test_raised_limit_is_restored_among_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
-    data = saved(photograph(), "WEBP")
-    failures: list[BaseException] = []
+@pytest.mark.parametrize("limit", [100, 2000])
+def test_the_limit_of_an_application_is_never_raised(limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pillow refuses more than twice its limit, and warns above it; either is one error if warnings are."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+    data = saved(photograph(64, 48), "TIFF")
+    seen: list[int | None] = []
+    load = images._load
+    monkeypatch.setattr(images, "_load", lambda image: (seen.append(Image.MAX_IMAGE_PIXELS), load(image)))
+    assert read(saved(photograph(64, 48), "PNG"), max_pixels=10_000)[0].size == (64, 48)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(LimitError, match=r"Image\.MAX_IMAGE_PIXELS"):
+            read(data, max_pixels=10_000)
+    assert set(seen) == {limit}
 
-    def work() -> None:
-        try:
-            for _ in range(20):
-                read(data, max_pixels=10_000)
-        except BaseException as error:
-            failures.append(error)
 
-    threads = [threading.Thread(target=work) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert failures == [] and Image.MAX_IMAGE_PIXELS == 100
+def test_a_limit_that_is_higher_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    for before in (None, 100):
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", before)
+        with process_limit(10):
+            assert before == Image.MAX_IMAGE_PIXELS
+        assert before == Image.MAX_IMAGE_PIXELS
 
 
 def test_default_limit_is_pillows() -> None:
@@ -246,3 +249,18 @@ def test_existing_picture_is_kept_unless_forced(tmp_path: Path) -> None:
     assert path.read_bytes() == b"old"
     write_picture(photograph(), path, force=True)
     assert path.read_bytes().startswith(b"\x89PNG")
+
+
+class NoteError(OSError):
+    """What the application raises when it is told of a loss."""
+
+
+def test_an_exception_of_warn_comes_through() -> None:
+    def refuse(text: str) -> None:
+        raise NoteError(text)
+
+    transparent = Image.new("RGBA", (4, 3), (1, 2, 3, 4))
+    with pytest.raises(NoteError, match="transparency"):
+        to_rgb(transparent, warn=refuse)
+    with pytest.raises(NoteError, match="transparency"):
+        read_picture(io.BytesIO(saved(transparent, "PNG")), warn=refuse)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tokcodec.container.counts import FACTORS, tile_counts
-from tokcodec.ratecontrol.allocation import DEARER, LEVEL_BITS, Allocation, Allocator
+from tokcodec.ratecontrol.allocation import LEVEL_BITS, REUSE_COST_RATIO, Allocation, Allocator
 
 MOST = 64
 
@@ -75,7 +75,7 @@ def test_an_error_is_reached_with_few_bits(tiles: int, seed: int, part: float) -
 
 @settings(max_examples=40, deadline=None)
 @given(tiles=st.integers(6, 60), seed=st.integers(0, 99), part=st.floats(0.2, 0.8), change=st.floats(-0.06, 0.06))
-def test_an_allocation_is_mended_in_few_tiles(tiles: int, seed: int, part: float, change: float) -> None:
+def test_an_allocation_is_revised_in_few_tiles(tiles: int, seed: int, part: float, change: float) -> None:
     """A little more or less error: as good as a new allocation, and most tiles stay as they are."""
     errors, bits = curves(tiles, seed)
     last, first = float(errors[:, -1].sum()), float(errors[:, 1].sum())
@@ -83,7 +83,7 @@ def test_an_allocation_is_mended_in_few_tiles(tiles: int, seed: int, part: float
     start = allocator.for_error(last * (first / last) ** (1 - part))
     assert start is not None
     goal = start.error * (1 + change)
-    found, anew = allocator.mend(start, goal), allocator.for_error(goal)
+    found, anew = allocator.revise(start, goal), allocator.for_error(goal)
     if start.levels is None:
         assert found is None
         return
@@ -91,8 +91,8 @@ def test_an_allocation_is_mended_in_few_tiles(tiles: int, seed: int, part: float
         assert change < 0
         return
     if found is None:  # levels alone cannot do it, or not as cheaply
-        dear = allocator._change(start, goal)
-        assert change < 0 or (dear is not None and dear.bits > DEARER * anew.bits)
+        dear = allocator._change_levels(start, goal)
+        assert change < 0 or (dear is not None and dear.bits > REUSE_COST_RATIO * anew.bits)
         return
     before, after = counts_of(start, tiles), counts_of(found, tiles)
     error, _ = price(errors, bits, after)
@@ -100,7 +100,7 @@ def test_an_allocation_is_mended_in_few_tiles(tiles: int, seed: int, part: float
     assert error <= goal * (1 + 1e-4)
     assert found.tokens == start.tokens
     assert (after >= before).all() if change < 0 else (after <= before).all()
-    assert found.bits <= DEARER * anew.bits
+    assert found.bits <= REUSE_COST_RATIO * anew.bits
     if tiles >= 20 and abs(change) < 0.01:
         assert (after != before).sum() <= tiles / 2
 

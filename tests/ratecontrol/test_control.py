@@ -14,13 +14,14 @@ from PIL import Image
 import tokcodec
 from tokcodec.models.modelfile import Model
 from tokcodec.models.registry import find_model
-from tokcodec.pictures.limits import FIT
+from tokcodec.pictures.limits import DEFAULT_MAX_TILES, FIT
 from tokcodec.pictures.tiling import Grid
 from tokcodec.ratecontrol import estimate, quality
 from tokcodec.ratecontrol.allocation import Allocation
-from tokcodec.ratecontrol.control import RateControl
 from tokcodec.ratecontrol.lpips import WEIGHTS_ENV
-from tokcodec.ratecontrol.plans import Planned, distinct_steps
+from tokcodec.ratecontrol.plans import Plan, Planner, automatic_pitches, distinct_pitches
+from tokcodec.ratecontrol.search import Goal, QualitySearch
+from tokcodec.ratecontrol.settings import PLAIN_TILES_RATIO, PSNR_WINDOW, SEARCH
 from tokcodec.tokenizers import load_tokenizer
 from tokcodec.tokenizers.base import Tokenizer
 
@@ -129,19 +130,58 @@ def test_a_quality_that_grows_slowly_is_reached_all_the_same(photograph: Image.I
     """On graphics many dB of the prediction are worth one; and a wider pitch may be better than the smallest."""
     notes: list[str] = []
     model = find_model()
-    control = RateControl(photograph.crop((160, 0, 208, 48)), model, load_tokenizer(model, "cpu"), warn=notes.append)
-    wide = control.steps[-2]
-    complete = quality.to_psnr(control._certain(wide, lambda _, allocator: allocator.all()).error)
+    planner = Planner(photograph.crop((160, 0, 208, 48)), model, load_tokenizer(model, "cpu"))
+    wide = planner.pitches[-2]
+    complete = quality.to_psnr(planner.plan(wide, planner.allocator(wide).all()).error)
 
-    def margin(planned: Planned) -> float:
-        worse = 0.2 if planned.curves.step == control.steps[-1] else 0.0
-        return 0.1 * (quality.to_psnr(planned.error) - complete) + 0.02 - worse
+    def margin(plan: Plan) -> float:
+        worse = 0.2 if plan.pitch == planner.pitches[-1] else 0.0
+        return 0.1 * (quality.to_psnr(plan.error) - complete) + 0.02 - worse
 
-    data = control._for_quality(complete - 4, margin, 0.01, 1.0, "quality")
+    search = QualitySearch(planner, PSNR_WINDOW, notes.append)
+    data = search.run(Goal("quality", complete - 4, margin, 0.01, 1.0))
     assert tokcodec.info(data).pitch == wide and not notes
 
-    data = control._for_quality(complete - 4, lambda planned: margin(planned) - 1, 0.01, 1.0, "quality")
+    data = search.run(Goal("quality", complete - 4, lambda plan: margin(plan) - 1, 0.01, 1.0))
     assert notes == ["no quality with this model: this is the best file"]
+
+
+@pytest.mark.parametrize("target", [{"target_psnr": 25.0}, {"target_psnr": 70.0}])
+def test_a_picture_of_one_colour_ends_at_once(
+    tiny: Model, target: dict[str, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many tiles a small pitch would have, and whether the target is reached or not."""
+    tokenizer, coded, drawn = load_tokenizer(tiny, "cpu"), [], []
+    kind = type(tokenizer)
+    encode, decode = kind.encode_curves, kind.decode
+
+    def counted_encode(self: Tokenizer, x: np.ndarray, *rest: object) -> object:
+        coded.append(len(x))
+        return encode(self, x, *rest)  # type: ignore[arg-type]
+
+    def counted_decode(self: Tokenizer, tokens: np.ndarray, *rest: object) -> object:
+        drawn.append(len(tokens))
+        return decode(self, tokens, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(kind, "encode_curves", counted_encode)
+    monkeypatch.setattr(kind, "decode", counted_decode)
+    data = tokcodec.encode(Image.new("RGB", (640, 640), (200, 30, 40)), model="tiny", warn=str, **target)  # type: ignore[arg-type]
+    assert tokcodec.info(data, model="tiny").tiles <= SEARCH.flat_tiles
+    assert 0 < sum(coded) <= 3 * SEARCH.flat_tiles
+    assert 0 < sum(drawn) <= (2 * SEARCH.attempts + SEARCH.complete_pitches) * SEARCH.flat_tiles
+
+
+def test_the_number_of_drawn_pictures_is_bounded(tiny: Model, photograph: Image.Image) -> None:
+    """Where every plan fails, and where every plan succeeds."""
+    for better in (-1.0, 1.0):
+        planner, drawn = Planner(photograph, tiny, load_tokenizer(tiny, "cpu"), pitch=96), []
+
+        def margin(plan: Plan, better: float = better, drawn: list[Plan] = drawn) -> float:
+            drawn.append(plan)
+            return better
+
+        QualitySearch(planner, PSNR_WINDOW, str).run(Goal("quality", 14.0, margin, 0.1, 1.0))
+        assert 0 < len(drawn) <= 2 * SEARCH.attempts + SEARCH.complete_pitches
 
 
 def test_bare_files_have_targets_too(photograph: Image.Image) -> None:
@@ -169,11 +209,22 @@ def test_too_small_for_the_pitch(tiny: Model, photograph: Image.Image) -> None:
         tokcodec.encode(photograph, target_bpp=1e-9, model="tiny")
 
 
-def test_distinct_steps_go_from_one_tile_to_the_most() -> None:
-    steps = distinct_steps(768, 512)
-    tiles = [Grid.for_picture(768, 512, step).tiles for step in steps]
-    assert steps[0] == FIT and steps[-1] == 16
+def test_distinct_pitches_go_from_one_tile_to_the_most() -> None:
+    pitches = distinct_pitches(768, 512)
+    tiles = [Grid.for_picture(768, 512, pitch).tiles for pitch in pitches]
+    assert pitches[0] == FIT and pitches[-1] == 16
     assert tiles == sorted(set(tiles))
+
+
+@pytest.mark.parametrize(
+    ("size", "smallest"), [((768, 512), 16), ((16383, 1), 16), ((4000, 3000), 96), ((9459, 9459), 128)]
+)
+def test_automatic_pitches_bound_the_tiles(size: tuple[int, int], smallest: int) -> None:
+    """A target costs at most a multiple of a plain encode, and small pictures may use every pitch."""
+    pitches = automatic_pitches(*size)
+    assert pitches[0] == FIT and pitches[-1] == smallest
+    plain = Grid.for_picture(*size, 256).tiles
+    assert Grid.for_picture(*size, smallest).tiles <= max(DEFAULT_MAX_TILES, PLAIN_TILES_RATIO * plain)
 
 
 def test_progress_covers_every_pitch_that_is_tried(tiny: Model, photograph: Image.Image) -> None:
@@ -183,8 +234,8 @@ def test_progress_covers_every_pitch_that_is_tried(tiny: Model, photograph: Imag
 
 
 def test_curves_are_found_once_for_a_pitch(tiny: Model, photograph: Image.Image) -> None:
-    control = RateControl(photograph, tiny, load_tokenizer(tiny, "cpu"), warn=lambda text: None)
-    assert control.coded(64) is control.coded(64)
+    planner = Planner(photograph, tiny, load_tokenizer(tiny, "cpu"))
+    assert planner.coded(64) is planner.coded(64)
 
 
 def test_only_tiles_that_changed_are_drawn_again(
@@ -203,17 +254,17 @@ def test_only_tiles_that_changed_are_drawn_again(
         return tokenizer
 
     monkeypatch.setattr(type(tokenizer), "decode", counted)
-    control = RateControl(photograph, tiny, tokenizer, drawer=drawer, warn=print)
-    curves, _ = control.coded(64)
+    planner = Planner(photograph, tiny, tokenizer, drawer=drawer)
+    curves = planner.curves(64)
     levels = np.zeros(curves.tiles, np.int64)
     levels[3:5] = 2
     first, second = (
-        Planned(curves, Allocation(12, each, 0.0, 0.0), tiny) for each in (np.zeros(curves.tiles, np.int64), levels)
+        Plan(curves, Allocation(12, each, 0.0, 0.0), tiny) for each in (np.zeros(curves.tiles, np.int64), levels)
     )
-    pictures = [control.draw(each, look) for each, look in ((first, None), (second, None), (second, "fidelity"))]
+    pictures = [planner.draw(each, look) for each, look in ((first, None), (second, None), (second, "fidelity"))]
     numbers = [curves.tiles, 2, curves.tiles]
     assert np.cumsum(numbers)[-1] == sum(drawn) and asked == [curves.tiles] * 3
-    anew = RateControl(photograph, tiny, tokenizer, warn=print)
+    anew = Planner(photograph, tiny, tokenizer)
     for each, look, picture in ((second, None, pictures[1]), (second, "fidelity", pictures[2])):
         assert np.array_equal(np.asarray(picture), np.asarray(anew.draw(each, look)))
 

@@ -75,11 +75,11 @@ def test_a_tokenizer_that_cannot_predict_is_measured(
     assert measured.errors[:, 16].sum() == pytest.approx(predicted.errors[:, 16].sum(), rel=0.01)
 
 
-@pytest.mark.parametrize("step", [0, 96, 24])
+@pytest.mark.parametrize("pitch", [0, 96, 24])
 def test_the_sum_predicts_the_error_of_the_picture(
-    tiny: Model, tokenizer: Tokenizer, photograph: Image.Image, step: int
+    tiny: Model, tokenizer: Tokenizer, photograph: Image.Image, pitch: int
 ) -> None:
-    curves = find_curves(photograph, step, tiny, tokenizer)
+    curves = find_curves(photograph, pitch, tiny, tokenizer)
     for count in (1, 16):
         counts = np.full(curves.tiles, count, dtype=np.int64)
         decoded = draw(tokenizer, curves.grid, curves.tokens, counts, "fidelity", scale=curves.scale)
@@ -87,7 +87,7 @@ def test_the_sum_predicts_the_error_of_the_picture(
         assert curves.errors[:, count].sum() + curves.floor == pytest.approx(real, rel=0.15)
 
 
-def test_wide_tiles_lose_what_no_token_mends(tiny: Model, tokenizer: Tokenizer) -> None:
+def test_wide_tiles_lose_detail_that_tokens_cannot_restore(tiny: Model, tokenizer: Tokenizer) -> None:
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (1024, 1024, 3), dtype=np.uint8))
     assert find_curves(noise, 0, tiny, tokenizer).floor > 0.05
     assert find_curves(noise.crop((0, 0, 256, 256)), 0, tiny, tokenizer).floor == 0

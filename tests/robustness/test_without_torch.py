@@ -14,9 +14,9 @@ from PIL import Image
 
 import tokcodec
 from tests.robustness.inputs import ROOT, noise
-from tokcodec.container.contents import pack
 from tokcodec.container.header import Header
 from tokcodec.container.tables import FrequencyTables
+from tokcodec.contents import pack
 from tokcodec.models.modelfile import Model, write_model
 from tokcodec.models.registry import DEFAULT_MODEL
 from tokcodec.tokenizers import MANY_DRAWN

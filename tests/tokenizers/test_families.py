@@ -117,8 +117,8 @@ def test_the_example_in_the_bench(squares: Path, tmp_path: Path, monkeypatch: py
     monkeypatch.chdir(tmp_path)
     (tmp_path / "pictures").mkdir()
     photograph(tmp_path).rename(tmp_path / "pictures" / "photo.png")
-    options = ["--crop", "128", "--model", "squares", "--codec", "tokcodec", "--jobs", "1", "--page-pictures", "0"]
-    run("-m", "bench", "pictures", "--out", "results", *options)
+    options = ["--crop", "128", "--model", "squares", "--codec", "tokcodec", "--pitch", "128", "--jobs", "1"]
+    run("-m", "bench", "pictures", "--out", "results", "--page-pictures", "0", *options)
     rows = results.load(tmp_path / "results" / "results.jsonl")
     assert len(rows) > 10 and not any(row.get("error") for row in rows)
     assert any("tokcodec:squares-packed" in row["codec"] for row in rows)
@@ -159,7 +159,17 @@ def test_two_packages_of_one_family(site: Path, tiny: Model) -> None:
         ("", MissingPackageError, "does not load .AttributeError: module 'odd' has no attribute 'load'"),
         ("1 +", MissingPackageError, "does not load .SyntaxError"),
         ("def load(*_): raise KeyError('words')", ModelFileError, "does not load it .KeyError: 'words'"),
-        ("def load(*_): return 3", ModelFileError, "makes a int, no Tokenizer"),
+        ("def load(*_): return 3", ModelFileError, "makes a int, not a Tokenizer"),
+        ("def load(*_): raise SystemExit('bye')", ModelFileError, "does not load it .SystemExit: bye"),
+        ("def load(*_): raise OSError('two\\nlines \\x1b[2J')", ModelFileError, r"OSError: two lines \\x1b"),
+        ("load = 3", ModelFileError, "does not load it .TypeError: 'int' object is not callable"),
+        ("raise SystemExit", MissingPackageError, "does not load .SystemExit"),
+        (
+            f"{PLAIN}\nclass Odd(Plain):\n  @property\n  def looks(self): exit(3)\ndef load(*_): return Odd()",
+            ModelFileError,
+            "its tokenizer cannot be asked what it is .SystemExit: 3",
+        ),
+        (f"{PLAIN}\nclass Odd(Plain): looks = (3,)\ndef load(*_): return Odd()", ModelFileError, "names no looks"),
         (f"{PLAIN}\ndef load(*_): return Plain(n_tokens=3)", ModelFileError, "has 3 tokens"),
         (f"{PLAIN}\ndef load(*_): return Plain(tile=128)", ModelFileError, "has 128 samples along a tile's side"),
     ],
@@ -220,7 +230,7 @@ SHAPES: list[tuple[tuple[int, ...], int, int]] = [
 
 
 @pytest.mark.parametrize(("radices", "n_tokens", "tile"), SHAPES)
-@pytest.mark.parametrize("size", [(300, 200), (1, 1), (1100, 90)])
+@pytest.mark.parametrize("size", [(300, 200), (1, 1), (520, 40)])
 def test_other_vocabularies_numbers_and_tiles(
     radices: tuple[int, ...], n_tokens: int, tile: int, size: tuple[int, int], site: Path, tmp_path: Path
 ) -> None:
@@ -299,6 +309,12 @@ def test_what_the_format_does_not_allow_is_refused_with_the_reason(tmp_path: Pat
         ),
         ("decode", "np.zeros((len(x), 3, 256, 256), np.uint8)", {}, "decodes to uint8"),
         ("decode", "np.zeros((1, 3, 256), np.float32)", {"target_psnr": 9}, "decodes to float32"),
+        ("decode", "np.full((len(x), 3, 256, 256), np.nan)", {}, "draws values that are not finite numbers"),
+        ("encode", "exit('bye')", {"tokens": 4}, "fails .SystemExit: bye"),
+        ("encode", "np.zeros(2) + np.zeros(3)", {"tokens": 4}, "fails .ValueError: operands could not be broadcast"),
+        ("encode_curves", "1 / 0", {"adaptive": True}, "fails .ZeroDivisionError: division by zero"),
+        ("decode", "{}['word']", {}, "fails .KeyError: 'word'"),
+        ("decode", "exit()", {"target_psnr": 9}, "fails .SystemExit"),
     ],
 )
 def test_what_a_tokenizer_returns_is_checked(

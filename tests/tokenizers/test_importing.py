@@ -19,9 +19,10 @@ from safetensors.torch import load_file, safe_open, save_file  # noqa: E402
 
 from bench.studies.titok_speed import random_weights  # noqa: E402
 from tokcodec.container.tables import FrequencyTables  # noqa: E402
-from tokcodec.errors import ModelFileError, OutputError, PictureError, TokError, UnknownModelError  # noqa: E402
+from tokcodec.errors import MissingPackageError, ModelFileError, OutputError, PictureError, TokError, UnknownModelError  # noqa: E402
 from tokcodec.models import registry  # noqa: E402
 from tokcodec.models.registry import describe, remove_model  # noqa: E402
+from tokcodec.tensorfile import read_about  # noqa: E402
 from tokcodec.tokenizers import importing  # noqa: E402
 from tokcodec.tokenizers.importing import import_model  # noqa: E402
 from tokcodec.tokenizers.titok import VARIANTS, Titok, Variant, load  # noqa: E402
@@ -77,7 +78,7 @@ def test_a_folder_becomes_a_model(checkpoint: Path, weights: Any, place: Path) -
     assert all(torch.equal(stored[name], weights[name]) for name in weights)
     with safe_open(model.weights_path, framework="pt") as file:
         metadata = file.metadata()
-    assert metadata == {
+    assert read_about(metadata) == {
         "family": "titok", "variant": "tiny", "tokens": "4", "codebook": "4096x12", "licence": "apache-2.0",
         "source": "Tiny",
     }  # fmt: skip
@@ -296,7 +297,7 @@ def test_download_without_a_card(monkeypatch: pytest.MonkeyPatch, checkpoint: Pa
 
 def test_download_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(UnknownModelError, match=r"pip install 'tokcodec\[hub\]'"):
+    with pytest.raises(MissingPackageError, match=r"pip install 'tokcodec\[hub\]'"):
         import_model("hf:org/name", "tiny")
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from tokcodec import tokenizers
+from tokcodec import errors, tokenizers
 from tokcodec.errors import DeviceError, MissingPackageError, ModelFileError, UnknownModelError
 from tokcodec.models.modelfile import Model, read_model
 from tokcodec.tokenizers import MANY_DRAWN, MANY_ENCODED, check_device, load_tokenizer, need_torch
@@ -32,7 +32,8 @@ def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def no_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     """As far as anybody asks whether it is installed."""
-    monkeypatch.setattr(tokenizers, "find_spec", lambda name: None)
+    for module in (tokenizers, errors):
+        monkeypatch.setattr(module, "find_spec", lambda name: None)
 
 
 def test_once_by_name_by_path_and_as_a_model(tiny: Model) -> None:

@@ -107,7 +107,7 @@ def test_the_missing_package_is_named(name: str, weights: bool, monkeypatch: pyt
     def spec(module: str) -> Any:
         return None if module == missing else SimpleNamespace(name=module)
 
-    monkeypatch.setattr(features, "find_spec", spec)
+    monkeypatch.setattr("tokcodec.errors.find_spec", spec)
     package = missing.replace("_", "-")
-    with pytest.raises(MissingPackageError, match=f"features of {name} need the package {package}: pip install"):
+    with pytest.raises(MissingPackageError, match=f"the classifier {name} needs {package}: pip install {package}"):
         Classifier(name)

@@ -14,8 +14,8 @@ from PIL import Image
 
 import tokcodec
 from bench.studies.fuzz import web
-from tokcodec.container.contents import pack
 from tokcodec.container.header import Header
+from tokcodec.contents import pack
 from tokcodec.models.registry import find_model
 from tokcodec.pictures.limits import FIT
 from tokcodec.pictures.tiling import Grid

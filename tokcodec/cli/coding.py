@@ -10,9 +10,10 @@ import click
 
 from ..container.bare import BARE_SIZE
 from ..container.header import HEADER_SIZE
+from ..cores import at_most
 from ..errors import TokError, reason
 from ..pictures.suffixes import PICTURE_SUFFIXES
-from .console import PATH, STDIO, Bar, Report, report_options
+from .console import STDIO, Bar, Report, report_options
 from .jobs import Files, Job, plan, run, run_many, stdin
 from .options import (
     base64_option,
@@ -24,12 +25,14 @@ from .options import (
     files_options,
     look_option,
     max_pixels_option,
+    max_tiles_option,
     model_option,
     parse_dimensions,
     pitch_option,
+    stages_or_files_options,
     tokens_type,
 )
-from .targets import focus_map_option, focus_option, parse_size, target_options
+from .targets import effort_option, focus_map_option, focus_option, parse_size, target_options, tune_option
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -54,7 +57,8 @@ def _read_map(path: str, max_pixels: int, report: Report) -> Image:
     source = stdin() if path == STDIO else path
     warn = functools.partial(report.note, f"--focus-map {path}")
     try:
-        return images.read_picture(source, max_pixels=max_pixels, backdrop=BACKDROP, warn=warn)
+        with images.process_limit(max_pixels):
+            return images.read_picture(source, max_pixels=max_pixels, backdrop=BACKDROP, warn=warn)
     except (TokError, OSError) as error:
         raise PictureError(f"--focus-map {path}: {reason(error)}") from error
 
@@ -67,13 +71,15 @@ def _read_map(path: str, max_pixels: int, report: Report) -> Image:
 @target_options
 @focus_option
 @focus_map_option
+@effort_option
+@tune_option
 @click.option(
     "-j",
     "--jobs",
     "threads",
     type=click.IntRange(1, 64),
     metavar="N",
-    help="Threads that read pictures, of several inputs; by default as many as cores, up to 8.",
+    help="Threads in all; by default as many as cores.",
 )
 @files_options
 @model_option
@@ -84,16 +90,13 @@ def encode(
     files: Files,
     report: Report,
     threads: int | None,
-    tokens: int | None,
     pitch: int | str | None,
     bare: bool,
     base64: bool,
-    targets: dict[str, Any],
-    focus: tuple[str, ...],
     focus_map: str | None,
-    model: str | None,
     device: str,
     max_pixels: int,
+    **given: Any,
 ) -> None:
     """Encode pictures: photo.jpg makes photo.tok.
 
@@ -109,25 +112,15 @@ def encode(
 
     from .. import codec
     from ..container.bare import to_base64
-    from ..models.registry import find_model
     from ..options import EncodeOptions
     from ..pictures import images
 
     mask = None if focus_map is None else _read_map(focus_map, max_pixels, report)
-    options = EncodeOptions(
-        tokens=tokens,
-        pitch=pitch,
-        container=container,
-        **targets,
-        focus=focus,
-        focus_map=mask,
-        model=model,
-        device=device,
-    )
-    chosen = find_model(model)
+    options = EncodeOptions(pitch=pitch, container=container, focus_map=mask, device=device, **given)
     try:
-        options.tokens_of(chosen)
-        options.target_of(chosen)
+        settings = options.resolve()
+    except TokError:  # of the model
+        raise
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     _check_device(device)
@@ -139,13 +132,14 @@ def encode(
         warn = functools.partial(report.note, job.source)
         source = stdin() if job.source == STDIO else job.source
         picture = images.read_picture(source, max_pixels=max_pixels, warn=warn)
-        data = codec.encode_with(picture, options, warn=warn, progress=bar)
+        data = codec.encode(picture, **vars(options), warn=warn, progress=bar)
         return described(to_base64(data) if base64 else data, *picture.size)
 
-    if len(jobs) == 1 or not options.plain:
-        run(jobs, files, report, work)
+    if len(jobs) == 1 or not settings.plain:
+        with at_most(threads), images.process_limit(max_pixels):
+            run(jobs, files, report, work)
         return
-    from ..datasets.bulk import encode_many_with
+    from ..datasets.bulk import encode_many
 
     def outcome(encoded: Encoded) -> tuple[bytes, str]:
         for note in encoded.notes:
@@ -158,10 +152,11 @@ def encode(
 
     def stream(todo: Iterator[Job]) -> Iterator[Callable[[], tuple[bytes, str]]]:
         sources = (job.source for job in todo)
-        for encoded in encode_many_with(sources, options, max_pixels=max_pixels, jobs=threads):
+        for encoded in encode_many(sources, options, max_pixels=max_pixels, jobs=threads):
             yield functools.partial(outcome, encoded)
 
-    run_many(jobs, files, report, stream)
+    with at_most(threads), images.process_limit(max_pixels):
+        run_many(jobs, files, report, stream)
 
 
 @click.command()
@@ -172,12 +167,6 @@ def encode(
     metavar="SIZE",
     help="Use only the first bytes: 120, 1.5k (k = 1000), 2ki (ki = 1024).",
 )
-@click.option(
-    "--progressive",
-    metavar="PATH",
-    type=PATH,
-    help="Write what 1, 2, 4, ... tokens show: an animation for PATH.gif, .webp or .png, else pictures in a folder.",
-)
 @click.option("--bare", is_flag=True, help="Read what encode --bare wrote with the same model.")
 @base64_option
 @click.option(
@@ -185,27 +174,24 @@ def encode(
 )
 @look_option
 @decode_format_option
-@files_options
+@stages_or_files_options
 @model_option
 @device_option
 @dtype_option
 @max_pixels_option
+@max_tiles_option
 @report_options
 def decode(
     files: Files,
     report: Report,
-    tokens: int | None,
     max_bytes: int | None,
     progressive: str | None,
     bare: bool,
     base64: bool,
     size: tuple[int, int] | None,
-    look: str | None,
     kind: str | None,
-    model: str | None,
     device: str,
-    dtype: str,
-    max_pixels: int,
+    **given: Any,
 ) -> None:
     """Decode files: photo.tok makes photo.png.
 
@@ -230,16 +216,7 @@ def decode(
         new_suffix = images.picture_format(None if progressive or files.output == STDIO else files.output, kind)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    options = DecodeOptions(
-        tokens=tokens,
-        look=look,
-        container=container,
-        size=size,
-        device=device,
-        dtype=dtype,
-        model=model,
-        max_pixels=max_pixels,
-    )
+    options = DecodeOptions(container=container, size=size, device=device, **given)
     decoding = Decoding(report, options, suffix=new_suffix, max_bytes=max_bytes, base64=base64)
     if progressive:
         _check_device(device)

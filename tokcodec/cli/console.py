@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import OutputError, printable, reason
+from .bundles import bundled
 
 if TYPE_CHECKING:
     from click._termui_impl import ProgressBar
@@ -222,14 +223,16 @@ def _signals_raise(received: list[int]) -> Iterator[None]:
 
 
 def report_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options -q and -v, handed to the command as one `report`."""
+    """The options -q and -v, which reach the command as one `report`; its status is what the command returns."""
 
     @functools.wraps(command)
-    def collect(quiet: bool, verbose: bool, **options: Any) -> int:
-        report = Report(quiet=quiet, verbose=verbose)
+    def with_status(report: Report, **options: Any) -> int:
         command(report=report, **options)
         return report.status
 
-    verbose = click.option("-v", "--verbose", is_flag=True, help="Say more: times, and tracebacks of errors.")
-    quiet = click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
-    return verbose(quiet(collect))
+    return bundled(
+        "report",
+        Report,
+        click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors."),
+        click.option("-v", "--verbose", is_flag=True, help="Say more: times, and tracebacks of errors."),
+    )(with_status)

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..datasets import need_pyarrow
+from ..datasets.limits import DEFAULT_BATCH, DEFAULT_MAX_SAMPLE_BYTES, DEFAULT_SHARD_SIZE
 from .console import PATH, Bar, Report, report_options
 from .dataset_reports import info, stats, verify
-from .engines import engine_options
+from .engines import WorkerPool, engine_options
 from .options import (
     decode_format_option,
     device_option,
     dtype_option,
     look_option,
     max_pixels_option,
+    max_tiles_option,
     model_option,
     pitch_option,
     tokens_type,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from ..datasets.shards.outcome import Outcome
 
 MAX_LINES = 20
-"""Errors of samples that are printed; all of them are in the column `error`."""
+"""Errors of samples that are printed at most; all of them are in the column `error`."""
 
 WHERE = {"folder": "", "tar": ": see members .error", "parquet": ": see column error"}
 """Where the errors of samples are, by what the output holds."""
@@ -38,45 +39,59 @@ WHERE = {"folder": "", "tar": ": see members .error", "parquet": ": see column e
 
 @click.group("dataset")
 def dataset() -> None:
-    """Data sets of millions of pictures: folders, tar shards and Parquet files to Parquet files of tokens.
+    """Encode data sets of millions of pictures, in folders, tar shards and Parquet files, to Parquet files of tokens.
 
     \b
       tokcodec dataset encode shards/*.tar --output tokens
       tokcodec dataset info tokens
 
-    A run that was interrupted goes on where it was: the same command again.
+    To resume a run that was interrupted, give the same command again.
     """
 
 
 output_option = click.option("--output", metavar="DIR", required=True, type=PATH, help="The folder to write.")
 batch_option = click.option(
-    "--batch-size", type=click.IntRange(1), metavar="N", default=128, show_default=True, help="Samples in the memory."
+    "--batch-size",
+    type=click.IntRange(1),
+    metavar="N",
+    default=DEFAULT_BATCH,
+    show_default=True,
+    help="Samples held in memory at a time.",
+)
+max_sample_bytes_option = click.option(
+    "--max-sample-bytes",
+    type=click.IntRange(1),
+    metavar="N",
+    default=DEFAULT_MAX_SAMPLE_BYTES,
+    show_default=True,
+    help="Bytes of one sample at most: its picture file and what it carries.",
 )
 max_errors_option = click.option(
-    "--max-errors", type=click.IntRange(0), metavar="N", help="End the run after more than N errors; by default never."
+    "--max-errors", type=click.IntRange(0), metavar="N", help="End the run after more than N errors. Default: never."
 )
 
 
 @dataset.command()
 @click.argument("sources", metavar="SOURCE...", nargs=-1, required=True, type=PATH)
 @output_option
-@click.option("--column", metavar="NAME", help="Column of the pictures in Parquet, their suffix in tars; else found.")
+@click.option("--column", metavar="NAME", help="Column of the pictures in Parquet, or their suffix in tars.")
 @click.option(
     "--shard-size",
     type=click.IntRange(1),
-    default=10_000,
+    default=DEFAULT_SHARD_SIZE,
     show_default=True,
     metavar="N",
-    help="Pictures of a folder in an output file.",
+    help="Pictures of a folder in one output file.",
 )
 @batch_option
 @max_errors_option
-@click.option("--tokens", type=tokens_type, metavar="N", help="Tokens per tile; by default the model's choice.")
+@click.option("--tokens", type=tokens_type, metavar="N", help="Tokens per tile. Default: the model's choice.")
 @pitch_option
 @target_options
 @model_option
 @device_option
 @max_pixels_option
+@max_sample_bytes_option
 @engine_options
 @report_options
 def encode(
@@ -86,36 +101,33 @@ def encode(
     shard_size: int,
     batch_size: int,
     max_errors: int | None,
-    tokens: int | None,
-    pitch: int | str | None,
-    targets: dict[str, Any],
-    model: str | None,
     device: str,
     max_pixels: int,
-    make_engine: Callable[[], Engine],
-    jobs: int,
+    max_sample_bytes: int,
+    pool: WorkerPool,
     report: Report,
+    **options: Any,
 ) -> None:
     """Encode folders of pictures, .tar shards and .parquet files.
 
-    Every shard becomes one Parquet file, with the columns key, tok, width, height, tiles, tokens, error and whatever
-    else the samples carry. A picture that cannot be encoded is a row with its error.
+    Every shard becomes one Parquet file, with the columns key, tok, width, height, tiles, tokens, error and the other
+    columns of the samples. A picture that cannot be encoded is a row with its error.
     """
     need_pyarrow()
     from ..datasets.runs import plan_encoding
     from ..options import EncodeOptions
 
-    engine = make_engine()
-    options = EncodeOptions(tokens=tokens, pitch=pitch, **targets, model=model, device=device)
+    engine = pool.start()
     run = plan_encoding(
         sources,
         output,
-        options,
+        EncodeOptions(device=pool.device(device), **options),
         column=column,
         shard_size=shard_size,
         batch_size=batch_size,
         max_pixels=max_pixels,
-        jobs=jobs,
+        max_sample_bytes=max_sample_bytes,
+        jobs=pool.jobs,
         max_errors=max_errors,
     )
     follow(run, engine, report, max_errors)
@@ -140,6 +152,8 @@ def encode(
 @device_option
 @dtype_option
 @max_pixels_option
+@max_tiles_option
+@max_sample_bytes_option
 @engine_options
 @report_options
 def decode(
@@ -147,36 +161,48 @@ def decode(
     output: str,
     to: str,
     kind: str | None,
-    tokens: int | None,
-    look: str | None,
     batch_size: int,
     max_errors: int | None,
-    model: str | None,
     device: str,
-    dtype: str,
-    max_pixels: int,
-    make_engine: Callable[[], Engine],
-    jobs: int,
+    max_sample_bytes: int,
+    pool: WorkerPool,
     report: Report,
+    **options: Any,
 ) -> None:
     """Decode a data set of tokens to pictures: files in folders, .tar shards or Parquet files.
 
-    The pictures are named by their keys; what the samples carry comes along, but for folders.
+    The pictures are named by their keys. The other columns of the samples are kept in tars and Parquet files.
     """
     need_pyarrow()
     from ..datasets.runs import plan_decoding
     from ..options import DecodeOptions
     from ..pictures.images import picture_format
 
-    engine = make_engine()
-    options = DecodeOptions(tokens=tokens, look=look, device=device, dtype=dtype, model=model, max_pixels=max_pixels)
+    engine = pool.start()
+    decoding = DecodeOptions(device=pool.device(device), **options)
     format = picture_format(None, kind)[1:]
-    run = plan_decoding(source, output, options, to=to, format=format, batch_size=batch_size)
+    run = plan_decoding(
+        source,
+        output,
+        decoding,
+        to=to,
+        format=format,
+        batch_size=batch_size,
+        max_sample_bytes=max_sample_bytes,
+    )
     follow(run, engine, report, max_errors, WHERE[to])
 
 
 def follow(run: Run, engine: Engine, report: Report, max_errors: int | None, where: str = WHERE["parquet"]) -> None:
-    """Do a run: a line for every shard and for the first errors, then one that sums up; where: the errors are."""
+    """Do a run: print a line for each shard and for the first errors, then a summary.
+
+    Args:
+        run: the planned run.
+        engine: who does the work.
+        report: what prints, and holds the exit status.
+        max_errors: errors after which the run ends (None: never).
+        where: end of the last line, which says where the errors are.
+    """
     from ..datasets.shards.outcome import TooManyErrors
 
     started = time.perf_counter()

@@ -1,21 +1,17 @@
-"""The commands `tokcodec dataset info`, `verify` and `stats`: what a data set of tokens is like."""
+"""The commands `tokcodec dataset info`, `verify` and `stats`, which describe a data set of tokens."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from ..datasets import need_pyarrow
 from .console import PATH, Bar, Report, report_options
-from .engines import engine_options
+from .engines import WorkerPool, engine_options
 from .models import json_option
 from .options import bpp_text
-
-if TYPE_CHECKING:
-    from ..datasets.engines import Engine
 
 
 @click.command()
@@ -23,7 +19,7 @@ if TYPE_CHECKING:
 @json_option
 @report_options
 def info(source: str, as_json: bool, report: Report) -> None:
-    """Say what a data set holds: samples, errors by kind, bytes, tokens; works without the model."""
+    """Print what a data set holds: samples, errors by kind, bytes, tokens. Works without the model."""
     need_pyarrow()
     from ..datasets.reading import describe
 
@@ -50,15 +46,15 @@ def info(source: str, as_json: bool, report: Report) -> None:
 @click.argument("source", metavar="DIR", type=PATH)
 @engine_options
 @report_options
-def verify(source: str, make_engine: Callable[[], Engine], jobs: int, report: Report) -> None:
-    """Read every file of a data set and compare it with its row: count what is damaged or there twice."""
+def verify(source: str, pool: WorkerPool, report: Report) -> None:
+    """Read every file of a data set and compare it with its row; count damaged files and duplicate keys."""
     need_pyarrow()
     import numpy as np
 
     from ..datasets.shards.tokens import find_token_shards, model_of
     from ..datasets.shards.verify import VerifyTask, verify_shard
 
-    engine = make_engine()
+    engine = pool.start()
     shards = find_token_shards(source)
     model = model_of(shards)
     damaged = samples = 0
@@ -86,9 +82,9 @@ def verify(source: str, make_engine: Callable[[], Engine], jobs: int, report: Re
 @json_option
 @report_options
 def stats(source: str, limit: int, as_json: bool, report: Report) -> None:
-    """The language of the tokens: entropies by rank, what their neighbours tell, frequencies, unused codes.
+    """Statistics of the tokens: entropy by rank, information in neighbours, frequencies, unused codes.
 
-    As bits; conditional entropies by digit, less what chance would tell (see tokcodec/datasets/statistics.py).
+    Entropies are in bits. tokcodec/datasets/statistics.py describes the estimates.
     """
     need_pyarrow()
     from ..datasets.statistics import language, table

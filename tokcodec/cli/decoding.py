@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -18,14 +17,20 @@ from .jobs import Files, Job, read_tok, run
 if TYPE_CHECKING:
     from PIL import Image
 
+    from ..contents import Contents
     from ..options import DecodeOptions
+    from ..pictures.images import Warn
 
 
 @dataclass(frozen=True)
 class Decoding:
     """How to read files, how to draw them and what to write.
 
-    suffix: in `images.WRITE_FORMATS`; max_bytes: of a file, before all else is done; base64: the file is text.
+    Fields:
+        options: how to read and draw.
+        suffix: of the pictures, in `images.WRITE_FORMATS`.
+        max_bytes: read at most this many bytes of a file.
+        base64: files are base64 text.
     """
 
     report: Report
@@ -36,30 +41,38 @@ class Decoding:
 
     def work(self, job: Job, bar: Bar) -> tuple[bytes, str]:
         """The picture in a file, for `jobs.run`."""
-        data = self.load(job.source)
-        picture = self.draw(job.source, data, self.options, progress=bar)
-        used = float(self.options.read(data).counts(self.options.tokens).mean())
-        return self._encoded(picture), f"{picture.width}x{picture.height}, {used:.3g} token{'s' * (used != 1)}"
+        from .. import codec
+
+        contents, warn = self.load(job.source)
+        picture = codec.draw(contents, self.options, warn=warn, progress=bar)
+        used = int(contents.counts(self.options.tokens).sum())
+        text = f"{picture.width}x{picture.height}, {used} token{'s' * (used != 1)}"
+        if contents.tiles > 1:
+            text += f", {used / contents.tiles:.1f} per tile"
+        return self._encoded(picture), text
 
     def write_stages(self, source: str, path: str, files: Files) -> None:
         """The stages of the picture in a file: as the animation `path` if its suffix is of one, else into a folder."""
         with self.report.guard(source):
-            data = self.load(source)
-            counts = stages(self.options.read(data), self.options.tokens)
+            contents, warn = self.load(source)
+            counts = stages(contents, self.options.tokens)
             animated = is_animation(path)
             shown = {path: counts}
             if not animated:
                 shown = {os.path.join(path, f"{count:03d}{self.suffix}"): [count] for count in counts}
 
+            def stage(count: int) -> Image.Image:
+                from .. import codec
+
+                note = warn if count == counts[-1] else _silent  # a cut file is reported once
+                return codec.draw(contents, replace(self.options, tokens=count), warn=note)
+
             def work(job: Job, bar: Bar) -> tuple[bytes, str]:
                 wanted = shown[job.target]
-                # of a cut file the last stage tells
-                pictures = [
-                    self.draw(source, data, replace(self.options, tokens=count), note=count == counts[-1])
-                    for count in wanted
-                ]
+                pictures = [stage(count) for count in wanted]
                 made = animation(pictures, os.path.splitext(path)[1]) if animated else self._encoded(pictures[0])
-                return made, f"{', '.join(map(str, wanted))} token{'s' * (wanted != [1])}"
+                text = f"{', '.join(map(str, wanted))} token{'s' * (wanted != [1])}"
+                return made, f"{text} per tile" if contents.tiles > 1 else text
 
             if not animated:
                 try:
@@ -68,7 +81,8 @@ class Decoding:
                     raise TokError(f"the folder {path} cannot be made: {reason(error)}") from error
             run([Job(source, target) for target in shown], files, self.report, work)
 
-    def load(self, source: str) -> bytes:
+    def load(self, source: str) -> tuple[Contents, Warn]:
+        """What a file, or its first `max_bytes`, holds, and who is told that it is cut."""
         bare = self.options.container == "bare"
         data = read_tok(source, bare=bare)
         if self.base64:
@@ -77,22 +91,9 @@ class Decoding:
             self.report.note(source, "looks like base64 text: --base64 reads that")
         if bare and _has_header(data):
             self.report.note(source, "is a .tok file: without --bare it is read as one")
-        return data[: self.max_bytes]
-
-    def draw(
-        self,
-        source: str,
-        data: bytes,
-        options: DecodeOptions,
-        *,
-        note: bool = True,
-        progress: Callable[[int, int], None] | None = None,
-    ) -> Image.Image:
-        from .. import codec
-
-        asked = self.max_bytes is not None and len(data) == self.max_bytes  # a file cut here is no news
-        warn = partial(self.report.note, source) if note and not asked else _silent
-        return codec.decode_with(data, options, warn=warn, progress=progress)
+        contents = self.options.read(data[: self.max_bytes])
+        asked = self.max_bytes is not None and len(data) >= self.max_bytes  # a file that is cut here is no news
+        return contents, _silent if asked else partial(self.report.note, source)
 
     def _encoded(self, picture: Image.Image) -> bytes:
         from ..pictures.images import write_picture

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from ..errors import printable
 from .console import PATH, STDIO, Report, need_stdout, report_options
 from .jobs import check_stdout, write_stdout
 from .options import force_option, output_option, tokens_type
@@ -33,7 +34,8 @@ def list_models(as_json: bool, report: Report) -> None:
             click.echo(json.dumps(describe(model)))
         else:
             default = ", the default" if model.name == DEFAULT_MODEL else ""
-            click.echo(f"{model.name} (id {model.id:02x}{default}): {model.n_tokens} tokens, {model.description}")
+            line = f"{model.name} (id {model.id:02x}{default}): {model.n_tokens} tokens, {model.description}"
+            click.echo(printable(line))
     for text in damaged().values():
         report.error(None, text)
 
@@ -60,7 +62,7 @@ def _listing(facts: dict[str, Any]) -> str:
             return "yes" if value else "no"
         return " x ".join(map(str, value)) if isinstance(value, list) else str(value)
 
-    return "\n".join(f"{key.replace('_', ' ') + ':':16}{text(value)}" for key, value in facts.items())
+    return "\n".join(printable(f"{key.replace('_', ' ') + ':':16}{text(value)}") for key, value in facts.items())
 
 
 @models.command("import")

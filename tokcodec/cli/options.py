@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 import re
-from collections.abc import Callable
-from typing import Any
 
 import click
 
 from ..container.bare import BASE64_SUFFIX
 from ..container.header import MAX_TOKENS, PITCHES
-from ..pictures.limits import DEFAULT_MAX_PIXELS, MAX_SIDE
+from ..pictures.limits import DEFAULT_MAX_PIXELS, DEFAULT_MAX_TILES, MAX_SIDE
+from .bundles import bundled
 from .console import PATH, STDIO
 from .jobs import TOK_SUFFIX, Files
 
@@ -29,6 +27,14 @@ max_pixels_option = click.option(
     default=DEFAULT_MAX_PIXELS,
     metavar="N",
     help="Refuse larger pictures; by default 89 million.",
+)
+max_tiles_option = click.option(
+    "--max-tiles",
+    type=click.IntRange(1),
+    default=DEFAULT_MAX_TILES,
+    show_default=True,
+    metavar="N",
+    help="Refuse files of more tiles.",
 )
 LOOKS = "perceptual", "fidelity"  # of our own models
 
@@ -62,14 +68,14 @@ dtype_option = click.option(
 )
 
 
-def _step(ctx: click.Context, param: click.Parameter, value: str | None) -> int | str | None:
+def _pitch(ctx: click.Context, param: click.Parameter, value: str | None) -> int | str | None:
     return int(value) if value and value != "fit" else value
 
 
 pitch_option = click.option(
     "--pitch",
     type=click.Choice([str(pitch) if pitch else "fit" for pitch in PITCHES]),
-    callback=_step,
+    callback=_pitch,
     metavar="PIXELS",
     help="Source pixels per tile: 16 to 2048, less for more detail, 256 by default; fit: one tile for all.",
 )
@@ -82,33 +88,44 @@ def container_of(bare: bool, base64: bool) -> tuple[str, str]:
     return "bare" if bare else "tok", BASE64_SUFFIX if base64 else TOK_SUFFIX
 
 
-def files_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The inputs and where results go, handed to the command as one `files`."""
+_file_options = (
+    click.argument("inputs", metavar="INPUT...", nargs=-1, required=True, type=PATH),
+    output_option,
+    click.option("-r", "--recursive", is_flag=True, help="Take the files in folders."),
+    click.option("--output-dir", metavar="DIR", type=PATH, help="Write results here; folders are mirrored."),
+    force_option,
+)
+files_options = bundled("files", Files, *_file_options)
 
-    @functools.wraps(command)
-    def collect(
-        inputs: tuple[str, ...],
-        output: str | None,
-        output_dir: str | None,
-        recursive: bool,
-        force: bool,
-        **options: Any,
-    ) -> Any:
-        if (progressive := options.get("progressive")) is not None:  # of decode
-            if progressive in ("", STDIO) or output or output_dir or recursive or len(inputs) > 1:
-                raise click.UsageError("--progressive takes one input and names what it writes, files alone.")
-            output = progressive
-        return command(files=Files(inputs, output, output_dir, recursive, force), **options)
 
-    for decorate in (
-        force_option,
-        click.option("--output-dir", metavar="DIR", type=PATH, help="Write results here; folders are mirrored."),
-        click.option("-r", "--recursive", is_flag=True, help="Take the files in folders."),
-        output_option,
-        click.argument("inputs", metavar="INPUT...", nargs=-1, required=True, type=PATH),
-    ):
-        collect = decorate(collect)
-    return collect
+def _stages_or_files(
+    inputs: tuple[str, ...],
+    output: str | None,
+    output_dir: str | None,
+    recursive: bool,
+    force: bool,
+    progressive: str | None,
+) -> Files:
+    if progressive is None:
+        return Files(inputs, output, output_dir, recursive, force)
+    if progressive in ("", STDIO) or output or output_dir or recursive or len(inputs) > 1:
+        raise click.UsageError("--progressive takes one input and names what it writes, files alone.")
+    return Files(inputs, progressive, force=force)
+
+
+stages_or_files_options = bundled(
+    "files",
+    _stages_or_files,
+    click.option(
+        "--progressive",
+        metavar="PATH",
+        type=PATH,
+        help="Write what 1, 2, 4, ... tokens show: an animation for PATH.gif, .webp or .png, else pictures in a "
+        "folder.",
+    ),
+    *_file_options,
+)
+"""Where pictures go: the files of `files_options`, or what --progressive names."""
 
 
 def parse_dimensions(text: str) -> tuple[int, int]:

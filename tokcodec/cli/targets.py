@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import re
-from collections.abc import Callable
-from typing import Any
 
 import click
 
+from .bundles import several
 from .console import PATH
 
 UNITS = {"": 1, "k": 1000, "ki": 1024}
@@ -23,18 +21,19 @@ def parse_size(text: str) -> int:
     return int(int(whole + decimals) * UNITS[unit] // 10 ** len(decimals))
 
 
-def number(wanted: str) -> Callable[[str], float]:
-    """A parser of numbers; `wanted` says which ones, where the text is none."""
-
-    def parse(text: str) -> float:
-        try:
-            return float(text)
-        except ValueError:
-            raise click.BadParameter(f"{text!r} is not {wanted}.") from None
-
-    return parse
-
-
+effort_option = click.option(
+    "--effort",
+    type=click.IntRange(0, 9),
+    default=0,
+    show_default=True,
+    metavar="0..9",
+    help="Above 0, choose tokens by the drawn picture: better and slower. Needs PyTorch.",
+)
+tune_option = click.option(
+    "--tune",
+    type=click.Choice(["perceptual", "fidelity", "light"]),
+    help="With --effort: what is to gain, the usual look, the least squared error, or the look of web pages.",
+)
 focus_option = click.option(
     "--focus",
     metavar="X,Y,W,H[:WEIGHT]",
@@ -49,53 +48,30 @@ focus_map_option = click.option(
 )
 
 
-def target_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options, handed to the command as one dict `targets` of arguments of `codec.encode`."""
-
-    @functools.wraps(command)
-    def collect(
-        target_size: int | None,
-        target_bpp: float | None,
-        target_psnr: float | None,
-        target_lpips: float | None,
-        adaptive: bool,
-        **options: Any,
-    ) -> Any:
-        targets = {
-            "target_size": target_size,
-            "target_bpp": target_bpp,
-            "target_psnr": target_psnr,
-            "target_lpips": target_lpips,
-            "adaptive": adaptive,
-        }
-        return command(targets=targets, **options)
-
-    for decorate in (
-        click.option("--adaptive", is_flag=True, help="As many bytes as --tokens takes, spent where detail is."),
-        click.option(
-            "--target-lpips",
-            type=number("an LPIPS, a number above 0 and at most 1"),
-            metavar="VALUE",
-            help="The smallest file whose default look has an LPIPS of at most VALUE.",
-        ),
-        click.option(
-            "--target-psnr",
-            type=number("a number of dB, above 0 and at most 100"),
-            metavar="DB",
-            help="The smallest file whose fidelity look has a PSNR of at least DB.",
-        ),
-        click.option(
-            "--target-bpp",
-            type=number("a number of bits per pixel, above 0"),
-            metavar="BPP",
-            help="The best file of at most so many bits per pixel.",
-        ),
-        click.option(
-            "--target-size",
-            type=parse_size,
-            metavar="SIZE",
-            help="The best file of at most 120, 1.5k (k = 1000) or 2ki (ki = 1024) bytes.",
-        ),
-    ):
-        collect = decorate(collect)
-    return collect
+target_options = several(
+    click.option(
+        "--target-size",
+        type=parse_size,
+        metavar="SIZE",
+        help="The best file of at most 120, 1.5k (k = 1000) or 2ki (ki = 1024) bytes.",
+    ),
+    click.option(
+        "--target-bpp",
+        type=click.FloatRange(0, min_open=True),
+        metavar="BPP",
+        help="The best file of at most BPP bits per pixel.",
+    ),
+    click.option(
+        "--target-psnr",
+        type=click.FloatRange(0, 100, min_open=True),
+        metavar="DB",
+        help="The smallest file whose fidelity look has a PSNR of at least DB.",
+    ),
+    click.option(
+        "--target-lpips",
+        type=click.FloatRange(0, 1, min_open=True),
+        metavar="VALUE",
+        help="The smallest file whose default look has an LPIPS of at most VALUE.",
+    ),
+    click.option("--adaptive", is_flag=True, help="As many bytes as --tokens takes, spent where detail is."),
+)

@@ -11,14 +11,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+from numpy.typing import NDArray
 
-from ..errors import ModelFileError
+from ..errors import ModelFileError, reason
+from ..tensorfile import load_tensors, save_tensors
 
-IntArray = npt.NDArray[np.integer[Any]]
+IntArray = NDArray[np.integer[Any]]
 
 TOTAL = 1 << 16  # every row of a table sums to this; small enough that 24-bit quantisation of it is exact in float64
 MAX_TOKEN = 1 << 31  # tokens are returned as int32
+MAX_BYTES = 128 << 20  # of a file of tables; those of our own models have 0.3 MB
 
 
 class FrequencyTables:
@@ -49,7 +51,7 @@ class FrequencyTables:
             array = np.ascontiguousarray(count, dtype=np.uint32)
             array.flags.writeable = False
             kept.append(array)
-        self.counts: tuple[npt.NDArray[np.uint32], ...] = tuple(kept)
+        self.counts: tuple[NDArray[np.uint32], ...] = tuple(kept)
 
     @property
     def vocabulary(self) -> int:
@@ -83,7 +85,7 @@ class FrequencyTables:
             counts.append(_normalised(2 * seen.astype(np.int64) + 1))
         return cls(radices, counts)
 
-    def bits(self, tokens: IntArray) -> npt.NDArray[np.float64]:
+    def bits(self, tokens: IntArray) -> NDArray[np.float64]:
         """Ideal cost in bits of every token, float64 [tiles, n], for tokens int [tiles, n]."""
         tokens = checked_tokens(tokens, self.vocabulary, self.n_tokens)
         ranks = np.arange(tokens.shape[1])
@@ -99,27 +101,22 @@ class FrequencyTables:
         return head + b"".join(count.astype("<u4").tobytes() for count in self.counts)
 
 
-def save_tables(tables: Sequence[FrequencyTables], path: str | os.PathLike[str]) -> None:
-    """Write the tables of all scales: a safetensors file with `counts.0`, `counts.1`, ... for the digits.
+def pack_tables(tables: Sequence[FrequencyTables]) -> bytes:
+    """The tables of all scales as a safetensors file with `counts.0`, `counts.1`, ... for the digits.
 
     Each is uint16 [scales, n_tokens, radix]: no count can reach 2**16.
     """
-    from safetensors.numpy import save_file
-
     digits = zip(*(table.counts for table in tables), strict=True)
-    save_file({f"counts.{digit}": np.stack(counts).astype(np.uint16) for digit, counts in enumerate(digits)}, path)
+    return save_tensors({f"counts.{digit}": np.stack(counts).astype(np.uint16) for digit, counts in enumerate(digits)})
 
 
 def load_tables(path: str | os.PathLike[str]) -> tuple[FrequencyTables, ...]:
-    """Read what `save_tables` wrote, one for each scale.
+    """Read a file of what `pack_tables` made, one for each scale.
 
-    Raises ModelFileError when the file is missing, damaged or holds other counts than allowed.
+    Raises ModelFileError when the file is missing, damaged, larger than MAX_BYTES or holds other counts than allowed.
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
     try:
-        tensors = load_file(path)
+        tensors = load_tensors(path, MAX_BYTES)
         digits = [tensors[f"counts.{digit}"] for digit in range(len(tensors))]
         if any(counts.ndim != 3 for counts in digits):
             raise ValueError("counts must have three dimensions: scales, tokens and values")
@@ -127,11 +124,12 @@ def load_tables(path: str | os.PathLike[str]) -> tuple[FrequencyTables, ...]:
         if not scales:
             raise ValueError("no counts")
         return tuple(FrequencyTables([count.shape[-1] for count in counts], counts) for counts in scales)
-    except (SafetensorError, OSError, ValueError, TypeError, LookupError, AttributeError) as error:
-        raise ModelFileError(f"{os.fspath(path)}: not usable as frequency tables ({_reason(error)})") from error
+    except (OSError, ValueError, LookupError) as error:
+        text = f"missing {error}" if isinstance(error, LookupError) else reason(error)
+        raise ModelFileError(f"{os.fspath(path)}: not usable as frequency tables ({text})") from error
 
 
-def split_digits(tokens: IntArray, radices: Sequence[int]) -> npt.NDArray[np.int64]:
+def split_digits(tokens: IntArray, radices: Sequence[int]) -> NDArray[np.int64]:
     """Digits of tokens, int64 of shape tokens.shape + (D,), most significant first: token = (d0 * r1 + d1) * r2 + d2"""
     rest = np.asarray(tokens, dtype=np.int64)
     digits = np.empty((*rest.shape, len(radices)), dtype=np.int64)
@@ -141,7 +139,7 @@ def split_digits(tokens: IntArray, radices: Sequence[int]) -> npt.NDArray[np.int
     return digits
 
 
-def join_digits(digits: IntArray, radices: Sequence[int]) -> npt.NDArray[np.int64]:
+def join_digits(digits: IntArray, radices: Sequence[int]) -> NDArray[np.int64]:
     """Tokens from digits of shape [..., D]; the inverse of `split_digits`."""
     tokens = np.zeros(digits.shape[:-1], dtype=np.int64)
     for place, radix in enumerate(radices):
@@ -149,7 +147,7 @@ def join_digits(digits: IntArray, radices: Sequence[int]) -> npt.NDArray[np.int6
     return tokens
 
 
-def _normalised(weights: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def _normalised(weights: NDArray[np.int64]) -> NDArray[np.int64]:
     """Counts >= 1 that sum to TOTAL in each row, in proportion to positive weights; ties go to the lower value."""
     free = TOTAL - weights.shape[1]
     sums = weights.sum(axis=1, keepdims=True)
@@ -181,8 +179,3 @@ def checked_tokens(tokens: IntArray, vocabulary: int, most: int | None = None) -
     if tokens.min() < 0 or tokens.max() >= vocabulary:
         raise ValueError(f"tokens must be 0..{vocabulary - 1}, found {tokens.min()}..{tokens.max()}")
     return tokens
-
-
-def _reason(error: Exception) -> str:
-    text = f"missing {error}" if isinstance(error, LookupError) else str(error)
-    return text.splitlines()[0] if text else type(error).__name__

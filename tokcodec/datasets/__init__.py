@@ -1,19 +1,18 @@
-"""Many pictures, and the tokens of many files, at once; never decides how one is coded.
+"""Encodes many pictures at once, and packs the tokens of many files; never decides how one is coded.
 
-    Encoder, Decoder   batches of a pipeline of one's own: pyarrow tables to pyarrow tables
-    read               what `tokcodec dataset encode` wrote, as a pyarrow dataset
+    Encoder, Decoder   for batches of your own pipeline: pyarrow tables to pyarrow tables
+    read               the output of `tokcodec dataset encode` as a pyarrow dataset
 
-Names are loaded when they are first used: `bulk` and `pack` need no pyarrow. Without it the others raise
+Names are loaded when they are first used, since `bulk` and `pack` do not need pyarrow. Without it the others raise
 MissingPackageError.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from ..errors import MissingPackageError
+from ..errors import need
 
 if TYPE_CHECKING:
     from .batches import Decoder, Encoder
@@ -23,9 +22,8 @@ _HOMES = {"Decoder": "batches", "Encoder": "batches", "read": "reading"}
 
 
 def need_pyarrow() -> None:
-    """Raise MissingPackageError where pyarrow is not installed."""
-    if find_spec("pyarrow") is None:
-        raise MissingPackageError("data sets need pyarrow: pip install 'tokcodec[data]'")
+    """Raise MissingPackageError if pyarrow is not installed."""
+    need("pyarrow", "a data set", extra="data")
 
 
 def __getattr__(name: str) -> Any:

@@ -3,7 +3,7 @@
     pictures.map_batches(Encoder, batch_format="pyarrow", fn_constructor_kwargs={"tokens": 64})
     for batch in pq.ParquetFile("pictures.parquet").iter_batches(128): table = encoder(batch)
 
-Whatever is wrong with a sample is in its column `error`; the columns are described in `columns`.
+The column `error` says what is wrong with a sample. The module `columns` describes all columns.
 """
 
 from __future__ import annotations
@@ -15,70 +15,87 @@ from typing import Any, TypeAlias
 
 import pyarrow as pa
 
-from ..codec import decode_with, encode_with
+from ..codec import decode, encode
 from ..errors import DeviceError, MissingPackageError, ModelFileError, UnknownModelError
 from ..models.modelfile import Model
 from ..models.registry import find_model
 from ..options import DecodeOptions, EncodeOptions
+from ..options import check_tokens as check_options_tokens
 from ..pictures.images import picture_format, read_picture, write_picture
 from ..pictures.limits import DEFAULT_MAX_PIXELS
 from ..tokenizers import DTYPES, load_tokenizer
 from ..tokenizers.look import LOOKS
 from ..tokfile import read
-from .bulk import encode_many_with
+from .bulk import encode_many
 from .columns import ERROR, KEY, TOK, Coded, check_tokens, error_line, image_table, token_table
+from .limits import DEFAULT_MAX_SAMPLE_BYTES
 from .pack import token_dtype
 from .sources.parquet import find_column, samples_of
 from .sources.samples import Picture, Samples
 
 Batch: TypeAlias = pa.Table | pa.RecordBatch
-NOT_THEIRS = DeviceError, MissingPackageError, ModelFileError, MemoryError
-"""Errors that are no sample's fault, so that they may not become its column `error`: they are raised."""
+FATAL_ERRORS = DeviceError, MissingPackageError, ModelFileError, MemoryError
+"""Errors not caused by a sample: raised instead of stored in its `error` column."""
 
 
 class Encoder:
-    """Pictures to tokens: tables with a column of encoded pictures to tables as `columns` describes.
+    """Pictures to tokens: turns a pyarrow table with a column of picture files into the table that `columns` describes.
 
-    column: of the pictures, binary or a struct with `bytes` (None: found); max_pixels: of a picture, larger ones are
-    refused; jobs: threads that read ahead (0: none, for processes that share the cores); the others are those of
-    `options.EncodeOptions`. A column `key` names the samples. Raises ValueError and TypeError for wrong arguments,
-    UnknownModelError and ModelFileError; when called, SourceError for tables without pictures, and NOT_THEIRS.
+    A column `key` names the samples.
+
+    Args:
+        column: column of the picture files, binary or a struct with `bytes` (None: found automatically).
+        max_pixels: pixels of a picture at most; a larger one is an error of its sample.
+        max_sample_bytes: bytes of a picture file at most; a larger one is an error of its sample.
+        jobs: threads that read ahead, 0..64 (0: none, for processes that share the cores).
+        options: the fields of `options.EncodeOptions`, such as `tokens` and `model`; only the container "tok".
+
+    Raises:
+        ValueError, TypeError: wrong arguments; TypeError also for a batch that is not a pyarrow table.
+        UnknownModelError, ModelFileError: the model is not installed, or is damaged.
+        SourceError: a batch has no column of pictures.
+        DeviceError, MissingPackageError, MemoryError: the work cannot be done here.
     """
 
     def __init__(
-        self, *, column: str | None = None, max_pixels: int = DEFAULT_MAX_PIXELS, jobs: int = 0, **options: Any
+        self,
+        *,
+        column: str | None = None,
+        max_pixels: int = DEFAULT_MAX_PIXELS,
+        max_sample_bytes: int = DEFAULT_MAX_SAMPLE_BYTES,
+        jobs: int = 0,
+        **options: Any,
     ) -> None:
-        self.column, self.max_pixels, self.jobs = column, max_pixels, jobs
+        self.column, self.max_pixels, self.max_sample_bytes, self.jobs = column, max_pixels, max_sample_bytes, jobs
         self.options = EncodeOptions(**options)
         if self.options.container != "tok":
-            raise ValueError("data sets hold .tok files, no bare ones")
-        self.model = find_model(self.options.model)
-        self.options.tokens_of(self.model)
-        self.options.target_of(self.model)
-        self.options.step(self.model.tile)
+            raise ValueError("data sets hold .tok files, not bare ones")
+        self.settings = self.options.resolve()
+        self.model = self.settings.model
         self.dtype = token_dtype(self.model)
 
     def __call__(self, batch: Batch) -> pa.Table:
         _check_batch(batch)
-        return self.encode(samples_of(batch, find_column(batch.schema, self.column)))
+        column = find_column(batch.schema, self.column)
+        return self.encode(samples_of(batch, column, max_sample_bytes=self.max_sample_bytes))
 
     def encode(self, samples: Samples) -> pa.Table:
-        """The table of some samples, in their order."""
+        """Samples as a table, in their order. Raises FATAL_ERRORS."""
         coded = self._coded([picture for picture in samples.pictures if not isinstance(picture, Exception)])
         rows = []
         for key, picture in zip(samples.keys, samples.pictures, strict=True):
             found = picture if isinstance(picture, Exception) else next(coded)
-            if isinstance(found, NOT_THEIRS):
+            if isinstance(found, FATAL_ERRORS):
                 raise found
             rows.append(Coded(error=error_line(key, found)) if isinstance(found, Exception) else found)
         return token_table(samples.keys, rows, samples.carried, self.dtype)
 
     def _coded(self, pictures: list[bytes]) -> Iterator[Coded | Exception]:
-        if not self.options.plain:
+        if not self.settings.plain:
             yield from map(self._one, pictures)
             return
         streams = map(io.BytesIO, pictures)
-        for found in encode_many_with(streams, self.options, max_pixels=self.max_pixels, jobs=self.jobs):
+        for found in encode_many(streams, self.options, max_pixels=self.max_pixels, jobs=self.jobs):
             if found.coded is None:
                 yield found.error or RuntimeError("no tokens")
             else:
@@ -86,25 +103,32 @@ class Encoder:
                 yield Coded(found.data, found.width, found.height, found.tiles, flat)
 
     def _one(self, data: bytes) -> Coded | Exception:
-        """With a target, which every picture meets in its own way."""
+        """Encode one picture: with a target each has a search of its own."""
         try:
             picture = read_picture(io.BytesIO(data), max_pixels=self.max_pixels, warn=_silent)
-            made = encode_with(picture, self.options, warn=_silent)
+            made = encode(picture, **vars(self.options), warn=_silent)
             contents = read(made, self.model)
             # -1, where a tile has fewer tokens, becomes the largest value of the type: that is FILL
             flat = contents.coded.astype(self.dtype).reshape(-1)
             return Coded(made, *picture.size, contents.tiles, flat)
-        except Exception as error:  # `encode` tells whose fault it is
+        except Exception as error:  # `encode` knows which ones to raise
             return error
 
 
 class Decoder:
-    """Tokens to pictures: tables with a column `tok` to tables with `image`, a struct of the bytes and the path.
+    """Tokens to pictures: turns a table with a column `tok` into one with `image`, a struct of `bytes` and `path`.
 
-    format: of the pictures, "png", "webp" (lossless), "jpg" and the others of `decode`; the options are those of
-    `options.DecodeOptions`. Width, height, key and what was carried stay. Raises ValueError and TypeError for wrong
-    arguments, UnknownModelError and ModelFileError; when called, SourceError for tables without `tok`, NOT_THEIRS, and
-    UnknownModelError for files of a model that is not installed, unless one is given.
+    Width, height, key and the other columns stay.
+
+    Args:
+        format: format of the pictures: "png", "webp" (lossless), "jpg", or another that `decode` writes.
+        options: the fields of `options.DecodeOptions`, such as `look` and `device`.
+
+    Raises:
+        ValueError, TypeError: wrong arguments; TypeError also for a batch that is not a pyarrow table.
+        UnknownModelError, ModelFileError: the model is not installed, or is damaged; without `model` also when called.
+        SourceError: a batch has no column `tok`.
+        DeviceError, MissingPackageError, MemoryError: the work cannot be done here.
     """
 
     def __init__(self, *, format: str = "png", **options: Any) -> None:
@@ -112,7 +136,7 @@ class Decoder:
         self.options = DecodeOptions(**options)
         model = None if self.options.model is None else find_model(self.options.model)
         check_decoding(self.options, model)
-        self.installed = model is not None  # what the files need: one that needs another is at fault itself
+        self.installed = model is not None  # then a file that needs another model is at fault
 
     def __call__(self, batch: Batch) -> pa.Table:
         _check_batch(batch)
@@ -133,11 +157,11 @@ class Decoder:
 
     def _one(self, data: bytes | None) -> Picture:
         try:
-            picture = decode_with(data or b"", self.options, warn=_silent)
+            picture = decode(data or b"", **vars(self.options), warn=_silent)
             stream = io.BytesIO()
             write_picture(picture, stream, self.suffix)
             return stream.getvalue()
-        except NOT_THEIRS:
+        except FATAL_ERRORS:
             raise
         except UnknownModelError as error:
             if not self.installed:
@@ -148,9 +172,9 @@ class Decoder:
 
 
 def check_decoding(options: DecodeOptions, model: Model | None) -> None:
-    """Raise ValueError for options that no file can be decoded with; model: of the files, where it is known."""
+    """Raise ValueError for options that no file can be decoded with; model: that of the files, if it is known."""
     if options.container != "tok" or options.size is not None:
-        raise ValueError("data sets hold .tok files, no bare ones")
+        raise ValueError("data sets hold .tok files, not bare ones")
     if options.dtype not in DTYPES:
         raise ValueError(f"dtype must be {' or '.join(DTYPES)}, not {options.dtype!r}")
     if options.look not in (None, *LOOKS):
@@ -158,7 +182,7 @@ def check_decoding(options: DecodeOptions, model: Model | None) -> None:
     if options.tokens is not None and options.tokens < 1:
         raise ValueError(f"tokens must be at least 1, not {options.tokens}")
     if model is not None:
-        options.check(model)
+        check_options_tokens(options.tokens, model)
         if options.look is not None:
             with suppress(MissingPackageError):  # workers elsewhere may have it
                 load_tokenizer(model, "cpu").check_look(options.look)

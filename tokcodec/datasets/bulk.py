@@ -15,7 +15,7 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -23,17 +23,16 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from ..codec import note_stretch
-from ..container.contents import pack
+from ..codec import note_stretch, note_tiles
 from ..container.header import Header
-from ..models.registry import find_model
+from ..contents import pack
+from ..cores import available, turn
 from ..options import EncodeOptions
 from ..pictures.images import read_picture
 from ..pictures.limits import DEFAULT_MAX_PIXELS
 from ..pictures.tiling import Grid, cut
 from ..tokenizers import load_tokenizer
 from ..tokenizers.tiles import BATCH, tokenise
-from .engines import cores
 
 if TYPE_CHECKING:
     from ..models.modelfile import Model
@@ -66,42 +65,35 @@ class Encoded:
 
 def default_jobs() -> int:
     """Threads that read by default: one for each core that this process may use, at most 8."""
-    return min(cores(), _DEFAULT_MAX_JOBS)
+    return min(available(), _DEFAULT_MAX_JOBS)
 
 
 def encode_many(
-    sources: Iterable[Source],
-    *,
-    tokens: int | None = None,
-    pitch: int | str | None = None,
-    model: str | Path | None = None,
-    device: str = "auto",
-    max_pixels: int = DEFAULT_MAX_PIXELS,
-    jobs: int | None = None,
-) -> Iterator[Encoded]:
-    """Encode pictures; yields an `Encoded` for each, in their order, while others are being read.
-
-    max_pixels: of a picture, larger ones are refused; jobs: threads that read and cut, 1 to 64 (None: `default_jobs`;
-    0: none, the caller's reads); the others are those of `options.EncodeOptions`. What is wrong with a picture is in
-    its `Encoded.error`, and the others go on. Raises ValueError for wrong arguments, and what `find_model` and
-    `load_tokenizer` raise, before the first outcome. Memory: one picture per thread and AHEAD tiles.
-    """
-    options = EncodeOptions(tokens=tokens, pitch=pitch, model=model, device=device)
-    return encode_many_with(sources, options, max_pixels=max_pixels, jobs=jobs)
-
-
-def encode_many_with(
     sources: Iterable[Source],
     options: EncodeOptions,
     *,
     max_pixels: int = DEFAULT_MAX_PIXELS,
     jobs: int | None = None,
 ) -> Iterator[Encoded]:
-    """`encode_many` for those who have the options as one; they must be `plain`."""
-    if not options.plain:
+    """Encode pictures; yields an `Encoded` for each, in their order, while others are being read.
+
+    What is wrong with a picture is in its `Encoded.error`, and the others go on. Memory: one picture per thread and
+    AHEAD tiles.
+
+    Args:
+        sources: picture files or binary streams.
+        options: without a target, `adaptive` and the bare container, which take pictures one by one.
+        max_pixels: refuse larger pictures.
+        jobs: threads that read and cut, 1 to 64. 0: the caller's thread reads. Default: `default_jobs`.
+
+    Raises:
+        ValueError: an argument is out of range. This and the next are raised before the first outcome.
+        TokError: the model or the device cannot be used.
+    """
+    settings = options.resolve()
+    if not settings.plain:
         raise ValueError("a target, adaptive and bare files take pictures one by one")
-    chosen = find_model(options.model)
-    count, step = options.tokens_of(chosen), options.step(chosen.tile)
+    chosen, count, step = settings.model, settings.tokens, settings.pitch
     if jobs is not None and not 0 <= jobs <= MAX_JOBS:
         raise ValueError(f"jobs must be 0..{MAX_JOBS}, not {jobs}")
 
@@ -240,17 +232,19 @@ def _cut(source: Source, step: int, side: int, max_pixels: int) -> Iterator[_Chu
     """A picture's chunks; the last one has the error where there is one."""
     failed = _Chunk(source, 0, None, np.empty((0, side, side, 3), np.uint8))
     try:
-        picture = read_picture(source, max_pixels=max_pixels, warn=failed.notes.append)
+        with turn():
+            picture = read_picture(source, max_pixels=max_pixels, warn=failed.notes.append)
         grid = Grid.for_picture(*picture.size, step)
         note_stretch(grid, failed.notes.append)
+        note_tiles(grid, failed.notes.append)
         for start in range(0, grid.tiles, BATCH):
             failed.start = start
             stop = min(start + BATCH, grid.tiles)
-            tiles = cut(picture, grid, range(start, stop), side=side)
+            with turn():
+                tiles = cut(picture, grid, range(start, stop), side=side)
             yield _Chunk(source, start, grid, tiles, failed.notes, last=stop == grid.tiles)
     except Exception as error:
-        failed.error = error
-        yield failed
+        yield replace(failed, error=error)  # not kept here: its traceback holds this frame, and so the picture
 
 
 class _ClosedError(Exception):

@@ -1,16 +1,16 @@
 """The columns of a shard of tokens, and what its metadata says about how they were made.
 
-    key       string        of the sample; of a picture in a folder its path behind the folder's name
+    key       string        name of the sample; for a picture in a folder, folder name and path
     tok       binary        the bytes that `tokcodec encode` writes
-    width     uint16        of the picture, in pixels
-    height    uint16
-    tiles     int32
-    tokens    list<uint16>  the tokens of all tiles, one tile behind the other, of each the best first: reshape to
-                            [tiles, -1]; where a tile has fewer than others the rest is FILL (see `pack`)
+    width     uint16        width of the picture in pixels
+    height    uint16        height of the picture in pixels
+    tiles     int32         number of tiles
+    tokens    list<uint16>  all tiles in order; within a tile, most important token first. Reshape to [tiles, -1].
+                            A tile of an adaptive file with fewer tokens is filled with FILL (see `pack`).
     error     string        null, or the line that the command would print; then all of the above but key are null
 
-What the sample carried follows under its own name, or as `source_NAME` where that is one of these. A vocabulary of more
-than 16 bits has tokens of uint32. The file's metadata has the `Recipe` as JSON under the key `tokcodec`.
+The other columns of the sample follow under their own names, or as `source_NAME` if the name is one of these. A
+vocabulary of more than 16 bits has tokens of uint32. The file's metadata has the `Recipe` as JSON under `tokcodec`.
 """
 
 from __future__ import annotations
@@ -35,9 +35,16 @@ IMAGE_TYPE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])  # Huggi
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a shard was made: what for ("encode" or "decode"), by which version and model, with which options, from what.
+    """How a shard was made.
 
-    mark: see `listing.Shard`; kind: of the source; shard_size: pictures of a folder in a shard, None of other sources.
+    work: "encode" or "decode".
+    version: of tokcodec.
+    model, hash: name and hash of the model, the hash in hexadecimal.
+    options: the options that change the output.
+    kind: kind of the source, see `listing.Shard`.
+    source: name of the source.
+    mark: identifies the content of the source, see `listing.Shard`.
+    shard_size: pictures of a folder in a shard; None for other sources.
     """
 
     work: str
@@ -55,14 +62,14 @@ class Recipe:
 
     @classmethod
     def load(cls, metadata: Mapping[bytes, bytes] | None) -> Recipe | None:
-        """The recipe in a schema's metadata, None where there is none."""
+        """The recipe in a schema's metadata; None without one."""
         try:
             return cls(**json.loads((metadata or {})[METADATA]))
         except (KeyError, ValueError, TypeError):
             return None
 
     def difference(self, other: Recipe) -> str | None:
-        """What of the two is not the same, naming both; None where their shards belong together."""
+        """What differs between the two, as text that names both; None if their shards belong together."""
         if self.work != other.work:
             return f"made by dataset {self.work}, not {other.work}"
         if self.hash != other.hash:
@@ -70,11 +77,11 @@ class Recipe:
         every = sorted({*self.options, *other.options})
         names = [name for name in every if self.options.get(name) != other.options.get(name)]
         if names:
-            return f"made with {_told(self.options, names)}, not {_told(other.options, names)}"
+            return f"made with {_options_text(self.options, names)}, not {_options_text(other.options, names)}"
         return None
 
     def other_source(self, other: Recipe) -> str | None:
-        """How the sources of two shards of one name differ; None where the one can stand for the other."""
+        """How the sources of two shards of one name differ; None if they have the same content."""
         if self.kind == other.kind and self.shard_size != other.shard_size:
             return f"made with shard_size {self.shard_size}, not shard_size {other.shard_size}"
         if (self.kind, self.mark) == (other.kind, other.mark):
@@ -86,21 +93,24 @@ class Recipe:
         return f"made from {self.source}, not from {other.source}, whose content is another"
 
 
-def _told(options: Mapping[str, Any], names: Sequence[str]) -> str:
-    """Those of some options that are given, all where none is."""
+def _options_text(options: Mapping[str, Any], names: Sequence[str]) -> str:
+    """The given ones among some options as text; all of them if none is given."""
     given = [name for name in names if options.get(name) is not None] or names
     return ", ".join(f"{name} {options.get(name)}" for name in given)
 
 
 @dataclass
 class Coded:
-    """What became of a sample: the file and what is in it, or the error's line."""
+    """An encoded sample: the file and its content, or the line of its error.
+
+    tokens: [tiles * tokens], FILL if a tile has fewer.
+    """
 
     data: bytes | None = None
     width: int | None = None
     height: int | None = None
     tiles: int | None = None
-    tokens: NDArray[Any] | None = None  # [tiles * tokens], FILL where a tile has fewer
+    tokens: NDArray[Any] | None = None
     error: str | None = None
 
 
@@ -112,7 +122,14 @@ def error_line(key: str, error: BaseException) -> str:
 def token_table(
     keys: Sequence[str], coded: Sequence[Coded], carried: Mapping[str, Any], dtype: type[np.integer[Any]]
 ) -> pa.Table:
-    """The table of some samples."""
+    """Encoded samples as a table.
+
+    Args:
+        keys: name of each sample.
+        coded: file or error of each sample.
+        carried: other columns by their names.
+        dtype: type of the tokens.
+    """
     return pa.table(
         {
             KEY: pa.array(keys, pa.string()),
@@ -130,7 +147,14 @@ def token_table(
 def image_table(
     columns: Mapping[str, Any], pictures: Sequence[bytes | None], errors: Sequence[str | None], suffix: str
 ) -> pa.Table:
-    """The table of some decoded samples: theirs columns less what held tokens, with `image` and `error`."""
+    """Decoded samples as a table: their columns without the token columns, plus `image` and `error`.
+
+    Args:
+        columns: all columns of the samples by their names.
+        pictures: picture file of each sample (None: it has an error).
+        errors: line of each sample's error (None: it has a picture).
+        suffix: suffix of the picture files, with its dot.
+    """
     keys = columns[KEY].to_pylist() if KEY in columns else [None] * len(pictures)
     images = [
         None if data is None else {"bytes": data, "path": f"{key}{suffix}" if key else None}
@@ -143,7 +167,7 @@ def image_table(
 
 
 def _renamed(carried: Mapping[str, Any], taken: Sequence[str]) -> dict[str, Any]:
-    """Carried columns under names that are free."""
+    """Carried columns under names that are not taken."""
     found: dict[str, Any] = {}
     for name, column in carried.items():
         free = name
@@ -162,6 +186,6 @@ def _lists(values: Sequence[NDArray[Any] | None], dtype: type[np.integer[Any]]) 
 
 
 def check_tokens(schema: pa.Schema) -> None:
-    """Raise SourceError where a table is none of tokens."""
+    """Raise SourceError if a table has no column of tokens."""
     if schema.get_field_index(TOK) < 0:
         raise SourceError(f"no column {TOK!r} of tokens; there are: {', '.join(schema.names) or 'none'}")

@@ -1,7 +1,8 @@
 """Tokens of many files in one: arrays for those who train on them, and from the arrays the files again; no torch.
 
 A pack is an .npz file of these arrays (`np.load` without pickle reads it), or a .safetensors file of the same tensors
-with the texts in its metadata (`names` as JSON). The tiles of all files follow each other, those of one row by row.
+with the texts as a JSON object in the entry `tokcodec` of its metadata (in 1.0.0 each had an entry of its own). The
+tiles of all files follow each other, those of one row by row.
 
     tokens            uint16 [tiles, most]  row t: the counts[t] tokens of tile t, best first, then FILL
     counts            uint16 [tiles]        how many tokens of each tile are there
@@ -29,14 +30,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..container.contents import Contents, pack
 from ..container.counts import LEVELS, most_tokens
 from ..container.header import HASH_SIZE, MAX_TOKENS, Header
+from ..contents import Contents, pack
 from ..errors import TokError, UnknownModelError, reason
 from ..models.modelfile import Model
 from ..models.registry import candidates
 from ..pictures.files import write_atomic
 from ..pictures.tiling import Grid
+from ..tensorfile import read_about, save_tensors
 
 VERSION = "1"
 SUFFIXES = (".npz", ".safetensors")
@@ -121,10 +123,10 @@ class Packer:
     def __init__(self) -> None:
         self.names: list[str] = []
         self._seen: set[str] = set()
-        self._files: list[Contents[Model]] = []
+        self._files: list[Contents] = []
         self._tokens: list[NDArray[Any]] = []
 
-    def add(self, name: str, contents: Contents[Model]) -> None:
+    def add(self, name: str, contents: Contents) -> None:
         """Add a file as `tokfile.read` gives it, under a relative path.
 
         Raises TokError for a name that is not one or is taken, another model than that of the files before, and a file
@@ -184,9 +186,7 @@ def write(path: str | Path, content: Pack, *, force: bool = False) -> None:
         named = content.arrays | {"names": np.array(content.names), **{k: np.array(v) for k, v in texts.items()}}
         write_atomic(path, lambda stream: np.savez_compressed(stream, **named), force=force)  # type: ignore[arg-type]
     elif Path(path).suffix == ".safetensors":
-        from safetensors.numpy import save
-
-        write_atomic(path, save(content.arrays, texts | {"names": json.dumps(content.names)}), force=force)
+        write_atomic(path, save_tensors(content.arrays, texts | {"names": content.names}), force=force)
     else:
         raise ValueError(f"a pack is named {' or '.join(SUFFIXES)}, not {Path(path).name}")
 
@@ -223,9 +223,11 @@ def _read_safetensors(path: str | Path) -> tuple[dict[str, NDArray[Any]], dict[s
     from safetensors import safe_open
 
     with safe_open(path, framework="numpy") as file:
-        texts: dict[str, Any] = dict(file.metadata() or {})
+        texts = read_about(file.metadata())
         arrays = {name: file.get_tensor(name) for name in _KINDS}
-    return arrays, texts | {"names": json.loads(texts["names"])}
+    if isinstance(texts["names"], str):  # 1.0.0
+        texts["names"] = json.loads(texts["names"])
+    return arrays, texts
 
 
 def find_packed_model(content: Pack) -> Model:

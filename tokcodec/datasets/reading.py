@@ -1,4 +1,4 @@
-"""What `tokcodec dataset encode` wrote: as a pyarrow dataset, and described in numbers."""
+"""Reads the output of `tokcodec dataset encode`: as a pyarrow dataset, and as statistics."""
 
 from __future__ import annotations
 
@@ -18,8 +18,14 @@ from .shards.tokens import find_token_shards
 def read(source: str | Path) -> pds.Dataset:
     """The data set in a folder as a pyarrow dataset, with the columns that `columns` describes.
 
-    Filter by `pyarrow.compute.field("error").is_null()` for the samples that have tokens; `get_fragments()` are the
-    shards. A column that only some shards have is null in the others. Raises SourceError.
+    Filter by `pyarrow.compute.field("error").is_null()` to get the samples that have tokens. `get_fragments()` returns
+    the shards. A column that only some shards have is null in the others.
+
+    Args:
+        source: the folder, a path or a URI.
+
+    Raises:
+        SourceError: it holds no data set, or one that cannot be read.
     """
     shards = find_token_shards(str(source))
     schema = pa.unify_schemas([shard.schema.remove_metadata() for shard in shards])
@@ -32,7 +38,8 @@ def read(source: str | Path) -> pds.Dataset:
 def describe(source: str) -> dict[str, Any]:
     """A data set in numbers: its recipe, samples, errors by kind, bytes, bits per pixel, samples by tokens.
 
-    samples_by_tokens: number of samples by the largest power of two that their tokens reach. Raises SourceError.
+    The entry `samples_by_tokens` counts samples by their number of tokens, rounded down to a power of two. Raises
+    SourceError.
     """
     shards = find_token_shards(source)
     kinds: Counter[str] = Counter()

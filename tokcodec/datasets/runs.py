@@ -1,4 +1,4 @@
-"""Whole data sets by an engine: what is to do, what is done already, and the outcomes as they come."""
+"""Runs over whole data sets: which shards are done, which are to do, and the outcomes as an engine yields them."""
 
 from __future__ import annotations
 
@@ -9,68 +9,95 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pyarrow.fs import FileType
+
 from .. import __version__
 from ..errors import DeviceError, MissingPackageError, ModelFileError, OutputError, UnknownModelError
-from ..models.modelfile import Model
-from ..models.registry import find_model
-from ..options import DecodeOptions, EncodeOptions
+from ..options import DecodeOptions, EncodeOptions, EncodeSettings
 from ..pictures.images import picture_format
-from ..pictures.limits import DEFAULT_MAX_PIXELS
+from ..pictures.limits import DEFAULT_MAX_PIXELS, DEFAULT_MAX_TILES
 from .batches import check_decoding
+from .claims import Claim
 from .columns import Recipe
 from .engines import Engine
+from .limits import DEFAULT_BATCH, DEFAULT_MAX_SAMPLE_BYTES, DEFAULT_SHARD_SIZE
 from .shards.decode import TO_FOLDER, TO_PARQUET, DecodeTask, decode_shard, made_by, place_of
 from .shards.encode import EncodeTask, encode_shard
 from .shards.outcome import Outcome, TooManyErrors
-from .shards.record import Record, find_record, record_place
-from .shards.tokens import TokenShard, find_token_shards, look, look_at, model_of
-from .sources.listing import DEFAULT_SHARD_SIZE, FOLDER, Shard, find_shards
+from .shards.record import RECORDS, Record, find_record, record_place
+from .shards.tokens import TokenShard, find_token_shards, list_shards, model_of, read_shard
+from .sources.listing import FOLDER, Shard, find_shards
 from .sources.places import Place
-from .sources.samples import DEFAULT_BATCH
 
-HOPELESS = DeviceError, MissingPackageError, ModelFileError, UnknownModelError
-"""What would happen to every other shard as well."""
+SHARED_ERRORS = DeviceError, MissingPackageError, ModelFileError, UnknownModelError
+"""Errors that every other shard would have as well: they end the run."""
 UNWRITABLE = None, errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM
-"""And of an output that cannot be written: why, by the system's number, where it tells."""
+"""Reasons, as `OutputError.errno`, for which no other shard could be written either."""
 
 
 @dataclass
 class Run:
-    """What a run has to do: outcomes of shards that are done already, and tasks for the others."""
+    """The work of a run.
+
+    output: the folder to write to.
+    function: does a task, in any process.
+    done: outcomes of shards that earlier runs have finished.
+    tasks: the other shards.
+    watched: the folder whose files show what is finished.
+    files: those, as they were when this was planned.
+    """
 
     output: Place
     function: Callable[[Any], Outcome]
     done: list[Outcome]
     tasks: Sequence[Any]
+    watched: Place
+    files: list[tuple[str, int]]
 
     def outcomes(self, engine: Engine, max_errors: int | None = None) -> Iterator[Outcome]:
-        """Do the tasks; yields what becomes of them.
+        """Do the tasks and yield their outcomes; a shard that cannot be read is an outcome with its failure.
 
-        A shard that cannot be read is an outcome with its failure. Raises EngineError, those of HOPELESS, OutputError
-        where nothing can be written any more, and TooManyErrors after more than `max_errors` samples and shards with
-        errors.
+        Args:
+            engine: who does the work.
+            max_errors: samples and shards with errors after which the run ends (None: never).
+
+        Raises:
+            EngineError: workers were lost.
+            OutputError: another run is at work on the output, or nothing can be written there any more.
+            TooManyErrors: more than `max_errors`.
+            DeviceError, MissingPackageError, ModelFileError, UnknownModelError: no shard can be done.
         """
-        self.output.sweep()
         errors = sum(outcome.errors for outcome in self.done)
-        try:
-            if max_errors is not None and errors > max_errors:
-                raise TooManyErrors(max_errors)
-            if not self.tasks:
-                return
-            with closing(engine.run(self.function, self.tasks)) as outcomes:
-                for outcome in outcomes:
-                    if outcome.failure is not None and _ends_the_run(outcome.failure):
-                        raise outcome.failure
-                    yield outcome
-                    errors += outcome.errors + (outcome.failure is not None)
-                    if max_errors is not None and errors > max_errors:
-                        raise TooManyErrors(max_errors)
-        finally:
+        if max_errors is not None and errors > max_errors:
+            raise TooManyErrors(max_errors)
+        if not self.tasks:
+            return
+        with Claim(self.output) as claim:
+            if _files(self.watched) != self.files:
+                again = "the same command again goes on from there"
+                raise OutputError(f"{self.output.name}: another run has written here meanwhile; {again}")
             self.output.sweep()
+            try:
+                with closing(engine.run(self.function, self.tasks)) as outcomes:
+                    for outcome in outcomes:
+                        claim.check()
+                        if outcome.failure is not None and _ends_the_run(outcome.failure):
+                            raise outcome.failure
+                        yield outcome
+                        errors += outcome.errors + (outcome.failure is not None)
+                        if max_errors is not None and errors > max_errors:
+                            raise TooManyErrors(max_errors)
+            finally:
+                if not claim.lost:
+                    self.output.sweep()
+
+
+def _files(folder: Place) -> list[tuple[str, int]]:
+    return folder.walk_sizes() if folder.type() == FileType.Directory else []
 
 
 def _ends_the_run(failure: Exception) -> bool:
-    return isinstance(failure, HOPELESS) or (isinstance(failure, OutputError) and failure.errno in UNWRITABLE)
+    return isinstance(failure, SHARED_ERRORS) or (isinstance(failure, OutputError) and failure.errno in UNWRITABLE)
 
 
 def plan_encoding(
@@ -82,16 +109,33 @@ def plan_encoding(
     shard_size: int = DEFAULT_SHARD_SIZE,
     batch_size: int = DEFAULT_BATCH,
     max_pixels: int = DEFAULT_MAX_PIXELS,
+    max_sample_bytes: int = DEFAULT_MAX_SAMPLE_BYTES,
     jobs: int = 0,
     max_errors: int | None = None,
 ) -> Run:
-    """What encoding has to do. Reads no pictures and writes nothing.
+    """Plan the encoding of a data set. Reads no pictures and writes nothing.
 
-    Raises ValueError for wrong options, SourceError for sources without pictures, OutputError for an output that was
-    made with other options or from other sources, naming both.
+    Args:
+        sources: folders, .tar and .parquet files, as paths or URIs.
+        output: the folder to write, a path or a URI.
+        options: how pictures are encoded.
+        column: column of the pictures in Parquet, or their suffix in tars (None: found automatically).
+        shard_size: pictures of a folder in one output file.
+        batch_size: samples held in memory at a time.
+        max_pixels: pixels of a picture at most; a larger one is an error of its sample.
+        max_sample_bytes: bytes of a sample at most; a larger one is an error.
+        jobs: threads of each worker that read ahead, 0..64.
+        max_errors: errors after which a shard ends (None: never).
+
+    Raises:
+        ValueError: wrong options.
+        SourceError: a source cannot be read, or holds no pictures.
+        OutputError: the output was made with other options or from other sources.
+        UnknownModelError, ModelFileError: the model is not installed, or is damaged.
     """
-    model = find_model(options.model)
-    facts = _facts(options, model, column, max_pixels)
+    settings = options.resolve()
+    model = settings.model
+    facts = _facts(options, settings, column, max_pixels, max_sample_bytes)
     place = Place(output)
     shards = find_shards(sources, shard_size, place)
 
@@ -100,7 +144,8 @@ def plan_encoding(
         cut = shard_size if kind == FOLDER else None
         return Recipe("encode", __version__, model.name, hash, facts, kind, source, shard.mark, cut)
 
-    there = {shard.output: shard for shard in look(place)}
+    files = _files(place)
+    there = {shard.output: shard for shard in list_shards(place)}
     planned = {shard.output: recipe(shard) for shard in shards}
     _check(there, planned, next(iter(planned.values())))
     tasks = [
@@ -112,6 +157,7 @@ def plan_encoding(
             column,
             batch_size,
             max_pixels,
+            max_sample_bytes,
             jobs,
             max_errors,
         )
@@ -119,30 +165,33 @@ def plan_encoding(
         if shard.output not in there
     ]
     done = [there[shard.output].outcome() for shard in shards if shard.output in there]
-    return Run(place, encode_shard, done, tasks)
+    return Run(place, encode_shard, done, tasks, place, files)
 
 
-def _facts(options: EncodeOptions, model: Model, column: str | None, max_pixels: int) -> dict[str, Any]:
-    """The options that show in the output, without those that are not given."""
-    options.target_of(model)
+def _facts(
+    options: EncodeOptions, settings: EncodeSettings, column: str | None, max_pixels: int, max_sample_bytes: int
+) -> dict[str, Any]:
+    """The given options that change the output."""
     given = {name: value for name, value in vars(options).items() if name.startswith("target_") or name == "adaptive"}
-    facts = {"tokens": options.tokens_of(model), "pitch": options.step(model.tile) or "fit"} | given
-    if any(name.startswith("target_") and value is not None for name, value in given.items()):
+    facts = {"tokens": settings.tokens, "pitch": settings.pitch or "fit"} | given
+    if settings.target is not None:
         facts["tokens"] = None
-        facts["pitch"] = facts["pitch"] if options.pitch is not None else None
+        facts["pitch"] = facts["pitch"] if settings.pitch_given else None
     facts |= {"column": column, "max_pixels": max_pixels}
+    if max_sample_bytes != DEFAULT_MAX_SAMPLE_BYTES:  # files of 1.0.0, which had no limit, can be resumed
+        facts["max_sample_bytes"] = max_sample_bytes
     return {name: value for name, value in facts.items() if value not in (None, False)}
 
 
 def _absolute(options: Any) -> Any:
-    """With the folder of a model as workers elsewhere find it."""
+    """The options with an absolute path of the model: workers may have another working folder."""
     if options.model is not None and Path(options.model).is_dir():
         return replace(options, model=Path(options.model).absolute())
     return options
 
 
 def _check(there: dict[str, TokenShard], planned: dict[str, Recipe], usual: Recipe) -> None:
-    """Raise OutputError unless what is there can stay."""
+    """Raise OutputError unless all files in the output belong to this data set."""
     for output, shard in there.items():
         if shard.recipe is None:
             raise OutputError(f"{shard.place.name}: was not written by tokcodec dataset, and is left alone")
@@ -158,12 +207,31 @@ def _refuse(place: Place, different: str | None) -> None:
 
 
 def plan_decoding(
-    source: str, output: str, options: DecodeOptions, *, to: str, format: str, batch_size: int = DEFAULT_BATCH
+    source: str,
+    output: str,
+    options: DecodeOptions,
+    *,
+    to: str,
+    format: str,
+    batch_size: int = DEFAULT_BATCH,
+    max_sample_bytes: int = DEFAULT_MAX_SAMPLE_BYTES,
 ) -> Run:
-    """What decoding has to do. Writes nothing.
+    """Plan the decoding of a data set. Writes nothing.
 
-    to: "folder", "tar" or "parquet"; format: of the pictures. Raises ValueError for wrong options, UnknownModelError
-    for a model that is not installed or not the data set's, SourceError and OutputError as `plan_encoding`.
+    Args:
+        source: the folder of the data set, a path or a URI.
+        output: the folder to write, a path or a URI.
+        options: how files are decoded.
+        to: "folder", "tar" or "parquet".
+        format: format of the pictures, such as "png".
+        batch_size: samples held in memory at a time.
+        max_sample_bytes: bytes of a sample at most; a shard with a larger one fails.
+
+    Raises:
+        ValueError: wrong options.
+        SourceError: the source is not a data set of tokens, or cannot be read.
+        OutputError: the output was made with other options or from other sources, or is inside the source.
+        UnknownModelError: the model is not installed, or is not that of the data set.
     """
     picture_format(None, format)
     shards = find_token_shards(source)
@@ -172,7 +240,11 @@ def plan_decoding(
     if place.below(Place(source)) is not None:
         raise OutputError(f"{output}: lies in the data set {source}, which it is made from; take another output folder")
     given = {name: value for name, value in vars(options).items() if name not in ("model", "device", "container")}
+    if options.max_tiles == DEFAULT_MAX_TILES:  # outputs of 1.0.0, which had no such limit, can be resumed
+        del given["max_tiles"]
     facts = {"format": format} | {name: value for name, value in given.items() if value is not None}
+    watched = place / RECORDS if to == TO_FOLDER else place
+    files = _files(watched)
     tasks, done = [], []
     for shard in shards:
         recipe = _decoding(shard, facts)
@@ -185,12 +257,25 @@ def plan_decoding(
                 done.append(outcome)
                 continue
         begun = record if to == TO_FOLDER else None
-        tasks.append(DecodeTask(shard, target, to, format, _absolute(options), batch_size, recipe, kept, begun))
-    return Run(place, decode_shard, done, tasks)
+        tasks.append(
+            DecodeTask(
+                shard,
+                target,
+                to,
+                format,
+                _absolute(options),
+                batch_size,
+                max_sample_bytes,
+                recipe,
+                kept,
+                begun,
+            )
+        )
+    return Run(place, decode_shard, done, tasks, watched, files)
 
 
 def _before(target: Place, to: str, record: Record | None) -> Recipe | None:
-    """The recipe of what is there, None where there is nothing. Raises SourceError."""
+    """The recipe of the present output of a shard, None without one. Raises SourceError."""
     if to == TO_FOLDER:
         return None if record is None else record.recipe
     return made_by(target, to)
@@ -203,9 +288,9 @@ def _decoding(shard: TokenShard, facts: dict[str, Any]) -> Recipe:
 
 
 def _done(shard: TokenShard, target: Place, to: str, record: Record | None) -> Outcome | None:
-    """What became of a shard of tokens in an earlier run; None where that has not finished it."""
+    """The outcome of an earlier run for a shard of tokens; None if it is unfinished."""
     if to == TO_PARQUET:
-        return look_at(target, shard.output).outcome()
+        return read_shard(target, shard.output).outcome()
     if record is not None:
         return record.outcome(shard.name, target.name)
-    return shard.outcome()  # a tar without its record: at least these are in it
+    return shard.outcome()  # a tar without a record has at least these errors

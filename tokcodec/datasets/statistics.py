@@ -1,11 +1,12 @@
-"""The language of the tokens: what "Analyzing the Language of Visual Tokens" (arXiv 2411.05001) asks of a tokenizer.
+"""Statistics of the language of the tokens, after "Analyzing the Language of Visual Tokens" (arXiv 2411.05001).
 
 Every rank (the first token of a tile, the second, ...) has codewords of its own, so that its tokens are counted apart.
 Entropies are plug-in estimates in bits, with the bias of small samples taken off by Miller and Madow's correction.
 
-What a context tells of a token is the mutual information of the two, by digit (see `container.entropy`): whole tokens
-have more pairs than any data set has samples. Its bias is the information that the same context has when it is taken
-from another picture, which tells nothing; it is taken off. Conditional entropy is entropy less information.
+How much a context reduces the entropy of a token is the mutual information of the two, summed over their digits (see
+`container.entropy`): whole tokens have more pairs than any data set has samples. The bias of this estimate is measured
+with the context of another picture, which has no information, and is subtracted. Conditional entropy is entropy minus
+information.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from ..container.header import parse_header
@@ -29,19 +29,27 @@ from .shards.tokens import TokenShard, find_token_shards, model_of
 Ints = NDArray[np.int64]
 MISSING = -1
 ZIPF_RANGE = 10, 1000
-"""Ranks of frequency between which the exponent is fitted."""
+"""Frequency ranks between which the exponent is fitted."""
 
 
 @dataclass(frozen=True)
 class Language:
     """Statistics of the tokens of some tiles.
 
-    By rank of the token, lists as long as there are ranks: entropy, in bits; unused: share of the codes that never
-    occur; expected_unused: that by chance, were all equally frequent. In bits a token, of the sum of its digits:
-    before: what the token before it tells, [ranks], 0 for the first; neighbour: what the token of the same rank in the
-    tile to the left tells, [ranks] (0 without pairs); digits: what the first digit tells of the others, [ranks].
-    frequencies: of codes from the most to the least frequent, mean over the ranks, [codes]; zipf: the exponent s of
-    frequency ~ rank ** -s.
+    The lists have one entry for each rank of a token in its tile; information is in bits a token.
+
+    model: name of the model.
+    tiles: number of tiles.
+    pairs: number of tiles with one to the left.
+    vocabulary: number of codes.
+    entropy: in bits.
+    unused: share of the codes that never occur.
+    expected_unused: the same share if all codes were equally frequent.
+    before: information in the previous token, 0 for the first.
+    neighbour: information in the token of the same rank in the tile to the left, 0 without pairs.
+    digits: information that the first digit has about the others.
+    frequencies: of codes from the most to the least frequent, mean over the ranks, [codes].
+    zipf: the exponent s of frequency ~ rank ** -s.
     """
 
     model: str
@@ -62,7 +70,7 @@ class Language:
 
 
 def language(source: str, limit: int = 200_000) -> Language:
-    """The statistics of the first tiles of a data set. Raises SourceError, UnknownModelError."""
+    """The statistics of the first `limit` tiles of a data set. Raises SourceError, UnknownModelError."""
     shards = find_token_shards(source)
     model = model_of(shards)
     tokens, left, pictures = _load(shards, model, limit)
@@ -100,17 +108,21 @@ def _load(shards: list[TokenShard], model: Model, limit: int) -> tuple[Ints, Int
 def _rows(shards: list[TokenShard]) -> Iterator[dict[str, Any]]:
     for shard in shards:
         for batch in shard.batches([TOK, WIDTH, HEIGHT, TILES, TOKENS]):
-            good = pa.Table.from_batches([batch]).drop_null()
+            good = batch.drop_null()
             lists = good.column(TOKENS).to_pylist()
             for row, one in zip(good.drop_columns([TOKENS]).to_pylist(), lists, strict=True):
                 yield row | {TOKENS: np.array(one)}
 
 
 def measure(tokens: Ints, left: Ints, pictures: Ints, radices: tuple[int, ...], model: str = "") -> Language:
-    """The statistics of tokens, int64 [tiles, ranks], -1 for none.
+    """The statistics of tokens.
 
-    left: number of the tile to the left, -1 for none, [tiles]; pictures: number of each tile's picture, ascending,
-    [tiles]; radices: of the digits, the first the most significant.
+    Args:
+        tokens: int64 [tiles, ranks], -1 for none.
+        left: number of the tile to the left, [tiles], -1 for none.
+        pictures: number of each tile's picture, ascending, [tiles].
+        radices: radices of the digits, the most significant first.
+        model: name of the model.
     """
     vocabulary, ranks = int(np.prod(radices)), tokens.shape[1]
     entropy, unused, expected, frequencies = [], [], [], np.zeros(vocabulary)
@@ -126,9 +138,9 @@ def measure(tokens: Ints, left: Ints, pictures: Ints, radices: tuple[int, ...], 
         expected.append(float((1 - 1 / vocabulary) ** total))
         frequencies += np.sort(counts)[::-1] / total / ranks
         own = _digits(held, radices)
-        before.append(_told(own, _digits(tokens[:, rank - 1], radices), far) if rank else 0.0)
+        before.append(_shared_information(own, _digits(tokens[:, rank - 1], radices), far) if rank else 0.0)
         beside = _digits(np.where(pairs, held[left], MISSING), radices)
-        neighbour.append(_told(own, beside, far))
+        neighbour.append(_shared_information(own, beside, far))
         digits.append(sum(information(own[0], digit, far) for digit in own[1:]))
     return Language(
         model=model,
@@ -147,7 +159,7 @@ def measure(tokens: Ints, left: Ints, pictures: Ints, radices: tuple[int, ...], 
 
 
 def entropy_bits(counts: NDArray[Any]) -> float:
-    """Entropy in bits of a distribution that was counted, with Miller and Madow's correction."""
+    """Entropy in bits of counted values, with Miller and Madow's correction."""
     counts = counts[counts > 0]
     total = counts.sum()
     if not total:
@@ -157,9 +169,12 @@ def entropy_bits(counts: NDArray[Any]) -> float:
 
 
 def information(values: Ints, context: Ints, elsewhere: Ints) -> float:
-    """Mutual information in bits of values and their context, both [tiles], -1 for none, less that of chance.
+    """Mutual information of values and their context in bits, minus that of an unrelated context.
 
-    elsewhere: for every tile the number of one whose context has nothing to do with it.
+    Args:
+        values: [tiles], -1 for none.
+        context: [tiles], -1 for none.
+        elsewhere: for each tile the number of a tile with an unrelated context.
     """
     return _plain(values, context) - _plain(values, context[elsewhere])
 
@@ -179,13 +194,13 @@ def _entropy(counts: NDArray[Any]) -> float:
     return float(-(shares * np.log2(shares)).sum())
 
 
-def _told(values: list[Ints], context: list[Ints], elsewhere: Ints) -> float:
-    """What a token's digits tell of those of another, each of each."""
+def _shared_information(values: list[Ints], context: list[Ints], elsewhere: Ints) -> float:
+    """Information between the digits of two tokens, summed over all pairs."""
     return sum(information(value, other, elsewhere) for value in values for other in context)
 
 
 def _elsewhere(pictures: Ints) -> Ints:
-    """For every tile one of another picture: half of all tiles on; within its own only where there is no other."""
+    """For each tile one of another picture, half of all tiles further; the same picture if it is the only one."""
     return np.roll(np.arange(len(pictures)), len(pictures) // 2)
 
 
@@ -209,7 +224,7 @@ def zipf_exponent(frequencies: NDArray[np.float64]) -> float:
 
 
 def table(found: Language) -> str:
-    """A table in Markdown, of the ranks 1, 2, 4, ... and the mean of all."""
+    """A table in Markdown: the ranks 1, 2, 4, ... and the mean of all."""
     ranks = len(found.entropy)
     shown = [rank for rank in (2**i for i in range(ranks.bit_length())) if rank < ranks] + [ranks]
     lines = [

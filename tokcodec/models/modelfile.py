@@ -11,9 +11,8 @@ import hashlib
 import json
 import math
 import re
-import shutil
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from itertools import pairwise
@@ -21,18 +20,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..container.header import HASH_SIZE, MAX_TOKENS, Header
-from ..errors import ModelFileError, OutputError, UnknownModelError
+from ..errors import ModelFileError, OutputError, UnknownModelError, reason
+from ..pictures.files import write_atomic
 from ..pictures.limits import DEFAULT_TILE, TILE_SIDES
+from ..regularfile import open_regular, read_regular
+from .folders import current_folder, new_folder
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
+    from numpy.typing import NDArray
 
     from ..container.tables import FrequencyTables
 
 MANIFEST_FORMAT = 1
 MANIFEST, TABLES, WEIGHTS, CARD = "model.json", "tables.safetensors", "model.safetensors", "README.md"
 MAX_MANIFEST_BYTES = 1 << 20  # a manifest is about 1 kB: more is not one, and is not read into memory
+MAX_FILE_BYTES = 4 << 30  # of the weights, or another file that the manifest lists; the largest published have 2.6e9
+MAX_FILES = 64  # that a manifest lists
+MAX_SCALES = 16  # sets of tables and codewords
 MAX_BOUND = 1 << 14  # of a scale, in pixels: no tile covers more along a side
 MAX_RADIX = 1 << 16  # of a digit: each of its values has a count of at least 1, and they sum to so many
 MAX_VOCABULARY = 1 << 31
@@ -41,27 +45,30 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # of a model: safe as a f
 
 @dataclass(frozen=True)
 class Model:
-    """An installed model, as its manifest describes it; tables and weights are read when asked for.
-
-    hash: 32 bytes; n_tokens: tokens per tile, 1..256; radices: digits of a token (see `entropy`); scales: source pixels
-    a tile below which another set of tables and codewords serves it, falling (see `tiling.Grid.scale`); ordered:
-    whether fewer than all tokens decode; default_tokens: 1..n_tokens, n_tokens where they are not ordered; files:
-    sha256 (hex) by file name; hashed: prefixes of the tensors that take part in decoding; tile: samples along a tile's
-    side, one of `limits.TILE_SIDES`.
-    """
+    """An installed model, as its manifest describes it. Tables and weights are read when they are needed."""
 
     name: str
     path: Path
     family: str
     hash: bytes
+    """32 bytes: the model's identity, see `model_hash`."""
     n_tokens: int
+    """Tokens per tile, 1..256."""
     radices: tuple[int, ...]
+    """How many values each digit of a token has, see `container/tables.py`."""
     scales: tuple[int, ...]
+    """Source pixels per tile, falling: below each bound another set of tables and codewords is used, see
+    `tiling.Grid.scale`."""
     ordered: bool
+    """Whether the first tokens of a tile decode without the others."""
     default_tokens: int
+    """1..n_tokens, and n_tokens if the tokens are not ordered."""
     files: Mapping[str, str] = field(hash=False)
+    """sha256 (hexadecimal) by file name."""
     hashed: tuple[str, ...]
+    """Prefixes of the tensors that take part in decoding."""
     tile: int = DEFAULT_TILE
+    """Samples along a tile's side, one of `limits.TILE_SIDES`."""
     licence: str = ""
     description: str = ""
 
@@ -104,23 +111,28 @@ class Model:
         """
         for name in self.files:
             self._verify_file(name)
-        if model_hash(self.tables, _read_tensors(self.weights_path, self.hashed)) != self.hash:
+        decoding = load_weights(self.weights_path, self.hashed)
+        if not decoding:
+            raise ModelFileError(f"{self.weights_path}: no tensor begins with any of {list(self.hashed)}")
+        if model_hash(self.tables, decoding) != self.hash:
             raise ModelFileError(f"{self.path / MANIFEST}: the hash does not belong to these tables and weights")
 
     def _verify_file(self, name: str) -> None:
+        from ..container.tables import MAX_BYTES
+
         path = self.path / name
         try:
-            with path.open("rb") as file:
+            with open_regular(path, MAX_BYTES if name == TABLES else MAX_FILE_BYTES) as file:
                 found = hashlib.file_digest(file, "sha256").hexdigest()
-        except OSError as error:
-            raise ModelFileError(f"{path}: cannot be read ({error.strerror})") from error
+        except (OSError, ValueError) as error:
+            raise ModelFileError(f"{path}: cannot be read ({reason(error)})") from error
         if found != self.files[name]:
             raise ModelFileError(
                 f"{path}: damaged or changed (sha256 is {found[:8]}..., {MANIFEST} states {self.files[name][:8]}...)"
             )
 
 
-def model_hash(tables: Sequence[FrequencyTables], tensors: Mapping[str, npt.NDArray[Any]]) -> bytes:
+def model_hash(tables: Sequence[FrequencyTables], tensors: Mapping[str, NDArray[Any]]) -> bytes:
     """Identity of a model, 32 bytes: sha256 over the tables and the given tensors (those that take part in decoding).
 
     Fed in this order: `FrequencyTables.to_bytes` of every scale, then for each tensor by name its name, dtype name and
@@ -142,16 +154,14 @@ def read_model(folder: Path) -> Model:
 
     Raises UnknownModelError (no manifest there) or ModelFileError (a bad one).
     """
+    folder = current_folder(folder)
     path = folder / MANIFEST
     try:
-        with path.open("rb") as file:
-            text = file.read(MAX_MANIFEST_BYTES + 1)
-        if len(text) > MAX_MANIFEST_BYTES:
-            raise ValueError(f"larger than {MAX_MANIFEST_BYTES} bytes")
+        text = read_regular(path, MAX_MANIFEST_BYTES)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise UnknownModelError(f"{folder}: not a model's folder (no {MANIFEST})") from error
     except OSError as error:
-        raise ModelFileError(f"{path}: cannot be read ({error.strerror})") from error
+        raise ModelFileError(f"{path}: cannot be read ({reason(error)})") from error
     except ValueError as error:
         raise ModelFileError(f"{path}: not a manifest ({error})") from error
     return _parse(folder, text)
@@ -161,7 +171,7 @@ def read_model(folder: Path) -> Model:
 def _parse(folder: Path, text: bytes) -> Model:
     """One instance for a manifest as long as it stays the same, so that its tables are read once in a process."""
     try:
-        manifest = json.loads(text)
+        manifest = json.loads(text, object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
         raise ModelFileError(f"{folder / MANIFEST}: not a manifest ({error})") from error
     try:
@@ -176,7 +186,7 @@ def write_model(
     name: str,
     family: str,
     tables: Sequence[FrequencyTables],
-    tensors: Mapping[str, npt.NDArray[Any]],
+    tensors: Mapping[str, NDArray[Any]],
     hashed: Sequence[str],
     scales: Sequence[int] = (),
     tile: int = DEFAULT_TILE,
@@ -188,19 +198,34 @@ def write_model(
     metadata: Mapping[str, str] | None = None,
     overwrite: bool = False,
 ) -> Model:
-    """Write a model's folder, all of it or nothing.
+    """Write a model's folder, all of it or nothing; a kill at any moment leaves the old model or the new one.
 
-    tables: one for each scale; tensors: numpy arrays by name; metadata goes into the weights file; the others are as in
-    `Model`.
+    Args:
+        folder: Where it goes.
+        name: Up to 64 letters, digits, ".", "_" and "-".
+        family: The name of a family of tokenizers.
+        tables: The frequency tables of each scale; they state the number of tokens and the digits.
+        tensors: The weights by name.
+        hashed: Prefixes of the tensors that take part in decoding: the model's identity.
+        scales: As in `Model`.
+        tile: As in `Model`.
+        ordered: As in `Model`.
+        default_tokens: As in `Model`.
+        licence: Of the weights.
+        description: One line for `tokcodec models list`.
+        card: Text of README.md. Default: the name and the description.
+        metadata: What the weights file says of itself.
+        overwrite: Whether a model that is there is replaced.
 
-    Raises OutputError when the folder exists (unless overwrite) or cannot be written, ValueError when the arguments
-    do not fit together.
+    Raises:
+        OutputError: The folder exists (unless overwrite), or cannot be written.
+        ValueError: The arguments do not fit together.
     """
-    from safetensors.numpy import save_file
+    from ..container.tables import pack_tables
+    from ..tensorfile import save_tensors
 
-    from ..container.tables import save_tables
-
-    if folder.exists() and not (overwrite and (folder / MANIFEST).is_file()):
+    old = current_folder(folder)
+    if old.exists() and not (overwrite and (old / MANIFEST).is_file()):
         raise OutputError(f"{folder}: exists already")
     decoding = {key: tensor for key, tensor in tensors.items() if key.startswith(tuple(hashed))}
     if not decoding:
@@ -222,33 +247,25 @@ def write_model(
         "description": description,
     }
     _from_manifest(folder, manifest)  # refuse what could not be read again
+    files = {TABLES: pack_tables(tables), WEIGHTS: save_tensors(tensors, metadata)}
+    manifest["files"] = {file: hashlib.sha256(data).hexdigest() for file, data in files.items()}
+    files[CARD] = (card or f"# {name}\n\n{description}\n").encode()
+    files[MANIFEST] = (json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode()
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=folder.parent))
-        try:
-            save_tables(tables, partial / TABLES)
-            save_file(
-                {key: tensor.copy(order="C") for key, tensor in tensors.items()},
-                partial / WEIGHTS,
-                metadata=dict(metadata or {}),
-            )
-            manifest["files"] = {
-                file: hashlib.sha256((partial / file).read_bytes()).hexdigest() for file in (TABLES, WEIGHTS)
-            }
-            (partial / MANIFEST).write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-            (partial / CARD).write_text(card or f"# {name}\n\n{description}\n", encoding="utf-8")
-            partial.chmod(0o755)  # mkdtemp makes it private, safetensors its files
-            for file in (TABLES, WEIGHTS):
-                (partial / file).chmod(0o644)
-            if folder.exists():
-                shutil.rmtree(folder)
-            partial.rename(folder)
-        except BaseException:
-            shutil.rmtree(partial, ignore_errors=True)
-            raise
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be written ({error.strerror or error})") from error
+        with new_folder(folder) as partial:
+            for file, data in files.items():
+                write_atomic(partial / file, data, force=False)
+    except (OSError, OutputError) as error:
+        raise OutputError(f"{folder}: cannot be written ({reason(error)})") from error
     return read_model(folder)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object. Raises ValueError for a key that is there twice: readers differ in which they take."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key is there twice")
+    return found
 
 
 def _from_manifest(folder: Path, manifest: Any) -> Model:
@@ -274,6 +291,8 @@ def _from_manifest(folder: Path, manifest: Any) -> Model:
     if type(tile) is not int or tile not in TILE_SIDES:
         raise ValueError(f"'tile' must be one of {', '.join(map(str, TILE_SIDES))} samples, not {tile!r}")
     scales = take("scales", list)
+    if len(scales) >= MAX_SCALES:
+        raise ValueError(f"'scales' must make at most {MAX_SCALES} sets of codewords, not {len(scales) + 1}")
     if not all(type(bound) is int and 0 < bound <= MAX_BOUND for bound in scales) or any(
         below >= bound for bound, below in pairwise(scales)
     ):
@@ -288,6 +307,8 @@ def _from_manifest(folder: Path, manifest: Any) -> Model:
         raise ValueError(f"'hash' must be {HASH_SIZE} bytes in hexadecimal")
     if not hashed or not all(type(prefix) is str for prefix in hashed):
         raise ValueError("'hashed' must name at least one prefix")
+    if len(files) > MAX_FILES:
+        raise ValueError(f"'files' must list at most {MAX_FILES}, not {len(files)}")
     if not {TABLES, WEIGHTS} <= files.keys() or not all(
         NAME.fullmatch(file) and type(files[file]) is str for file in files
     ):
@@ -310,16 +331,28 @@ def _from_manifest(folder: Path, manifest: Any) -> Model:
     )
 
 
-def _read_tensors(path: Path, prefixes: Sequence[str]) -> dict[str, npt.NDArray[Any]]:
-    """The tensors of a safetensors file whose names begin with one of the prefixes."""
-    from safetensors import SafetensorError, safe_open
+def load_weights(path: Path, prefixes: tuple[str, ...] = ("",)) -> dict[str, NDArray[Any]]:
+    """The tensors of a model's weights whose names begin with one of the prefixes.
 
+    Raises ModelFileError for a file that cannot be read, is not safetensors, or is larger than MAX_FILE_BYTES.
+    """
+    from ..tensorfile import load_tensors
+
+    with _weights_errors(path):
+        return load_tensors(path, MAX_FILE_BYTES, prefixes)
+
+
+def weight_names(path: Path) -> list[str]:
+    """The names of a model's tensors. Raises as `load_weights`."""
+    from ..tensorfile import tensor_names
+
+    with _weights_errors(path):
+        return tensor_names(path, MAX_FILE_BYTES)
+
+
+@contextmanager
+def _weights_errors(path: Path) -> Iterator[None]:
     try:
-        with safe_open(path, framework="numpy") as file:
-            names = [name for name in file.keys() if name.startswith(tuple(prefixes))]  # noqa: SIM118 (not a dict)
-            tensors: dict[str, np.ndarray[Any, Any]] = {name: file.get_tensor(name) for name in names}
-    except (SafetensorError, OSError, ValueError, TypeError, AttributeError) as error:
-        raise ModelFileError(f"{path}: not usable as weights ({error})") from error
-    if not tensors:
-        raise ModelFileError(f"{path}: no tensor begins with any of {list(prefixes)}")
-    return tensors
+        yield
+    except (OSError, ValueError) as error:
+        raise ModelFileError(f"{path}: not usable as weights ({reason(error)})") from error

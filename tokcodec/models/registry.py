@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..container.header import Header, check_header, parse_header
 from ..errors import HeaderCheckError, ModelFileError, OutputError, UnknownModelError
+from .folders import current_folder, left_aside, remove_folder
 from .modelfile import MANIFEST, Model, read_model
 
 DEFAULT_MODEL = "base-2"
@@ -134,10 +134,7 @@ def remove_model(name: str) -> Path:
     if folder.parent.resolve() != user_folder().resolve():
         raise OutputError(f"{folder}: comes with tokcodec; only models in {user_folder()} are removed")
     try:
-        if folder.is_symlink():
-            folder.unlink()
-        else:
-            shutil.rmtree(folder)
+        remove_folder(folder)
     except OSError as error:
         raise OutputError(f"{folder}: cannot be removed ({error.strerror or error})") from error
     return folder
@@ -149,7 +146,7 @@ def _scan() -> tuple[list[Model], dict[Path, str]]:
     reasons: dict[Path, str] = {}
     for folder in (child for place in search_path() for child in _children(place)):
         try:
-            if (folder / MANIFEST).is_file():
+            if (current_folder(folder) / MANIFEST).is_file():
                 model = read_model(folder)
                 models.setdefault(model.name, model)
         except (ModelFileError, OSError) as error:
@@ -159,7 +156,8 @@ def _scan() -> tuple[list[Model], dict[Path, str]]:
 
 def _children(place: Path) -> Iterator[Path]:
     try:
-        yield from sorted(child for child in place.iterdir() if not child.name.startswith("."))
+        children = [child for child in place.iterdir() if not child.name.startswith(".")]
+        yield from sorted([*children, *left_aside(place)])
     except OSError:  # not there, or not readable: nothing to find
         return
 

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from .seams import along, profile, spectrum
+from .axes import lanczos_kernel
+from .seams import FREQUENCIES, along, profile, spectrum
 from .tiling import OVERLAP, TILE, Grid, tile_pixels, tile_span
 
 STRIP = 512
@@ -47,7 +48,8 @@ class Canvas:
     def add(self, tiles: NDArray[np.uint8] | Floats, blank: NDArray[np.bool_] | None = None) -> None:
         """Add the next tiles of the grid: [n, side, side, 3], uint8 or float32 in [0, 1] (clipped; NaN becomes 0).
 
-        blank: bool [n], tiles that stand for nothing and to which no other is adapted. Raises TypeError for another
+        blank: bool [n], tiles of one colour that stand for nothing: no other is adapted to them, and they are filled
+        with their first sample. Raises TypeError for another
         dtype, ValueError for another shape or more tiles than the grid has.
         """
         if tiles.dtype not in (np.uint8, np.float32):
@@ -59,6 +61,8 @@ class Canvas:
         if blank is not None:
             self._blank[self._added : self._added + len(tiles)] = blank
         for tile in tiles:
+            if self._blank[self._added] and self.grid.tiles > 1:
+                tile = tile[:1, :1]
             planes = np.ascontiguousarray(tile.transpose(2, 0, 1), np.float32)
             if tiles.dtype == np.float32:
                 planes = planes.clip(0, 1) * np.float32(255)
@@ -120,7 +124,17 @@ class Canvas:
         self._above, self._upper, self._lower = self._lower, [], []
 
     def _blend(self, planes: Floats, row: int, column: int) -> None:
-        """Add a tile to the band, and note its ends."""
+        """Add a tile to the band, and note its ends. planes: float32 3 x side x side, or 3 x 1 x 1 of a blank tile."""
+        if planes.shape[1] == 1:
+            nothing = np.zeros((3, FREQUENCIES), np.float32)
+            self._upper.append(nothing)
+            self._lower.append(nothing)
+            across = self._columns[column].sum(1)
+            first, end = tile_pixels(self.grid.width, self.grid.columns, column)
+            start = tile_pixels(self.grid.height, self.grid.rows, row)[0] - self._top
+            down = self._rows[row].sum(1)
+            self._band[:, start : start + len(down), first:end] += planes * (down[:, None] * across)
+            return
         self._upper.append(spectrum(planes[:, : self._shared].mean(1)))
         self._lower.append(spectrum(planes[:, -self._shared :].mean(1)))
         rows = self._rows[row]
@@ -177,8 +191,7 @@ def blend_matrix(side: int, n: int, i: int, samples: int = TILE) -> Floats:
     centres = np.arange(*tile_pixels(side, n, i)) + 0.5
     places = (centres - start) * (samples / (end - start))
     scale = max(1.0, samples / (end - start))
-    distance = np.abs(np.arange(samples) + 0.5 - places[:, None]) / scale
-    kernel = np.where(distance < 3, np.sinc(distance) * np.sinc(distance / 3), 0)
+    kernel = lanczos_kernel(samples, places, scale)
     weight = blend_weights(side, n, i, centres)
     return np.asarray(kernel * (weight / kernel.sum(axis=1))[:, None], np.float32)
 

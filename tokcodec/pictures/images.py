@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import struct
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -17,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageCms, ImageFile, ImageOps
 
-from ..errors import LimitError, PictureError, TokError, reason
+from ..errors import LimitError, PictureError, TokError, TokWarning, reason
 from .files import write_atomic
 from .limits import DEFAULT_MAX_PIXELS, check_size
 
@@ -31,7 +30,6 @@ READ_FORMATS = (
 _ONE_PICTURE = {"MPO", "PSD"}  # their further "frames" are previews, gain maps and layers: no animation
 
 Warn = Callable[[str], None]
-_pillow_limit = threading.Lock()
 
 
 # ---- reading
@@ -47,21 +45,24 @@ def read_picture(
     """
     if max_pixels < 1:
         raise ValueError(f"max_pixels must be at least 1, not {max_pixels}")
+    notes: list[str] = []
     try:
         opened = open(source, "rb") if isinstance(source, (str, Path)) else nullcontext(source)  # noqa: SIM115
         with opened as stream:
             if not stream.seekable():
                 stream = io.BytesIO(_read_all(stream))
-            with _raised_pillow_limit(max_pixels):
-                image = _open(stream)
-                check_size(*image.size, max_pixels)
-                _load(image)
+            image = _open(stream)
+            check_size(*image.size, max_pixels)
+            _load(image)
             check_size(*image.size, max_pixels)  # a decoder may find another size than the header's
             if image.format not in _ONE_PICTURE and _has_more_frames(image):
-                warn("only the first of several frames or pages is used")
-            return to_rgb(image, backdrop=backdrop, warn=warn)
+                notes.append("only the first of several frames or pages is used")
+            picture = to_rgb(image, backdrop=backdrop, warn=notes.append)
     except OSError as error:
         raise PictureError(reason(error)) from error
+    for note in notes:  # here, so that an OSError of `warn` is not taken for one of the file
+        warn(note)
+    return picture
 
 
 def _read_all(stream: BinaryIO) -> bytes:
@@ -72,17 +73,19 @@ def _read_all(stream: BinaryIO) -> bytes:
 
 
 @contextmanager
-def _raised_pillow_limit(max_pixels: int) -> Iterator[None]:
-    """Let Pillow's decoders go up to a limit above Pillow's own; the global is touched only for such a limit."""
-    if Image.MAX_IMAGE_PIXELS is None or max_pixels <= Image.MAX_IMAGE_PIXELS:
+def process_limit(max_pixels: int) -> Iterator[None]:
+    """Raise Pillow's limit on pixels to `max_pixels` for the whole process, all of its threads included.
+
+    Only for who owns the process, such as the command: `read_picture` never raises the limit of an application. Some
+    decoders (TIFF, WebP, GIF) refuse more than twice Pillow's limit, and warn above it.
+    """
+    before = Image.MAX_IMAGE_PIXELS
+    if before is not None:
+        Image.MAX_IMAGE_PIXELS = max(before, max_pixels)
+    try:
         yield
-        return
-    with _pillow_limit:
-        before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, max_pixels
-        try:
-            yield
-        finally:
-            Image.MAX_IMAGE_PIXELS = before
+    finally:
+        Image.MAX_IMAGE_PIXELS = before
 
 
 def _open(stream: BinaryIO) -> ImageFile.ImageFile:
@@ -120,13 +123,15 @@ def _load(image: Image.Image) -> None:
     """Decode the pixels. Whatever a decoder stumbles over means a damaged picture: its list of exceptions is open."""
     try:
         image.load()
+    except TokWarning:  # of a `.tok` file that the application opened: made an error by its filters
+        raise
     except Exception as error:
         raise _damaged(image.format, error) from error
 
 
 def _damaged(name: str | None, error: Exception) -> TokError:
-    if isinstance(error, Image.DecompressionBombError):
-        return LimitError("more pixels than the limit allows (--max-pixels raises it)")
+    if isinstance(error, (Image.DecompressionBombError, Image.DecompressionBombWarning)):
+        return LimitError("more pixels than the limit allows (--max-pixels raises it, or Image.MAX_IMAGE_PIXELS)")
     if isinstance(error, MemoryError):
         return LimitError("not enough memory to decode the picture")
     detail = " ".join(str(error).split()) or type(error).__name__
@@ -152,6 +157,14 @@ def to_rgb(image: Image.Image | NDArray[np.uint8], *, backdrop: str = "white", w
     if 0 in image.size:
         raise PictureError("a picture without pixels")
     _load(image)
+    notes: list[str] = []
+    converted = _convert(image, backdrop, notes.append)
+    for note in notes:  # here, so that an exception of `warn` is not taken for one of the picture
+        warn(note)
+    return converted
+
+
+def _convert(image: Image.Image, backdrop: str, warn: Warn) -> Image.Image:
     try:
         image = _upright(image, warn)
         profile = image.info.get("icc_profile")
@@ -225,7 +238,7 @@ def _split_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
         return (image.getchannel("L") if grey else image.convert("RGB")), image.getchannel("A")
     if image.mode in ("1", "L"):
         return image.convert("L"), None
-    return (image if image.mode in ("CMYK", "LAB") else image.convert("RGB")), None
+    return (image if image.mode in ("RGB", "CMYK", "LAB") else image.convert("RGB")), None
 
 
 def _to_srgb(image: Image.Image, profile: object, warn: Warn) -> Image.Image:
@@ -249,6 +262,8 @@ def _to_srgb(image: Image.Image, profile: object, warn: Warn) -> Image.Image:
             warn("the colour profile is damaged and is ignored")
     if image.mode == "CMYK":
         warn("CMYK without a usable colour profile: the colours are a guess")
+    if image.mode == "RGB" and "icc_profile" not in image.info:
+        return image  # without a copy, which takes 4 bytes a pixel
     converted = image.convert("RGB")
     converted.info.pop("icc_profile", None)  # done with: else the same note comes when the picture is encoded
     return converted

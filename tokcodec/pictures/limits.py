@@ -10,6 +10,9 @@ DEFAULT_TILE = 256  # those of our own models, and the shape of the published 1D
 FIT = 0  # pitch of a picture that is one tile, whatever its size
 # Pillow's own limit (a quarter of a GiB at 3 bytes a pixel), so that nobody meets two limits that differ.
 DEFAULT_MAX_PIXELS = 89_478_485
+# Of a file to decode: a tile with tokens costs the same, however few pixels it covers. DEFAULT_MAX_PIXELS at pitch 256
+# have 1,369.
+DEFAULT_MAX_TILES = 2000
 
 
 def check_size(width: int, height: int, max_pixels: int = DEFAULT_MAX_PIXELS) -> None:
@@ -20,3 +23,9 @@ def check_size(width: int, height: int, max_pixels: int = DEFAULT_MAX_PIXELS) ->
         raise LimitError(
             f"{width}x{height} = {width * height} pixels exceed the limit of {max_pixels} (--max-pixels raises it)"
         )
+
+
+def check_tiles(tiles: int, max_tiles: int = DEFAULT_MAX_TILES) -> None:
+    """Raise LimitError for more than `max_tiles` tiles."""
+    if tiles > max_tiles:
+        raise LimitError(f"{tiles} tiles exceed the limit of {max_tiles} (--max-tiles raises it)")

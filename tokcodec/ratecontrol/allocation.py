@@ -7,6 +7,8 @@ the room is filled level by level.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,14 +18,14 @@ from ..container.counts import FACTORS, LEVELS, tile_counts
 
 LEVEL_BITS = 3.0
 """Cost of a tile's level in an adaptive file."""
-CLOSE = 0.997
-"""Part of the room, or of the error, at which the search for the slope ends: the rest is filled tile by tile."""
-USED = 0.97
-"""Part of the room that is used where any counts can use it, even if those with less were better by a little."""
-DEARER = 1.02
-"""Bits of a mended allocation at most, over those of a new one."""
-_STEPS = 8  # largest counts tried for each power of two: closer ones differ by less than the levels do
-_AT_ONCE = 8  # of these, taken together: bounds the memory for many tiles
+SLOPE_FOUND = 0.997
+"""The search for the slope ends at this part of the room or of the error. The rest is filled tile by tile."""
+TARGET_FILL = 0.97
+"""An allocation should use this part of the room, even if one that uses less had a slightly smaller error."""
+REUSE_COST_RATIO = 1.02
+"""A revised allocation may take this many times the bits of a new one."""
+_COUNTS_PER_OCTAVE = 8  # largest counts tried for each power of two: closer ones differ by less than the levels do
+_COUNTS_AT_ONCE = 8  # largest counts computed together: bounds the memory for many tiles
 _BISECTIONS = 24  # of the slope's logarithm: the range below is halved to a millionth
 _SLOPES = 1e-14, 1e2  # error per bit: beyond all that a picture's mean squared error can change by
 
@@ -33,35 +35,40 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Allocation:
-    """tokens: the largest count; levels: int64 [tiles], None for equal counts; error: sum over tiles; bits: of the
-    payload, ideally."""
+    """How many tokens each tile gets, and what that promises."""
 
     tokens: int
+    """The largest count."""
     levels: Ints | None
+    """int64 [tiles], see `container.counts`; None for equal counts."""
     error: float
+    """Sum over the tiles of their errors, as the curves give them."""
     bits: float
+    """Ideal cost of the payload."""
 
 
 class Allocator:
-    """Chooses counts from curves: errors and cumulated bits after 0, 1, ... N tokens, float32 [tiles, N + 1]."""
+    """Chooses counts from curves.
+
+    Args:
+        errors: of each tile after 0, 1, ... N tokens, float32 [tiles, N + 1].
+        bits: cumulated cost of the same tokens, float32 [tiles, N + 1].
+    """
 
     def __init__(self, errors: Floats, bits: Floats) -> None:
         self.errors, self.bits = errors, bits
         self.tiles, self.most = len(errors), errors.shape[1] - 1
-        series = np.rint(2 ** (np.arange(0, _STEPS * np.log2(self.most) + 1e-9) / _STEPS)).astype(np.int64)
-        self._largest = np.unique(np.append(series, self.most))
+        octaves = np.arange(0, _COUNTS_PER_OCTAVE * np.log2(self.most) + 1e-9) / _COUNTS_PER_OCTAVE
+        self._largest = np.unique(np.append(np.rint(2**octaves).astype(np.int64), self.most))
         self._equal_errors = errors.sum(0, dtype=np.float64)
         self._equal_bits = bits.sum(0, dtype=np.float64)
-
-    def least(self) -> Allocation:
-        """One token for each tile."""
-        return self.equal(1)
 
     def all(self) -> Allocation:
         """Every token."""
         return self.equal(self.most)
 
     def equal(self, tokens: int) -> Allocation:
+        """The same count, 1 to N, for every tile."""
         return Allocation(tokens, None, float(self._equal_errors[tokens]), float(self._equal_bits[tokens]))
 
     def for_bits(self, room: float) -> Allocation | None:
@@ -71,26 +78,19 @@ class Allocator:
         equal = self.equal(int(np.searchsorted(self._equal_bits, room, side="right")) - 1)
         if self.tiles == 1 or equal.tokens == self.most:
             return equal
-        found: Allocation | None = None
-        slope = _SLOPES[1]
-        low, high = np.log(_SLOPES)
-        for _ in range(_BISECTIONS):
-            middle = (low + high) / 2
-            choice = self.at_slope(float(np.exp(middle)))
-            if choice.bits <= room:
-                high, found, slope = middle, choice, float(np.exp(middle))
-                if choice.bits >= CLOSE * room:
-                    break
-            else:
-                low = middle
-        if found is None:
+        best, slope = self._bisect_slope(
+            lambda allocation: allocation.bits <= room,
+            lambda allocation: allocation.bits >= SLOPE_FOUND * room,
+            towards=_SLOPES[0],
+        )
+        if best is None:
             return equal
-        filled = [equal, self._fill(found, room)]
-        if filled[1].bits < USED * room:  # few tiles: their levels are coarse steps, from another largest count others
-            filled += [self._fill(self._chosen(int(largest), slope), room) for largest in self._largest]
-        fitting = [choice for choice in filled if choice.bits <= room]
-        used = [choice for choice in fitting if choice.bits >= USED * room]
-        return min(used or fitting, key=lambda choice: choice.error)
+        filled = [equal, self._fill(best, room)]
+        if filled[1].bits < TARGET_FILL * room:  # few tiles: their levels are coarse steps, other largest counts differ
+            filled += [self._fill(self._for_largest(int(largest), slope), room) for largest in self._largest]
+        fitting = [allocation for allocation in filled if allocation.bits <= room]
+        full = [allocation for allocation in fitting if allocation.bits >= TARGET_FILL * room]
+        return min(full or fitting, key=lambda allocation: allocation.error)
 
     def for_error(self, goal: float) -> Allocation | None:
         """The fewest bits with a summed error of at most `goal`; None where all tokens are not enough."""
@@ -99,41 +99,55 @@ class Allocator:
         equal = self.equal(max(1, int(np.argmax(self._equal_errors <= goal))))
         if self.tiles == 1 or equal.tokens == 1:
             return equal
-        found: Allocation | None = None
-        low, high = np.log(_SLOPES)
-        for _ in range(_BISECTIONS):
-            middle = (low + high) / 2
-            choice = self.at_slope(float(np.exp(middle)))
-            if choice.error <= goal:
-                low, found = middle, choice
-                if choice.error >= CLOSE * goal:
-                    break
-            else:
-                high = middle
-        if found is None:
+        best, _ = self._bisect_slope(
+            lambda allocation: allocation.error <= goal,
+            lambda allocation: allocation.error >= SLOPE_FOUND * goal,
+            towards=_SLOPES[1],
+        )
+        if best is None:
             return equal
-        found = self._trim(found, goal)
-        return found if found.bits < equal.bits else equal
+        best = self._trim(best, goal)
+        return best if best.bits < equal.bits else equal
 
-    def mend(self, found: Allocation, goal: float) -> Allocation | None:
-        """An allocation with other levels for a few tiles, and a summed error of at most `goal`, closely.
+    def _bisect_slope(
+        self, accepted: Callable[[Allocation], bool], close: Callable[[Allocation], bool], towards: float
+    ) -> tuple[Allocation | None, float]:
+        """The accepted allocation whose slope is nearest to `towards`, one of _SLOPES, and its slope.
 
-        None where levels cannot do that, or where a new allocation is clearly cheaper.
+        The search ends early at an accepted allocation that is also close.
         """
-        mended = self._change(found, goal)
-        if mended is None:
+        best, slope = None, _SLOPES[1]
+        accepted_end, other_end = (np.log(end) for end in (_SLOPES if towards == _SLOPES[1] else _SLOPES[::-1]))
+        for _ in range(_BISECTIONS):
+            middle = (accepted_end + other_end) / 2
+            allocation = self.at_slope(float(np.exp(middle)))
+            if not accepted(allocation):
+                other_end = middle
+                continue
+            accepted_end, best, slope = middle, allocation, float(np.exp(middle))
+            if close(allocation):
+                break
+        return best, slope
+
+    def revise(self, allocation: Allocation, goal: float) -> Allocation | None:
+        """Change the levels of a few tiles until the summed error is just below `goal`.
+
+        None where levels cannot do that, or where a new allocation is clearly cheaper (REUSE_COST_RATIO).
+        """
+        revised = self._change_levels(allocation, goal)
+        if revised is None:
             return None
         anew = self.for_error(goal)
-        return None if anew is not None and mended.bits > DEARER * anew.bits else mended
+        return None if anew is not None and revised.bits > REUSE_COST_RATIO * anew.bits else revised
 
-    def _change(self, found: Allocation, goal: float) -> Allocation | None:
-        """`mend`, whatever it costs."""
-        if found.levels is None:
+    def _change_levels(self, allocation: Allocation, goal: float) -> Allocation | None:
+        """`revise`, whatever it costs."""
+        if allocation.levels is None:
             return None
-        if found.error <= goal:
-            return self._lower(found, goal)
-        rows, levels, error = np.arange(self.tiles), found.levels.copy(), found.error
-        counts = _counts(np.array([found.tokens]))[0]
+        if allocation.error <= goal:
+            return self._lower(allocation, goal)
+        rows, levels, error = np.arange(self.tiles), allocation.levels.copy(), allocation.error
+        counts = _counts(np.array([allocation.tokens]))[0]
         while error > goal:
             raised = np.maximum(levels - 1, 0)
             saved = (self.errors[rows, counts[levels]] - self.errors[rows, counts[raised]]).astype(np.float64)
@@ -145,22 +159,22 @@ class Allocator:
             taken = order[: int(np.searchsorted(np.cumsum(saved[order]), error - goal)) + 1]
             levels[taken] -= 1
             error -= float(saved[taken].sum())
-        return self._with(found.tokens, levels)
+        return self._with(allocation.tokens, levels)
 
     def at_slope(self, slope: float) -> Allocation:
         """The counts with the least error + slope * bits."""
         best, largest = np.inf, 1
-        for start in range(0, len(self._largest), _AT_ONCE):
-            tried = self._largest[start : start + _AT_ONCE]
+        for start in range(0, len(self._largest), _COUNTS_AT_ONCE):
+            tried = self._largest[start : start + _COUNTS_AT_ONCE]
             counts = _counts(tried)
             costs = (self.errors[:, counts] + np.float32(slope) * self.bits[:, counts]).min(2).sum(0, dtype=np.float64)
             place = int(costs.argmin())
             if costs[place] < best:
                 best, largest = float(costs[place]), int(tried[place])
-        return self._chosen(largest, slope)
+        return self._for_largest(largest, slope)
 
-    def _chosen(self, largest: int, slope: float) -> Allocation:
-        """The same for one largest count."""
+    def _for_largest(self, largest: int, slope: float) -> Allocation:
+        """The counts with the least error + slope * bits, for one largest count."""
         counts = _counts(np.array([largest]))[0]
         return self._with(largest, (self.errors[:, counts] + np.float32(slope) * self.bits[:, counts]).argmin(1))
 
@@ -177,44 +191,40 @@ class Allocator:
             return Allocation(int(counts[0]), None, error, bits)
         return Allocation(largest, levels, error, bits + LEVEL_BITS * self.tiles)
 
-    def _fill(self, found: Allocation, room: float) -> Allocation:
+    def _fill(self, allocation: Allocation, room: float) -> Allocation:
         """Spend what is left: first by larger counts for all, then by better levels where they save most per bit."""
-        levels = np.zeros(self.tiles, np.int64) if found.levels is None else found.levels
-        low, high = found.tokens, self.most
-        while low < high:
-            middle = (low + high + 1) // 2
-            low, high = (middle, high) if self._with(middle, levels).bits <= room else (low, middle - 1)
-        found = self._with(low, levels)
-        if found.levels is None:
-            return found
-        rows, levels, left = np.arange(self.tiles), found.levels.copy(), room - found.bits
-        counts = _counts(np.array([found.tokens]))[0]
+        levels = np.zeros(self.tiles, np.int64) if allocation.levels is None else allocation.levels
+        larger = range(allocation.tokens + 1, self.most + 1)
+        fitting = bisect_right(larger, room, key=lambda tokens: self._with(tokens, levels).bits)
+        allocation = self._with(allocation.tokens + fitting, levels)
+        if allocation.levels is None:
+            return allocation
+        rows, levels, left = np.arange(self.tiles), allocation.levels.copy(), room - allocation.bits
+        counts = _counts(np.array([allocation.tokens]))[0]
         while True:
             raised = np.maximum(levels - 1, 0)
             saved = self.errors[rows, counts[levels]] - self.errors[rows, counts[raised]]
             cost = self.bits[rows, counts[raised]] - self.bits[rows, counts[levels]]
             taken = _best(saved, cost, left)
             if not len(taken):
-                return self._with(found.tokens, levels)
+                return self._with(allocation.tokens, levels)
             levels[taken] -= 1
             left -= float(cost[taken].sum())
 
-    def _trim(self, found: Allocation, goal: float) -> Allocation:
+    def _trim(self, allocation: Allocation, goal: float) -> Allocation:
         """Take back what is more than enough: by smaller counts for all, then by lower levels where they cost least."""
-        levels = np.zeros(self.tiles, np.int64) if found.levels is None else found.levels
-        low, high = 1, found.tokens
-        while low < high:
-            middle = (low + high) // 2
-            low, high = (low, middle) if self._with(middle, levels).error <= goal else (middle + 1, high)
-        return self._lower(self._with(low, levels), goal)
+        levels = np.zeros(self.tiles, np.int64) if allocation.levels is None else allocation.levels
+        fewer = range(1, allocation.tokens)
+        failing = bisect_left(fewer, -goal, key=lambda tokens: -self._with(tokens, levels).error)
+        return self._lower(self._with(1 + failing, levels), goal)
 
-    def _lower(self, found: Allocation, goal: float) -> Allocation:
+    def _lower(self, allocation: Allocation, goal: float) -> Allocation:
         """Lower levels where they cost least, until the summed error comes close to `goal`."""
-        if found.levels is None:
-            return found
-        rows, levels, left = np.arange(self.tiles), found.levels.copy(), goal - found.error
+        if allocation.levels is None:
+            return allocation
+        rows, levels, left = np.arange(self.tiles), allocation.levels.copy(), goal - allocation.error
         top = int(levels.argmin())  # one tile keeps level 0, or the largest count would mean something else
-        counts = _counts(np.array([found.tokens]))[0]
+        counts = _counts(np.array([allocation.tokens]))[0]
         while True:
             lowered = np.minimum(levels + 1, LEVELS - 1)
             lost = self.errors[rows, counts[lowered]] - self.errors[rows, counts[levels]]
@@ -222,7 +232,7 @@ class Allocator:
             saved = self.bits[rows, counts[levels]] - self.bits[rows, counts[lowered]]
             taken = _best(saved, lost, left)
             if not len(taken):
-                return self._with(found.tokens, levels)
+                return self._with(allocation.tokens, levels)
             levels[taken] += 1
             left -= float(lost[taken].sum())
 

@@ -1,7 +1,7 @@
-"""What tokens are worth: the error of every tile of a picture after each number of tokens, and their bits.
+"""The worth of tokens: the error of every tile of a picture after each number of tokens, and their bits.
 
-Predicted curves cost nothing: a tokenizer that is a sum knows while encoding what is left. Measured ones decode every
-tile at a few lengths, and serve any tokenizer.
+Predicted curves cost nothing: a tokenizer whose decoder is a sum knows the remaining error while it encodes. Measured
+curves decode every tile at a few lengths, and work for any tokenizer.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from ..container.contents import scale_of
 from ..container.header import Header
+from ..contents import scale_of
 from ..pictures.tiling import OVERLAP, Grid, cut
-from ..tokenizers.tiles import batches, checked_tokens, decoded, device_memory, pixels, wrong
+from ..tokenizers.tiles import batches, checked_tokens, decoded, faults_of, pixels, wrong
 from .quality import mean_squared_error
 
 if TYPE_CHECKING:
@@ -27,33 +27,36 @@ if TYPE_CHECKING:
     from ..tokenizers.base import Tokenizer
     from .focus import Weights
 
-WIDE = 1.05
-"""Tiles that cover this many times their own samples along a side lose detail before they are coded."""
+SHRUNK_RATIO = 1.05
+"""Tiles that cover more than this many times their own samples along a side lose detail before they are coded."""
 
 
 @dataclass(frozen=True)
 class Curves:
-    """The tokens of a picture at one pitch.
+    """The tokens of a picture at one pitch, and their worth."""
 
-    scale: of its tiles (see `contents.scale_of`); tokens: int32 [tiles, N]; errors: float32 [tiles, N + 1], part of
-    each tile in the picture's mean squared error (values in [0, 1]) after 0, 1, ... N tokens; bits: float32 [tiles,
-    N + 1], ideal cost of the first 0, 1, ... N tokens; picture: what was encoded; side: samples along a tile's side;
-    weights: of the pixels' errors (None: all count alike).
-    """
-
-    step: int
+    pitch: int
+    """Source pixels from tile to tile, as the header stores it."""
     grid: Grid
     scale: int
+    """The scale of the tiles, see `contents.scale_of`."""
     tokens: npt.NDArray[np.int32]
+    """int32 [tiles, N]"""
     errors: npt.NDArray[np.float32]
+    """float32 [tiles, N + 1]: each tile's part in the picture's mean squared error (values in [0, 1]) after 0, 1, ... N
+    tokens."""
     bits: npt.NDArray[np.float32]
+    """float32 [tiles, N + 1]: ideal cost of the first 0, 1, ... N tokens."""
     picture: Image.Image
+    """The picture that was encoded."""
     side: int
+    """Samples along a tile's side."""
     weights: Weights | None = None
+    """Weights of the pixels' errors; None: all count alike."""
 
     @cached_property
     def floor(self) -> float:
-        """Mean squared error that no token can mend, since wide tiles are shrunk before they are coded."""
+        """Mean squared error that tokens cannot reduce: a tile larger than its samples is shrunk before it is coded."""
         return _floor(self.picture, self.grid, self.side, self.weights)
 
     @property
@@ -63,7 +66,7 @@ class Curves:
 
 def find_curves(
     picture: Image.Image,
-    step: int,
+    pitch: int,
     model: Model,
     tokenizer: Tokenizer,
     *,
@@ -73,28 +76,39 @@ def find_curves(
     weights: Weights | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Curves:
-    """Encode an RGB picture at a pitch (as the header stores it) and find what its tokens are worth.
+    """Encode an RGB picture at a pitch and find the worth of its tokens.
 
-    container: of the file that is planned, which decides on the scale; count: find no more tokens than these (None:
-    all); measured: decode at a few lengths even where the tokenizer can predict; weights: of the pixels' errors. Raises
-    DeviceError when memory is short.
+    Args:
+        picture: in mode RGB.
+        pitch: one of `header.PITCHES`.
+        model: the model whose entropy tables give the cost of the tokens.
+        tokenizer: that of the model.
+        container: "tok" or "bare", which decides on the scale.
+        count: tokens per tile to find; None: all.
+        measured: decode at a few lengths even if the tokenizer can predict the errors.
+        weights: weights of the pixels' errors; None: all count alike.
+        progress: called with (tiles done, tiles).
+
+    Raises:
+        DeviceError: the device has too little memory.
+        ModelFileError: the tokenizer returns arrays of a wrong shape or with wrong values.
     """
-    grid = Grid.for_picture(*picture.size, step)
-    scale = scale_of(Header(model.id, 1, step, *picture.size), model, container)
+    grid = Grid.for_picture(*picture.size, pitch)
+    scale = scale_of(Header(model.id, 1, pitch, *picture.size), model, container)
     count = count or model.n_tokens
     tokens = np.empty((grid.tiles, count), np.int32)
     errors = np.empty((grid.tiles, count + 1), np.float32)
     for batch in batches(grid.tiles):
         part = slice(batch.start, batch.stop)
-        with device_memory():
-            tiles = cut(picture, grid, batch, side=tokenizer.tile)
+        tiles = cut(picture, grid, batch, side=tokenizer.tile)
+        with faults_of(tokenizer):
             tokens[part], errors[part] = _encode(tokenizer, tiles, count, scale, measured)
         if progress:
             progress(batch.stop, grid.tiles)
     errors *= (shares(grid) / (3 * tokenizer.tile**2)).astype(np.float32)[:, None]
     if weights is not None:
         errors *= weights.of_tiles(grid)[:, None]
-    return Curves(step, grid, scale, tokens, errors, _bits(model, scale, tokens), picture, tokenizer.tile, weights)
+    return Curves(pitch, grid, scale, tokens, errors, _bits(model, scale, tokens), picture, tokenizer.tile, weights)
 
 
 def shares(grid: Grid) -> npt.NDArray[np.float64]:
@@ -115,11 +129,11 @@ def _encode(
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
     """Tokens int64 [n, N] and squared errors float32 [n, N + 1] of tiles uint8 [n, T, T, 3]."""
     x = pixels(tiles)
-    found = None if measured else tokenizer.encode_curves(x, count, scale)
-    if found is None:
+    curves = None if measured else tokenizer.encode_curves(x, count, scale)
+    if curves is None:
         tokens = checked_tokens(tokenizer, tokenizer.encode(x, count, scale), len(x), count)
         return tokens, measure(tokenizer, tokens, x, scale)
-    tokens, errors = checked_tokens(tokenizer, found[0], len(x), count), np.asarray(found[1])
+    tokens, errors = checked_tokens(tokenizer, curves[0], len(x), count), np.asarray(curves[1])
     if errors.shape != (len(x), count + 1):
         raise wrong(tokenizer, f"finds errors {list(errors.shape)}, not {[len(x), count + 1]}")
     return tokens, errors
@@ -161,7 +175,7 @@ def _floor(picture: Image.Image, grid: Grid, samples: int, weights: Weights | No
         min(side, max(1, round(side * samples / extent)))
         for side, extent in zip(picture.size, grid.tile_extent, strict=True)
     ]
-    if all(side <= WIDE * fewer for side, fewer in zip(picture.size, small, strict=True)):
+    if all(side <= SHRUNK_RATIO * fewer for side, fewer in zip(picture.size, small, strict=True)):
         return 0.0
     shrunk = picture.resize((small[0], small[1]), Image.Resampling.LANCZOS)
     restored = shrunk.resize(picture.size, Image.Resampling.LANCZOS)

@@ -97,10 +97,14 @@ def to_map(mask: Image.Image, warn: Warn) -> Image.Image:
     `warn` is called with what is lost. Raises TypeError for no PIL image, TokError for one that cannot be decoded.
     """
     check_map(mask)
+    notes: list[str] = []
     try:
-        return to_rgb(mask, backdrop=BACKDROP, warn=lambda text: warn(f"focus map: {text}")).convert("L")
+        converted = to_rgb(mask, backdrop=BACKDROP, warn=notes.append).convert("L")
     except TokError as error:
         raise type(error)(f"focus map: {error}") from error
+    for note in notes:
+        warn(f"focus map: {note}")
+    return converted
 
 
 class Weights:

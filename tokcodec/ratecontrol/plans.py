@@ -1,7 +1,4 @@
-"""A file before it is written: the tokens at one pitch, how many of each tile are taken, and what that promises.
-
-`RateControl` chooses among such plans.
-"""
+"""A file before it is written: the tokens at one pitch, the count of each tile, and the error that they promise."""
 
 from __future__ import annotations
 
@@ -14,27 +11,28 @@ import numpy.typing as npt
 from PIL import Image
 
 from ..container.bare import BARE_SIZE
-from ..container.contents import pack
 from ..container.counts import tile_counts
 from ..container.header import HEADER_SIZE, PITCHES, Header
+from ..contents import pack
 from ..models.modelfile import Model
-from ..pictures.limits import FIT
+from ..pictures.limits import DEFAULT_MAX_TILES, DEFAULT_TILE, FIT
 from ..pictures.tiling import Grid
 from ..tokenizers.base import Tokenizer
 from ..tokenizers.tiles import Drawn, draw
 from .allocation import Allocation, Allocator
 from .curves import Curves, find_curves
 from .focus import Weights
+from .settings import PLAIN_TILES_RATIO
 
-KEPT = 256
-"""Tiles of a picture of which the last drawing is kept, so that only those that change are drawn anew: 200 MB."""
+KEPT_TILES = 256
+"""Up to this many tiles of a picture their last drawing is kept (200 MB), so that only changed ones are drawn again."""
 
 Progress = Callable[[int, int], None]
 Warn = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Planned:
+class Plan:
     """A pitch's curves and an allocation over them."""
 
     curves: Curves
@@ -42,13 +40,18 @@ class Planned:
     model: Model
 
     @property
+    def pitch(self) -> int:
+        """The pitch, as the header stores it."""
+        return self.curves.pitch
+
+    @property
     def error(self) -> float:
-        """The mean squared error that they promise."""
+        """The mean squared error that the curves predict."""
         return self.allocation.error + self.curves.floor
 
     @property
     def share(self) -> float:
-        """Mean part of a tile's tokens that are used."""
+        """Mean part of a tile's tokens that are used, 0 to 1."""
         whole = float(self.curves.bits[:, -1].sum()) * self.model.n_tokens / self.curves.tokens.shape[1]
         share: float = self.allocation.bits / whole
         return share
@@ -60,6 +63,7 @@ class Planned:
 
     @property
     def counts(self) -> npt.NDArray[np.int64]:
+        """Tokens of each tile, int64 [tiles]."""
         levels = self.allocation.levels
         if levels is None:
             return np.full(self.curves.tiles, self.allocation.tokens)
@@ -68,7 +72,7 @@ class Planned:
     @property
     def key(self) -> Hashable:
         """Equal for plans that give the same file."""
-        return self.curves.step, self.counts.tobytes()
+        return self.pitch, self.counts.tobytes()
 
     @property
     def complete(self) -> bool:
@@ -79,9 +83,16 @@ class Planned:
 class Planner:
     """A picture, and its tokens at every pitch that is asked for.
 
-    step: the only pitch, as the header stores it; None: all; measured: curves by decoding even where the tokenizer can
-    predict them; weights: of the pixels' errors (None: all count alike); drawer: the tokenizer that draws so many tiles
-    fastest (None: the one that encodes).
+    Args:
+        picture: in mode RGB.
+        model: the model of the file.
+        tokenizer: encodes, and draws unless `drawer` is given.
+        pitch: the only pitch to use, as the header stores it; None: `automatic_pitches`.
+        container: "tok" or "bare".
+        measured: find curves by decoding even if the tokenizer can predict them.
+        weights: weights of the pixels' errors; None: all count alike.
+        drawer: returns the tokenizer that draws a given number of tiles fastest; None: `tokenizer`.
+        progress: called with (tiles encoded, tiles) at each pitch.
     """
 
     def __init__(
@@ -90,31 +101,37 @@ class Planner:
         model: Model,
         tokenizer: Tokenizer,
         *,
-        step: int | None = None,
+        pitch: int | None = None,
         container: str = "tok",
         measured: bool = False,
         weights: Weights | None = None,
         drawer: Callable[[int], Tokenizer] | None = None,
-        warn: Warn,
         progress: Progress | None = None,
     ) -> None:
         self.picture, self.model, self.tokenizer = picture, model, tokenizer
-        self.container, self.measured, self.warn, self.progress = container, measured, warn, progress
-        self.weights = weights
+        self.container, self.measured, self.weights, self.progress = container, measured, weights, progress
         self.drawer = drawer or (lambda tiles: tokenizer)
         self.token_bits = math.log2(math.prod(model.radices))
         self.overhead = BARE_SIZE if container == "bare" else HEADER_SIZE
-        self.steps = distinct_steps(*picture.size) if step is None else [step]
-        self.tiles = [Grid.for_picture(*picture.size, step).tiles for step in self.steps]
+        self.pitches = automatic_pitches(*picture.size, model.tile) if pitch is None else [pitch]
+        self.tiles = [Grid.for_picture(*picture.size, pitch).tiles for pitch in self.pitches]
         self._coded: dict[int, tuple[Curves, Allocator]] = {}
         self._drawn: tuple[Hashable, Drawn] = None, {}
 
-    def coded(self, step: int, count: int | None = None) -> tuple[Curves, Allocator]:
-        """The picture encoded at a pitch, once; count: as many tokens as can be of use."""
-        if step not in self._coded or self._coded[step][1].most < (count or self.model.n_tokens):
+    @property
+    def where(self) -> str:
+        """What a message about the picture adds if not every pitch was tried."""
+        if len(self.pitches) == 1:
+            return " at this pitch"
+        smallest = self.pitches[-1]
+        return "" if smallest == distinct_pitches(*self.picture.size)[-1] else f" at pitch {smallest} and above"
+
+    def coded(self, pitch: int, count: int | None = None) -> tuple[Curves, Allocator]:
+        """The picture encoded at a pitch, once. count: tokens per tile that can be of use; None: all."""
+        if pitch not in self._coded or self._coded[pitch][1].most < (count or self.model.n_tokens):
             curves = find_curves(
                 self.picture,
-                step,
+                pitch,
                 self.model,
                 self.tokenizer,
                 container=self.container,
@@ -123,38 +140,53 @@ class Planner:
                 weights=self.weights,
                 progress=self.progress,
             )
-            self._coded[step] = curves, Allocator(curves.errors, curves.bits)
-        return self._coded[step]
+            self._coded[pitch] = curves, Allocator(curves.errors, curves.bits)
+        return self._coded[pitch]
 
-    def plan(
-        self, step: int, find: Callable[[Curves, Allocator], Allocation | None], count: int | None = None
-    ) -> Planned | None:
-        """What `find` chooses from the curves at a pitch."""
-        curves, allocator = self.coded(step, count)
-        allocation = find(curves, allocator)
-        if allocation is None:
-            return None
-        return Planned(curves, allocation, self.model)
+    def curves(self, pitch: int) -> Curves:
+        """The curves of all tokens at a pitch."""
+        return self.coded(pitch)[0]
 
-    def pack(self, planned: Planned) -> bytes:
+    def allocator(self, pitch: int, count: int | None = None) -> Allocator:
+        """The allocator over the curves at a pitch. count: tokens per tile that can be of use; None: all."""
+        return self.coded(pitch, count)[1]
+
+    def plan(self, pitch: int, allocation: Allocation) -> Plan:
+        """The plan of an allocation over the curves at a pitch."""
+        return Plan(self._coded[pitch][0], allocation, self.model)
+
+    def pack(self, plan: Plan) -> bytes:
         """The file of a plan."""
-        curves, allocation = planned.curves, planned.allocation
-        header = Header(self.model.id, allocation.tokens, curves.step, *self.picture.size)
+        curves, allocation = plan.curves, plan.allocation
+        header = Header(self.model.id, allocation.tokens, curves.pitch, *self.picture.size)
         return pack(header, self.model, curves.tokens, allocation.levels, container=self.container)
 
-    def draw(self, planned: Planned, look: str | None = None) -> Image.Image:
-        """What the file of a plan decodes to, without the detour over its bytes."""
-        curves, tokenizer = planned.curves, self.drawer(planned.curves.tiles)
-        if self._drawn[0] != (curves.step, look):
-            self._drawn = (curves.step, look), {}
-        kept = self._drawn[1] if curves.tiles <= KEPT else None
-        return draw(tokenizer, curves.grid, curves.tokens, planned.counts, look, scale=curves.scale, kept=kept)
+    def draw(self, plan: Plan, look: str | None = None) -> Image.Image:
+        """The picture that the file of a plan decodes to, without the detour over its bytes."""
+        curves, tokenizer = plan.curves, self.drawer(plan.curves.tiles)
+        if self._drawn[0] != (curves.pitch, look):
+            self._drawn = (curves.pitch, look), {}
+        kept = self._drawn[1] if curves.tiles <= KEPT_TILES else None
+        return draw(tokenizer, curves.grid, curves.tokens, plan.counts, look, scale=curves.scale, kept=kept)
 
 
-def distinct_steps(width: int, height: int) -> list[int]:
+def distinct_pitches(width: int, height: int) -> list[int]:
     """The pitches, as the header stores them, that cut a picture differently; from one tile to the most."""
-    found: dict[tuple[int, int], int] = {}
-    for step in (FIT, *sorted(PITCHES[1:], reverse=True)):
-        grid = Grid.for_picture(width, height, step)
-        found.setdefault((grid.columns, grid.rows), step)
-    return list(found.values())
+    pitches: dict[tuple[int, int], int] = {}
+    for pitch in (FIT, *sorted(PITCHES[1:], reverse=True)):
+        grid = Grid.for_picture(width, height, pitch)
+        pitches.setdefault((grid.columns, grid.rows), pitch)
+    return list(pitches.values())
+
+
+def automatic_pitches(width: int, height: int, tile: int = DEFAULT_TILE) -> list[int]:
+    """The distinct pitches that a target may choose, from one tile to the most.
+
+    Args:
+        width: of the picture, pixels.
+        height: of the picture, pixels.
+        tile: samples along a side of the model's tiles, which is the default pitch.
+    """
+    plain = Grid.for_picture(width, height, tile).tiles
+    most = max(DEFAULT_MAX_TILES, PLAIN_TILES_RATIO * plain)
+    return [p for p in distinct_pitches(width, height) if Grid.for_picture(width, height, p).tiles <= most]

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import DeviceError, MissingPackageError
+from ..errors import DeviceError, need
 from ..models.modelfile import Model
 from ..models.registry import find_model
 from .base import Tokenizer
@@ -76,8 +76,7 @@ def check_device(device: str) -> None:
 
 def need_torch(what: str) -> None:
     """Raise MissingPackageError where torch is not installed."""
-    if find_spec("torch") is None:
-        raise MissingPackageError(f"{what} needs PyTorch: pip install 'tokcodec[torch]'")
+    need("torch", what, extra="torch")
 
 
 def _torch_pays(family: Family, device: str, encoding: int, drawing: int) -> bool:

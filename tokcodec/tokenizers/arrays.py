@@ -56,6 +56,15 @@ def repeated(x: Array, number: int) -> Array:
     return x[None].repeat(number, *[1] * x.ndim)
 
 
+def add_at(x: Array, places: Array, values: Array) -> None:
+    """Add values N x M to x, float64 N x D, at M places of each row, of which some may be equal."""
+    if isinstance(x, np.ndarray):
+        for row, added in zip(x, values, strict=True):
+            row += np.bincount(places, added, len(row))
+    else:
+        x.index_add_(1, places, values)
+
+
 def like(x: Array, other: Array) -> Array:
     """The values of x as the kind of array that `other` is, on its device."""
     if isinstance(other, np.ndarray):

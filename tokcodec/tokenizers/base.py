@@ -28,6 +28,10 @@ class Tokenizer(ABC):
     """Set when it is loaded, as the next one: of the model in error messages."""
     token_values: int | None = None
     """Values that a token of the model can have."""
+    tile_by_tile: bool = False
+    """Whether several threads may call it at once, and a batch of tiles is drawn no faster than single ones."""
+    package: str = ""
+    """The family, if another package brings it; set when it is loaded."""
     mends: bool = False
     """Whether the fidelity look is better than `encode_curves` says, by a network that draws over it."""
 

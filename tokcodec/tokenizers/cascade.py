@@ -8,28 +8,35 @@ covers few source pixels has codewords of its own scale.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from ..container.tables import TOTAL, FrequencyTables
+from ..cores import spread, threads
 from ..errors import ModelFileError
 from ..models.modelfile import Model
 from .arrays import Array, concat, like
 from .base import Tokenizer
+from .cascade_file import Tensors, read_cascade
 from .codewords import Codewords
 from .convolutions import NumpyLayers
-from .look import INPUT, LIGHT, LOOKS, Layers, condition, correction, weights_of
+from .look import INPUT, LOOKS, Layers, condition, correction
+from .look_limits import check_look
 from .transform import TileTransform
 
 if TYPE_CHECKING:
     import torch
 
-Tensors = Mapping[str, npt.NDArray[Any]]
+Result = TypeVar("Result")
+
+SEARCHED = 8
+"""Tiles that a thread looks for tokens of at a time: more take no less time each."""
 
 
 @dataclass(frozen=True)
@@ -68,13 +75,20 @@ class CascadeTokenizer(Tokenizer):
         self.looks = tuple(look for look in LOOKS if look in self._weights or look == "fidelity")
         self.mends = "fidelity" in self._weights
         self.device = "cpu" if device is None else str(device)
+        self.tile_by_tile = device is None
         self._tensors, self._tables = tensors, tables
         self.scales, self.n_tokens, _, self.radix, _ = tensors["words"].shape
         luma, chroma = (int(side) for side in tensors["planes"])
         self.transform = TileTransform(luma, chroma, self._array)
-        self.drawing = TileTransform(luma, chroma, lambda x: self._array(np.asarray(x, np.float32)))
+        self.drawing = TileTransform(luma, chroma, self._float32)
         self._codewords: dict[int, Codewords] = {}
         self._networks: dict[str, Layers] = {}
+        self._making = threading.Lock()  # of codewords and networks: by one thread, however many need them
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For `pickle`: made anew from its tensors, without what was laid out for searching and drawing."""
+        made_of = self._tensors, self._weights, self._tables, self._torch, self._dtype, self._source
+        return type(self), made_of, {"model_name": self.model_name, "token_values": self.token_values}
 
     # ---- tokens
 
@@ -88,40 +102,56 @@ class CascadeTokenizer(Tokenizer):
     def _encode(self, x: Array, count: int | None, scale: int) -> tuple[Array, Array]:
         self.check_tiles(x)
         count = self.check_count(count)
+        size = max(1, min(SEARCHED, -(-len(x) // threads()))) if self.tile_by_tile else max(1, len(x))
         with self._no_gradients():
-            pixels = self._own(x, np.float64)
-            vectors = self.transform.forward(pixels)
-            tokens, errors = self.codewords(scale).encode(vectors, count)
-            # The transform is orthonormal: the pixels' energy beyond that of the coded coefficients stays for good.
-            outside = (pixels * pixels).sum((1, 2, 3)) - (vectors * vectors).sum(1)
-            return like(tokens, x), like((errors + outside[:, None]).clip(0, None), x)
+            parts = [x[start : start + size] for start in range(0, max(1, len(x)), size)]
+            found = list(self._each(lambda part: self._search(part, count, scale), parts))
+            tokens, errors = (concat(parts, 0) for parts in zip(*found, strict=True))
+            return like(tokens, x), like(errors, x)
+
+    def _search(self, x: Array, count: int, scale: int) -> tuple[Array, Array]:
+        """Tokens, and the errors that they leave, of some tiles."""
+        pixels = self._own(x, np.float64)
+        vectors = self.transform.forward(pixels)
+        tokens, errors = self.codewords(scale).encode(vectors, count)
+        # The transform is orthonormal: the pixels' energy beyond that of the coded coefficients stays for good.
+        outside = (pixels * pixels).sum((1, 2, 3)) - (vectors * vectors).sum(1)
+        return tokens, (errors + outside[:, None]).clip(0, None)
 
     def codewords(self, scale: int) -> Codewords:
         """The codewords of a scale, laid out for searching when they are first asked for."""
-        if scale not in self._codewords:
-            mean, dims, words, step = (self._tensors[name][scale] for name in ("mean", "dims", "words", "step"))
-            self._codewords[scale] = Codewords(
-                mean,
-                dims,
-                words * step[..., None, None].astype(np.float64),
-                None if self._tables is None else codeword_bits(self._tables[scale]),
-                self._array,
-            )
-        return self._codewords[scale]
+        with self._making:
+            if scale not in self._codewords:
+                mean, dims, words, step = (self._tensors[name][scale] for name in ("mean", "dims", "words", "step"))
+                self._codewords[scale] = Codewords(
+                    mean,
+                    dims,
+                    words * step[..., None, None].astype(np.float64),
+                    None if self._tables is None else codeword_bits(self._tables[scale]),
+                    self._array,
+                )
+            return self._codewords[scale]
 
     # ---- pixels
 
     def decode(self, tokens: Array, look: str | None = None, scale: int = 0) -> Array:
         self.check_tokens(tokens, self.radix**2)
         look = self.check_look(look)
+        size = 1 if self.tile_by_tile else max(1, len(tokens))
         with self._no_gradients():
-            vectors = self.vectors(self._own(tokens, np.int64), scale)
-            if look not in self._weights:
-                drawn = self.drawing.inverse(vectors)
-            else:
-                told = condition([tokens.shape[1]] * len(tokens), scale, self.scales)
-                drawn = self.draw(self.network(look), vectors, told)
-            return like(drawn.clip(0, 1), tokens)
+            own = self._own(tokens, np.int64)
+            parts = [own[start : start + size] for start in range(0, max(1, len(own)), size)]
+            return like(concat(list(self._each(lambda part: self._draw(part, look, scale), parts)), 0), tokens)
+
+    def _draw(self, tokens: Array, look: str, scale: int) -> Array:
+        """Pixels of some tiles."""
+        vectors = self.vectors(tokens, scale)
+        if look not in self._weights:
+            drawn = self.drawing.inverse(vectors)
+        else:
+            told = condition([tokens.shape[1]] * len(tokens), scale, self.scales)
+            drawn = self.draw(self.network(look), vectors, told)
+        return drawn.clip(0, 1)
 
     def vectors(self, tokens: Array, scale: int) -> Array:
         """Sum of the codewords: int64 N x k -> coefficients float32 N x D."""
@@ -144,22 +174,30 @@ class CascadeTokenizer(Tokenizer):
 
     def network(self, look: str) -> Layers:
         """The network of a look, made when it is first asked for. Raises ModelFileError where weights do not fit."""
-        if look not in self._networks:
-            weights = self._weights[look]
-            try:
-                layers: Layers = NumpyLayers(weights)
-                correction(layers, np.zeros((1, 3, 4, 4)), condition([1], 0, self.scales))  # every layer fits the next
-                if self._torch is not None:
-                    from .networks import LookNet
+        with self._making:
+            if look not in self._networks:
+                weights = self._weights[look]
+                try:
+                    check_look(weights, self.scales)
+                    layers: Layers = NumpyLayers(weights)
+                    if self._torch is not None:
+                        from .networks import LookNet
 
-                    layers = LookNet.from_weights(weights).ready(self._torch, self._dtype)
-            except (KeyError, ValueError, RuntimeError) as error:
-                reason = f"{error} is missing" if isinstance(error, KeyError) else str(error).splitlines()[0]
-                raise ModelFileError(f"{self._source}: the look {look!r} does not fit ({reason})") from error
-            self._networks[look] = layers
-        return self._networks[look]
+                        layers = LookNet.from_weights(weights).ready(self._torch, self._dtype)
+                except (KeyError, ValueError, RuntimeError) as error:
+                    reason = f"{error} is missing" if isinstance(error, KeyError) else str(error).splitlines()[0]
+                    raise ModelFileError(f"{self._source}: the look {look!r} does not fit ({reason})") from error
+                self._networks[look] = layers
+            return self._networks[look]
 
     # ---- arrays
+
+    def _each(self, work: Callable[[Array], Result], parts: Sequence[Array]) -> Iterator[Result]:
+        """The results of some work on each part: with NumPy by all cores, while torch has threads of its own."""
+        return spread(work, parts) if self.tile_by_tile else map(work, parts)
+
+    def _float32(self, x: npt.NDArray[Any]) -> Array:
+        return self._array(np.asarray(x, np.float32))
 
     def _array(self, x: npt.NDArray[Any]) -> Array:
         if self._torch is None:
@@ -213,30 +251,6 @@ def pack_tensors(config: CascadeConfig, scales: list[Tensors]) -> dict[str, npt.
 
 
 def load(model: Model, device: torch.device | None, dtype: torch.dtype | None) -> CascadeTokenizer:
-    """The cascade in a model's folder. Raises ModelFileError when tensors are missing or do not fit together."""
-    from safetensors.numpy import load_file
-
-    path = model.weights_path
-    stored = load_file(path)
-    tensors = {name.removeprefix("decoder."): tensor for name, tensor in stored.items()}
-    try:
-        luma, chroma = (int(side) for side in tensors["planes"])
-        scales, n_tokens, digits, codewords, half = tensors["words"].shape
-    except (KeyError, ValueError) as error:
-        raise ModelFileError(f"{path}: not a cascade ({str(error).splitlines()[0]})") from error
-    size = luma**2 + 2 * chroma**2
-    shapes = {
-        "mean": (scales, size),
-        "dims": (scales, n_tokens, 2 * half),
-        "step": (scales, n_tokens, 2),
-    }
-    for name, shape in shapes.items():
-        if name not in tensors or tensors[name].shape != shape:
-            raise ModelFileError(f"{path}: {name} is missing or not of shape {shape}")
-    if digits != 2 or not 0 <= int(tensors["dims"].min()) <= int(tensors["dims"].max()) < size:
-        raise ModelFileError(f"{path}: dims must lie in 0..{size - 1}, and words have 2 digits")
-    tables = model.tables
-    if (tables[0].radices, tables[0].n_tokens, len(tables)) != ((codewords,) * 2, n_tokens, scales):
-        raise ModelFileError(f"{path}: the entropy tables are not for {n_tokens} tokens of {codewords} x {codewords}")
-    looks = {look: weights for look in (*LOOKS, LIGHT) if (weights := weights_of(look, stored))}
-    return CascadeTokenizer(tensors, looks, tables, device, dtype, source=str(path))
+    """The cascade in a model's folder. Raises ModelFileError as `read_cascade`."""
+    tensors, looks = read_cascade(model)
+    return CascadeTokenizer(tensors, looks, model.tables, device, dtype, source=str(model.weights_path))

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .arrays import Array, Maker, largest, repeated, stack, take_along
+from .arrays import Array, Maker, add_at, largest, repeated, stack, take_along
 
 RATE_WEIGHT = 0.013
 """Part of a tile's remaining squared error, divided by the number of the token, that one bit is worth to the encoder:
@@ -56,13 +56,16 @@ class Codewords:
         place = np.zeros(int(numbers[-1]) + 1, np.int64)
         place[touched] = np.arange(len(touched))
         places = place[dims]
+        self.words, self.dims = array(words), array(dims.astype(np.int64))
         self._needed = np.maximum.accumulate(places.max(1) + 1).tolist()
         self._touched, self.mean = array(touched.astype(np.int64)), array(mean.astype(np.float64))
-        self._dims, self._places = list(array(dims.astype(np.int64))), list(array(places))
-        self._words = list(array(words.reshape(self.n_tokens, 2 * self.radix, half)))
+        self._dims, self._places = self.dims, list(array(places))
+        self._all_words = array(words.reshape(self.n_tokens, 2 * self.radix, half))
+        self._words, self._numbers = list(self._all_words), array(np.arange(self.n_tokens))
         self._blocks = list(array(blocks.reshape(self.n_tokens, 2 * half, 2 * self.radix)))
         self._halves = list(array((words * words).sum(3).reshape(self.n_tokens, -1) / 2))
         bits = np.zeros(words.shape[:3]) if bits is None else bits
+        self.bits = array(bits.astype(np.float64))
         weight = RATE_WEIGHT / (2 * np.arange(1, self.n_tokens + 1))
         self._prices = list(array(weight[:, None] * bits.astype(np.float64).reshape(self.n_tokens, -1)))
         self._second = array(np.array([0, self.radix]))
@@ -135,8 +138,9 @@ class Codewords:
 
     def vectors(self, tokens: Array) -> Array:
         """Sum the codewords: int64 N x k -> coefficients float64 N x D, with the mean."""
+        count = tokens.shape[1]
+        digits = stack([tokens // self.radix, tokens % self.radix], 2) + self._second
+        words = self._all_words[self._numbers[:count, None], digits]
         out = repeated(self.mean, len(tokens))
-        for token in range(tokens.shape[1]):
-            digits = stack([tokens[:, token] // self.radix, tokens[:, token] % self.radix], 1)
-            out[:, self._dims[token]] += self._word(token, digits)
+        add_at(out, self._dims[:count].reshape(-1), words.reshape(len(tokens), count * 2 * self._half))
         return out

@@ -1,6 +1,7 @@
 """A network's layers in NumPy: the decoder without torch.
 
-One picture at a time, H x W x C: a convolution is one matrix product over windows that are copied out, strip by strip.
+One picture at a time, H x W x C: a 3 x 3 convolution is the sum of three matrix products, one for each row of its
+windows, whose three columns are copied out strip by strip.
 """
 
 from __future__ import annotations
@@ -10,12 +11,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numpy.lib.stride_tricks import as_strided
 
 Floats = npt.NDArray[np.float32]
 
-STRIP = 1 << 19
-"""Numbers in the windows of a strip (2 MB): they stay in the cache until they are multiplied."""
+STRIP = 1 << 18
+"""Numbers that a strip takes (1 MB): they stay in the cache until they are multiplied and added."""
 
 
 class NumpyLayers:
@@ -72,20 +72,7 @@ class NumpyLayers:
             return halved
         if len(bias) < channels:
             return _sum_of_shifted(x, matrix, bias)
-        padded = np.zeros((height + 2, width + 2, channels), np.float32)
-        padded[1:-1, 1:-1] = x
-        down, across, one = padded.strides
-        # Three neighbours in a row lie side by side in memory.
-        windows = as_strided(padded, (height, width, 3, 3 * channels), (down, across, down, one))
-        out = np.empty((height, width, len(bias)), np.float32)
-        rows = min(height, max(1, STRIP // (width * 9 * channels)))
-        strip = np.empty((rows, width, 3, 3 * channels), np.float32)  # one for all: fresh memory takes time
-        for top in range(0, height, rows):
-            part = strip[: min(rows, height - top)]
-            np.copyto(part, windows[top : top + rows])
-            np.matmul(part.reshape(-1, 9 * channels), matrix, out=out[top : top + rows].reshape(-1, len(bias)))
-        out += bias
-        return out
+        return _sum_of_rows(x, matrix, bias)
 
     def silu(self, x: Floats) -> Floats:
         y = np.negative(x)
@@ -108,6 +95,35 @@ class NumpyLayers:
         return parts.transpose(0, 3, 1, 4, 2).reshape(2 * height, 2 * width, channels // 4)
 
 
+def _sum_of_rows(x: Floats, matrix: Floats, bias: Floats) -> Floats:
+    """A 3 x 3 convolution: the rows above, at and below each place, each times its part of the matrix."""
+    height, width, channels = x.shape
+    parts = matrix.reshape(3, 3 * channels, len(bias))
+    out = np.empty((height, width, len(bias)), np.float32)
+    rows = min(height, max(1, STRIP // (width * (3 * channels + 2 * len(bias)))))
+    # One array for all strips, since fresh memory takes time; a row more at both ends, and zeros beyond the borders.
+    windows = np.zeros((rows + 2, width, 3 * channels), np.float32)
+    product = np.empty((rows * width, len(bias)), np.float32)
+    for top in range(0, height, rows):
+        number = min(rows, height - top)
+        first, last = max(top - 1, 0), min(top + number + 1, height)
+        strip, filled = x[first:last], windows[first - top + 1 : last - top + 1]
+        filled[:, 1:, :channels] = strip[:, :-1]
+        filled[:, :, channels : 2 * channels] = strip
+        filled[:, :-1, 2 * channels :] = strip[:, 1:]
+        if last == height:
+            windows[last - top + 1 :] = 0
+        total = out[top : top + number].reshape(-1, len(bias))
+        for down, part in enumerate(parts):
+            flat = windows[down : down + number].reshape(-1, 3 * channels)
+            if down == 0:
+                np.matmul(flat, part, out=total)
+            else:
+                total += np.matmul(flat, part, out=product[: len(flat)])
+        total += bias
+    return out
+
+
 def _sum_of_shifted(x: Floats, matrix: Floats, bias: Floats) -> Floats:
     """A 3 x 3 convolution to few channels: multiply first, then add nine shifted pictures, which are small.
 
@@ -115,7 +131,7 @@ def _sum_of_shifted(x: Floats, matrix: Floats, bias: Floats) -> Floats:
     """
     height, width, channels = x.shape
     few = matrix.shape[1]
-    rows = max(1, STRIP // 2 // (width * 9 * few))
+    rows = max(1, STRIP // (width * 9 * few))
     kernels = np.ascontiguousarray(matrix.reshape(9, channels, few).transpose(0, 2, 1)).reshape(-1, channels)
     out = np.empty((few, height, width), np.float32)
     out[:] = bias[:, None, None]

@@ -14,7 +14,7 @@ from functools import lru_cache
 from importlib import import_module
 from typing import Any
 
-from ..errors import MissingPackageError, ModelFileError, TokError
+from ..errors import MissingPackageError, ModelFileError, TokError, printable
 from ..models.modelfile import Model
 from .base import Tokenizer
 
@@ -56,12 +56,11 @@ def find_family(name: str) -> Family:
         raise MissingPackageError(f"family {name!r} is brought by several packages: {', '.join(packages)}; keep one")
     try:
         module = found[0].load()
-        load = module.load
+        load, without = module.load, bool(getattr(module, "WITHOUT_TORCH", False))
     except (Exception, SystemExit) as error:  # somebody else's code: whatever it is, one line says so
         raise MissingPackageError(
-            f"family {name!r}: the package {packages[0]} does not load ({_line(error)})"
+            f"family {name!r}: the package {packages[0]} does not load ({fault(error)})"
         ) from error
-    without = bool(getattr(module, "WITHOUT_TORCH", False))
     return Family(name, without, False, lambda *arguments: _guarded(name, load, *arguments))
 
 
@@ -73,17 +72,37 @@ def others_installed() -> bool:
 
 
 def check_loaded(tokenizer: object, model: Model) -> Tokenizer:
-    """The tokenizer, told of its model. Raises ModelFileError where it is none, or not what the manifest says."""
+    """The tokenizer of a model, with the model's name in it.
+
+    Raises ModelFileError where it is not a tokenizer, or not as the manifest says.
+    """
     if not isinstance(tokenizer, Tokenizer):
-        raise ModelFileError(f"{model.path}: family {model.family!r} makes a {type(tokenizer).__name__}, no Tokenizer")
-    for what, found, stated in (
-        ("tokens", tokenizer.n_tokens, model.n_tokens),
-        ("samples along a tile's side", tokenizer.tile, model.tile),
-    ):
-        if found != stated:
-            raise ModelFileError(f"{model.path}: its tokenizer has {found} {what}, its manifest states {stated}")
-    tokenizer.model_name, tokenizer.token_values = model.name, math.prod(model.radices)
+        raise ModelFileError(
+            f"{model.path}: family {model.family!r} makes a {type(tokenizer).__name__}, not a Tokenizer"
+        )
+    try:
+        for what, found, stated in (
+            ("tokens", tokenizer.n_tokens, model.n_tokens),
+            ("samples along a tile's side", tokenizer.tile, model.tile),
+        ):
+            if found != stated:
+                raise ModelFileError(f"{model.path}: its tokenizer has {found} {what}, its manifest states {stated}")
+        tokenizer.looks = tuple(tokenizer.looks)
+        if not tokenizer.looks or not all(type(look) is str and look for look in tokenizer.looks):
+            raise ModelFileError(f"{model.path}: its tokenizer names no looks, or not by words")
+        tokenizer.model_name, tokenizer.token_values = model.name, math.prod(model.radices)
+        tokenizer.package = "" if model.family in FAMILIES else model.family
+    except TokError:
+        raise
+    except (Exception, SystemExit) as error:  # properties of another package's class
+        raise ModelFileError(f"{model.path}: its tokenizer cannot be asked what it is ({fault(error)})") from error
     return tokenizer
+
+
+def fault(error: BaseException) -> str:
+    """An exception of another package's code as part of a line, without control characters."""
+    text = printable(" ".join(str(error).split()))
+    return f"{type(error).__name__}: {text[:200]}".removesuffix(": ")
 
 
 def _module(name: str) -> Any:
@@ -95,9 +114,5 @@ def _guarded(name: str, load: Callable[..., Tokenizer], model: Model, device: An
         return load(model, device, dtype)
     except TokError:
         raise
-    except Exception as error:
-        raise ModelFileError(f"{model.path}: family {name!r} does not load it ({_line(error)})") from error
-
-
-def _line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}".removesuffix(": ")
+    except (Exception, SystemExit) as error:
+        raise ModelFileError(f"{model.path}: family {name!r} does not load it ({fault(error)})") from error

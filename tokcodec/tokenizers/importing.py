@@ -12,13 +12,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ModelFileError, OutputError, PictureError, TokError, UnknownModelError
-from ..models.modelfile import CARD, NAME, Model, write_model
+from ..errors import ModelFileError, OutputError, PictureError, TokError, UnknownModelError, need
+from ..models.folders import current_folder
+from ..models.modelfile import CARD, MAX_FILE_BYTES, NAME, Model, write_model
 from ..models.registry import installed, user_folder
+from ..regularfile import open_regular
+from ..tensorfile import check_header
 
 if TYPE_CHECKING:
     import numpy as np
-    import numpy.typing as npt
+    from numpy.typing import NDArray
     from torch import Tensor
 
     from ..container.tables import FrequencyTables
@@ -116,17 +119,17 @@ def find_checkpoint(path: Path) -> Path:
 def download(source: str) -> Path:
     """Fetch the checkpoint of `hf:ORG/NAME[@REVISION]`, and its card, into the Hugging Face cache.
 
-    Raises ValueError for another form, UnknownModelError without the `hub` extra, without network or repository.
+    Raises ValueError for another form, MissingPackageError without the `hub` extra, UnknownModelError without network
+    or repository.
     """
     match = _REPOSITORY.fullmatch(source.removeprefix(HUB))
     if not match:
         raise ValueError(f"{source!r} is not of the form {HUB}ORG/NAME or {HUB}ORG/NAME@REVISION")
     repository, revision = match.groups()
-    try:
-        from huggingface_hub import hf_hub_download
-        from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
-    except ImportError as error:
-        raise UnknownModelError(f"{source}: downloading needs the extra: pip install 'tokcodec[hub]'") from error
+    need("huggingface_hub", f"{source}: downloading", extra="hub")
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+
     for name in CHECKPOINTS:
         try:
             file = Path(hf_hub_download(repository, name, revision=revision))
@@ -156,10 +159,12 @@ def read_checkpoint(file: Path) -> Mapping[Any, Any]:
 
     if file.suffix == ".safetensors":
         try:
+            check_header(file, MAX_FILE_BYTES)
             return load_file(file)
-        except (SafetensorError, OSError) as error:
+        except (SafetensorError, OSError, ValueError) as error:
             raise ModelFileError(f"not readable as safetensors ({_first_line(error)})") from error
     try:
+        open_regular(file, MAX_FILE_BYTES).close()
         entries = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # an unpickler raises whatever damaged bytes lead it to
         if isinstance(error, pickle.UnpicklingError):  # its own text would advise to run the code after all
@@ -177,15 +182,16 @@ def _free_folder(name: str, place: Path, overwrite: bool) -> Path:
     if not NAME.fullmatch(name):
         raise ValueError(f"a model's name is letters, digits, '.', '_' and '-', at most 64, not {name!r}")
     folder = place / name
+    old = current_folder(folder)
     for model in installed():
-        if model.name == name and not (overwrite and model.path.resolve() == folder.resolve()):
+        if model.name == name and not (overwrite and model.path.resolve() == old.resolve()):
             raise OutputError(f"{model.path}: a model named {name!r} exists already")
-    if folder.exists() and not overwrite:
+    if old.exists() and not overwrite:
         raise OutputError(f"{folder}: exists already")
     return folder
 
 
-def _to_numpy(name: str, tensor: Tensor) -> npt.NDArray[Any]:
+def _to_numpy(name: str, tensor: Tensor) -> NDArray[Any]:
     """An array of float32, or of float16 where the checkpoint has it; NumPy has no bfloat16."""
     import torch
 
@@ -211,13 +217,13 @@ def _fit(tokenizer: Titok, folder: Path) -> FrequencyTables:
     return FrequencyTables.fit(np.concatenate(tokens), RADICES, tokenizer.n_tokens)
 
 
-def _tiles(folder: Path) -> Iterator[npt.NDArray[np.uint8]]:
+def _tiles(folder: Path) -> Iterator[NDArray[np.uint8]]:
     """uint8 [256, 256, 3]: the centre squares of the pictures of a folder, bicubic as in the models' training."""
     import numpy as np
     from PIL.Image import Resampling
 
     from ..pictures.images import read_picture
-    from ..pictures.tiling import TILE
+    from ..pictures.tiling import TILE, centre_square
 
     for file in sorted(file for file in folder.rglob("*") if file.is_file() and not file.name.startswith(".")):
         try:
@@ -225,10 +231,7 @@ def _tiles(folder: Path) -> Iterator[npt.NDArray[np.uint8]]:
         except TokError as error:
             _log.warning("%s: left out (%s)", file, error)
             continue
-        side = min(picture.size)
-        left, top = (picture.width - side) // 2, (picture.height - side) // 2
-        box = (left, top, left + side, top + side)
-        yield np.asarray(picture.resize((TILE, TILE), Resampling.BICUBIC, box=box))
+        yield np.asarray(centre_square(picture, TILE, Resampling.BICUBIC))
 
 
 def _batches(items: Iterator[Any]) -> Iterator[list[Any]]:
@@ -241,9 +244,10 @@ def _batches(items: Iterator[Any]) -> Iterator[list[Any]]:
 def _licence_of(folder: Path) -> str | None:
     """What the front matter of a Hugging Face card states."""
     try:
-        with (folder / CARD).open(encoding="utf-8", errors="replace") as file:
-            found = re.search(r"^licen[sc]e:\s*['\"]?([\w.+-]+)", file.read(1 << 16), re.MULTILINE)
-    except OSError:
+        with open_regular(folder / CARD, MAX_FILE_BYTES) as file:
+            text = file.read(1 << 16).decode("utf-8", "replace")
+            found = re.search(r"^licen[sc]e:\s*['\"]?([\w.+-]+)", text, re.MULTILINE)
+    except (OSError, ValueError):
         return None
     return found[1] if found else None
 

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from ..errors import DeviceError, ModelFileError
+from ..cores import spread, turn
+from ..errors import DeviceError, ModelFileError, TokError
 from ..pictures.canvas import Canvas
 from ..pictures.tiling import Grid
+from .families import fault
 
 if TYPE_CHECKING:
-    from PIL import Image
-
     from .base import Tokenizer
 
 BATCH = 32
@@ -48,8 +49,9 @@ def tokenise(tokenizer: Tokenizer, tiles: NDArray[np.uint8], count: int, scale: 
 
     Raises DeviceError, and ModelFileError as `checked_tokens`.
     """
-    with device_memory():
-        return checked_tokens(tokenizer, tokenizer.encode(pixels(tiles), count, scale), len(tiles), count)
+    with faults_of(tokenizer):
+        tokens = tokenizer.encode(pixels(tiles), count, scale)
+        return checked_tokens(tokenizer, tokens, len(tiles), count)
 
 
 def checked_tokens(tokenizer: Tokenizer, tokens: Any, tiles: int, count: int) -> NDArray[np.int64]:
@@ -70,14 +72,19 @@ def checked_tokens(tokenizer: Tokenizer, tokens: Any, tiles: int, count: int) ->
 def decoded(tokenizer: Tokenizer, tokens: NDArray[Any], look: str | None = None, scale: int = 0) -> NDArray[np.float32]:
     """What a tokenizer draws of tokens int [n, k]: float32 [n, 3, T, T].
 
-    Raises DeviceError, and ModelFileError for anything but floats of that shape.
+    Raises DeviceError, ValueError for a look that the model lacks, and ModelFileError for anything but finite floats of
+    that shape.
     """
+    look = tokenizer.check_look(look)
     shape = (len(tokens), 3, tokenizer.tile, tokenizer.tile)
-    with device_memory():
+    with faults_of(tokenizer):
         found = np.asarray(tokenizer.decode(tokens, look, scale))
     if found.shape != shape or not np.issubdtype(found.dtype, np.floating):
         raise wrong(tokenizer, f"decodes to {found.dtype} {list(found.shape)}, not to floats {list(shape)}")
-    return found.astype(np.float32, copy=False)
+    drawn: NDArray[np.float32] = found.astype(np.float32, copy=False)
+    if not np.isfinite(drawn).all():
+        raise wrong(tokenizer, "draws values that are not finite numbers")
+    return drawn
 
 
 def wrong(tokenizer: Tokenizer, what: str) -> ModelFileError:
@@ -100,47 +107,85 @@ def draw(
 
     kept: tiles that were drawn of fewer or more of the same tokens, in the same look; those drawn now are added.
     """
-    canvas = Canvas(grid, tokenizer.tile)
-    for batch in batches(grid.tiles):
-        part = slice(batch.start, batch.stop)
-        canvas.add(_draw(tokenizer, coded[part], counts[part], look, scale, batch.start, kept), counts[part] == 0)
+    if not counts.any():
         if progress:
-            progress(batch.stop, grid.tiles)
+            progress(grid.tiles, grid.tiles)
+        return Image.new("RGB", (grid.width, grid.height), (BLANK,) * 3)
+    canvas = Canvas(grid, tokenizer.tile)
+    each = _one_by_one if tokenizer.tile_by_tile else _in_batches
+    for number, tile in enumerate(each(tokenizer, coded, counts, look, scale, kept or {})):
+        with turn():
+            canvas.add(tile[None], counts[number : number + 1] == 0)
+        if kept is not None and counts[number]:
+            kept[number] = int(counts[number]), tile
+        if progress and (number + 1 == grid.tiles or (number + 1) % BATCH == 0):
+            progress(number + 1, grid.tiles)
     return canvas.finish()
 
 
-def _draw(
+def _one_by_one(
     tokenizer: Tokenizer,
     coded: NDArray[np.int32],
     counts: NDArray[np.int64],
     look: str | None,
     scale: int,
-    first: int,
-    kept: Drawn | None,
-) -> NDArray[np.float32]:
-    """Pixels of a batch of tiles from number `first` on, those with equally many tokens together.
+    kept: Drawn,
+) -> Iterator[NDArray[np.float32]]:
+    """Pixels of each tile, float32 [T, T, 3] in [0, 1], drawn by as many threads as there are cores."""
 
-    float32 [n, T, T, 3] in [0, 1].
-    """
-    out = np.full((len(coded), tokenizer.tile, tokenizer.tile, 3), BLANK / 255, np.float32)
-    new = counts > 0
-    for row, count in enumerate(counts):
-        if kept is not None and first + row in kept and kept[first + row][0] == count:
-            out[row], new[row] = kept[first + row][1], False
-    for count in np.unique(counts[new]):
-        rows = new & (counts == count)
-        out[rows] = decoded(tokenizer, coded[rows, :count], look, scale).transpose(0, 2, 3, 1)
-    if kept is not None:
-        kept.update({first + int(row): (int(counts[row]), out[row].copy()) for row in np.flatnonzero(new)})
-    return out
+    def pixels_of(number: int) -> NDArray[np.float32]:
+        count = int(counts[number])
+        if number in kept and kept[number][0] == count:
+            return kept[number][1]
+        if not count:
+            return blank(tokenizer)
+        drawn: NDArray[np.float32] = decoded(tokenizer, coded[number : number + 1, :count], look, scale)[0]
+        return drawn.transpose(1, 2, 0)
+
+    return spread(pixels_of, range(len(coded)))
+
+
+def _in_batches(
+    tokenizer: Tokenizer,
+    coded: NDArray[np.int32],
+    counts: NDArray[np.int64],
+    look: str | None,
+    scale: int,
+    kept: Drawn,
+) -> Iterator[NDArray[np.float32]]:
+    """As `_one_by_one`, those of a batch with equally many tokens together."""
+    for batch in batches(len(coded)):
+        drawn = {number: kept[number][1] for number in batch if number in kept and kept[number][0] == counts[number]}
+        new = np.array([number for number in batch if number not in drawn], np.int64)
+        for count in np.unique(counts[new]):
+            rows = new[counts[new] == count]
+            if count:
+                pixels = decoded(tokenizer, coded[rows, :count], look, scale).transpose(0, 2, 3, 1)
+            else:
+                pixels = np.stack([blank(tokenizer)] * len(rows))
+            drawn |= zip(rows.tolist(), pixels, strict=True)
+        yield from (drawn[number] for number in batch)
+
+
+def blank(tokenizer: Tokenizer) -> NDArray[np.float32]:
+    """A tile of which the file holds nothing: float32 [T, T, 3]."""
+    return np.full((tokenizer.tile, tokenizer.tile, 3), BLANK / 255, np.float32)
 
 
 @contextmanager
-def device_memory() -> Iterator[None]:
-    """A full GPU is no fault of the file, and there is a way out."""
+def faults_of(tokenizer: Tokenizer) -> Iterator[None]:
+    """Turn what a tokenizer raises into an error of one line: another package's may raise anything, or exit.
+
+    Raises DeviceError where the memory of a GPU is full, and ModelFileError for whatever another package's tokenizer
+    raises. What our own raise comes through.
+    """
     try:
         yield
-    except RuntimeError as error:
-        if type(error).__name__ != "OutOfMemoryError":  # torch's, which need not be imported here
-            raise
-        raise DeviceError("the device's memory is full; use --device cpu") from error
+    except (TokError, MemoryError):
+        raise
+    except (Exception, SystemExit) as error:
+        if type(error).__name__ == "OutOfMemoryError":  # torch's, which need not be imported here
+            raise DeviceError("the device's memory is full; use --device cpu") from error
+        if tokenizer.package:
+            raise wrong(tokenizer, f"fails ({fault(error)})") from error
+        raise

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ..errors import ModelFileError
-from ..models.modelfile import Model
+from ..models.modelfile import Model, load_weights
 from .arrays import Array, like
 from .base import Tokenizer
 from .titok_modules import CODEBOOK, Layout, TitokNet
@@ -200,11 +200,5 @@ def _printable(name: str) -> str:
 
 def load(model: Model, device: torch.device, dtype: torch.dtype) -> Titok:
     """The checkpoint in a model's folder. Raises ModelFileError when it cannot be read or does not fit."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        state = load_file(model.weights_path)
-    except (SafetensorError, OSError) as error:
-        raise ModelFileError(f"{model.weights_path}: not readable as safetensors ({error})") from error
-    return Titok(state, device, dtype)
+    stored = load_weights(model.weights_path)
+    return Titok({name: torch.from_numpy(tensor) for name, tensor in stored.items()}, device, dtype)

@@ -17,8 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ModelFileError
-from ..models.modelfile import Model
-from .look import weights_of
+from ..models.modelfile import Model, weight_names
+from .cascade_file import read_cascade
+from .look_limits import check_look
 
 MAGIC = b"TOKM"
 FORMAT = 1
@@ -38,14 +39,12 @@ def pack_web(model: Model, tokens: int, *, all_scales: bool = False, look: str |
         raise ValueError(f"model {model.name} is no cascade: it has no file for the web")
     if not 1 <= tokens <= model.n_tokens:
         raise ValueError(f"tokens must be 1..{model.n_tokens} for model {model.name}, not {tokens}")
-    from safetensors.numpy import load_file
-
     model.verify()
-    stored = load_file(model.weights_path)
+    stored, looks = read_cascade(model)
     scales = len(model.scales) + 1 if all_scales else 1
     arrays: Arrays = {}
     for scale in range(scales):
-        own = {name: stored[f"decoder.{name}"][scale] for name in ("mean", "dims", "words", "step")}
+        own = {name: stored[name][scale] for name in ("mean", "dims", "words", "step")}
         mean = own["mean"].astype(np.float32)
         kept = np.flatnonzero(np.abs(mean) >= NEGLIGIBLE)
         parts = {
@@ -58,12 +57,15 @@ def pack_web(model: Model, tokens: int, *, all_scales: bool = False, look: str |
         }
         arrays |= {f"{scale}.{name}": part for name, part in parts.items()}
     if look is not None:
-        weights = weights_of(look, stored)
-        if not weights:
+        if look not in looks:
             raise ValueError(f"model {model.name} has no network for the look {look!r}")
-        for name, weight in weights.items():
+        try:
+            check_look(looks[look], len(model.scales) + 1)
+        except (KeyError, ValueError) as error:
+            raise ModelFileError(f"{model.weights_path}: the look {look!r} does not fit ({error})") from error
+        for name, weight in looks[look].items():
             arrays |= _quantised(name, weight)
-    luma, chroma = (int(side) for side in stored["decoder.planes"])
+    luma, chroma = (int(side) for side in stored["planes"])
     head = {
         "format": FORMAT,
         "name": model.name,
@@ -72,7 +74,7 @@ def pack_web(model: Model, tokens: int, *, all_scales: bool = False, look: str |
         "tokens": tokens,
         "all_tokens": model.n_tokens,
         "radix": model.radices[0],
-        "half": stored["decoder.words"].shape[-1],
+        "half": stored["words"].shape[-1],
         "scales": scales,
         "luma": luma,
         "chroma": chroma,
@@ -84,13 +86,7 @@ def pack_web(model: Model, tokens: int, *, all_scales: bool = False, look: str |
 
 def looks_of(model: Model) -> list[str]:
     """The looks of which a model has a network. Raises ModelFileError."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(model.weights_path, framework="numpy") as file:
-            names = [name.split(".") for name in file.keys()]  # noqa: SIM118 (not a dict)
-    except (SafetensorError, OSError) as error:
-        raise ModelFileError(f"{model.weights_path}: not usable as weights ({error})") from error
+    names = [name.split(".") for name in weight_names(model.weights_path)]
     return sorted({name[1] for name in names if name[0] == "look"})
 
 

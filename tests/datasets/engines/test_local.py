@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -40,6 +41,21 @@ def test_a_worker_is_killed(start: Start, tmp_path: Path, pictures: Pictures, ex
     assert running.gone(SPAWNED)
     code, printed = start("--workers", "2").end()
     assert code == 1 and f"{SHARDS - len(left)} done, {len(left)} skipped, 0 failed" in printed
+    check(tmp_path / "out", pictures, expected)
+
+
+@needs_proc
+def test_a_second_run_of_the_same_output_refuses(
+    start: Start, tmp_path: Path, pictures: Pictures, expected: Pictures
+) -> None:
+    first = start("--workers", "1", "-q")
+    first.wait_for_shards(1)
+    first.process.send_signal(signal.SIGSTOP)  # it is not dead
+    code, printed = start("--workers", "1", "-q").end()
+    first.process.send_signal(signal.SIGCONT)
+    line = f"tokcodec: out: another run has been at work here since .* \\(pid {first.process.pid} on .*\\); wait for "
+    assert code == 1 and re.match(line, printed) and printed.count("\n") == 1
+    assert first.end()[0] == 1
     check(tmp_path / "out", pictures, expected)
 
 

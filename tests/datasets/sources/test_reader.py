@@ -158,7 +158,7 @@ def test_two_columns_of_one_name(tmp_path: Path) -> None:
         ({"a": pa.binary(), "b": pa.binary()}, None, "pictures may be in the columns a, b: choose one with --column"),
         ({"a": pa.string()}, None, "no column of encoded pictures; there are: a"),
         ({"a": pa.binary()}, "x", "no column 'x'; there are: a"),
-        ({"a": pa.int8()}, "a", "column 'a' holds int8, no encoded pictures"),
+        ({"a": pa.int8()}, "a", "column 'a' holds int8, not encoded pictures"),
     ],
 )
 def test_the_column_of_pictures(columns: dict[str, pa.DataType], named: str | None, found: str) -> None:
@@ -171,7 +171,7 @@ def test_the_column_of_pictures(columns: dict[str, pa.DataType], named: str | No
 
 
 def test_large_pictures_make_short_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (samples, __import__("tokcodec.datasets.sources.parquet", fromlist=["_"])):
+    for module in (samples, __import__("tokcodec.datasets.sources.tables", fromlist=["_"])):
         monkeypatch.setattr(module, "BATCH_BYTES", 1000)
     pictures = [bytes(400)] * 10
     sources = [
@@ -185,7 +185,7 @@ def test_large_pictures_make_short_batches(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_large_pictures_among_small_ones_make_short_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tokcodec.datasets.sources.parquet.BATCH_BYTES", 100_000)
+    monkeypatch.setattr("tokcodec.datasets.sources.tables.BATCH_BYTES", 100_000)
     noise = np.random.default_rng(0).bytes(50_000)
     pictures = [noise[:50]] * 210 + [noise] * 7 + [noise[:50]] * 21  # in row groups of 7
     found = read(make_parquet(tmp_path / "a.parquet", pictures))

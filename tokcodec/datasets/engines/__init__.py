@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Generator, Sequence
 from typing import Protocol, TypeVar
 
@@ -24,11 +23,3 @@ class Engine(Protocol):
 
         Raises EngineError where workers are lost, and what the function raises.
         """
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on this system
-        return os.cpu_count() or 1

@@ -16,13 +16,10 @@ from multiprocessing.connection import Connection
 from ...errors import EngineError
 from . import Result, Task
 
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-"""What NumPy's and torch's libraries ask for the number of their threads when they are loaded."""
-
 
 @dataclass(frozen=True)
 class Local:
-    """workers: processes; cpus: threads that the libraries in each may use."""
+    """workers: processes; cpus: threads that each may use."""
 
     workers: int
     cpus: int = 1
@@ -65,8 +62,7 @@ def _deaf_to_interrupts() -> Iterator[None]:
 
 def _prepare(ended: Connection, cpus: int) -> None:
     """In a worker, before it imports what computes."""
-    for name in THREADS:
-        os.environ.setdefault(name, str(cpus))
+    os.environ.setdefault("OMP_NUM_THREADS", str(cpus))  # torch and NumPy's library heed it, and so does `cores`
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # where `_deaf_to_interrupts` cannot do it
     threading.Thread(target=_end_with, args=(ended,), daemon=True).start()
 

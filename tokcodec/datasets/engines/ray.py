@@ -9,11 +9,11 @@ import socket
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Any
 
-from ...errors import EngineError, MissingPackageError, reason
-from . import Result, Task, cores
+from ...cores import available
+from ...errors import EngineError, need, reason
+from . import Result, Task
 
 RETRIES = 3
 REACH_SECONDS = 10
@@ -70,7 +70,7 @@ class Ray:
         options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent anywhere unasked
         if self.address is None:
-            total = max(1, round((self.workers or cores()) * self.cpus))
+            total = max(1, round((self.workers or available()) * self.cpus))
             options |= {"num_cpus": total, "include_dashboard": False, "object_store_memory": STORE_BYTES}
         try:
             if self.address is not None:
@@ -89,8 +89,7 @@ class Ray:
 
 def need_ray() -> Any:
     """Ray. Raises MissingPackageError where it is not installed."""
-    if find_spec("ray") is None:
-        raise MissingPackageError("--engine ray needs Ray: pip install 'tokcodec[ray]'")
+    need("ray", "--engine ray", extra="ray")
     import ray
 
     return ray

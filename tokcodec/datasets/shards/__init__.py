@@ -1,1 +1,1 @@
-"""The work on one shard, from its file to its file, the same by every engine; never decides what is done where."""
+"""The work on one shard, from its source to its output, the same in every engine; never decides where it is done."""

@@ -1,4 +1,4 @@
-"""One shard of tokens to pictures: files in a folder, a tar shard in WebDataset's way, or a Parquet file."""
+"""One shard of tokens to pictures: files in a folder, a tar in WebDataset's layout, or a Parquet file."""
 
 from __future__ import annotations
 
@@ -31,9 +31,18 @@ TO_FOLDER, TO_TAR, TO_PARQUET = "folder", "tar", "parquet"
 
 @dataclass(frozen=True)
 class DecodeTask:
-    """A shard of tokens, the file or folder to write, as which of TO_..., and how.
+    """The decoding of one shard.
 
-    place: of the shard's record; begun: the record of a folder that was begun.
+    shard: the shard of tokens.
+    output: the file or folder to write.
+    to: TO_FOLDER, TO_TAR or TO_PARQUET.
+    format: format of the pictures.
+    options: how files are decoded.
+    batch_size: samples held in memory at a time.
+    max_sample_bytes: bytes of a sample at most.
+    recipe: how the output is made.
+    place: the file of the shard's record.
+    begun: the record of an unfinished folder, None without one.
     """
 
     shard: TokenShard
@@ -42,6 +51,7 @@ class DecodeTask:
     format: str
     options: DecodeOptions
     batch_size: int
+    max_sample_bytes: int
     recipe: Recipe
     place: Place
     begun: Record | None
@@ -52,7 +62,7 @@ class DecodeTask:
 
 
 def place_of(output: Place, shard: TokenShard, to: str) -> Place:
-    """Where a shard goes: into a file of its name, or a folder of its name, but pictures of folders all into one."""
+    """Where the output of a shard goes: a file or folder of its name; shards of one folder share a folder."""
     stem = posixpath.splitext(shard.output)[0]
     if to == TO_FOLDER:
         return output if shard.recipe is not None and shard.recipe.kind == FOLDER else output / stem
@@ -60,7 +70,7 @@ def place_of(output: Place, shard: TokenShard, to: str) -> Place:
 
 
 def made_by(target: Place, to: str) -> Recipe | None:
-    """The recipe of a file that is there, None where there is none. Raises SourceError for a file without one."""
+    """The recipe of an existing output file, None if there is no file. Raises SourceError for a file without one."""
     if target.type() == FileType.NotFound:
         return None
     recipe = None
@@ -75,14 +85,23 @@ def made_by(target: Place, to: str) -> Recipe | None:
 
 
 def decode_shard(task: DecodeTask) -> Outcome:
-    """Write what a shard of tokens becomes; a file is whole or not there. Never raises what a file can cause."""
+    """Decode a shard: its output file is written whole or not at all. Errors are in the outcome, none is raised."""
     outcome = Outcome(task.shard.name, task.output.name)
     try:
-        model_of([task.shard], task.options.model)  # it may be missing on this machine
+        model_of([task.shard], task.options.model)  # raises if it is missing on this machine
         decoder = Decoder(format=task.format, **vars(task.options))
         decoder.installed = True
         if task.to == TO_FOLDER:
-            return write_folder(task.shard, task.output, decoder, task.batch_size, task.recipe, task.place, task.begun)
+            return write_folder(
+                task.shard,
+                task.output,
+                decoder,
+                task.batch_size,
+                task.max_sample_bytes,
+                task.recipe,
+                task.place,
+                task.begun,
+            )
         fill = {TO_TAR: _fill_tar, TO_PARQUET: _fill_parquet}[task.to]
         task.output.write(lambda stream: fill(stream, task, decoder, outcome))
     except Exception as error:  # whatever it is, it concerns this shard, and has to cross to another process
@@ -90,7 +109,7 @@ def decode_shard(task: DecodeTask) -> Outcome:
     return outcome
 
 
-def _table(batch: pa.RecordBatch, decoder: Decoder, outcome: Outcome) -> pa.Table:
+def _table(batch: pa.Table, decoder: Decoder, outcome: Outcome) -> pa.Table:
     table = decoder(batch)
     outcome.count(table.column(ERROR).to_pylist())
     outcome.bytes += sum(len(image["bytes"]) for image in table.column(IMAGE).to_pylist() if image is not None)
@@ -98,7 +117,7 @@ def _table(batch: pa.RecordBatch, decoder: Decoder, outcome: Outcome) -> pa.Tabl
 
 
 def _fill_parquet(stream: pa.NativeFile, task: DecodeTask, decoder: Decoder, outcome: Outcome) -> None:
-    batches = task.shard.batches(rows=task.batch_size)
+    batches = task.shard.batches(rows=task.batch_size, max_sample_bytes=task.max_sample_bytes)
     write_tables(stream, (_table(batch, decoder, outcome) for batch in batches), task.recipe)  # none is empty
 
 
@@ -106,7 +125,7 @@ def _fill_tar(stream: pa.NativeFile, task: DecodeTask, decoder: Decoder, outcome
     names = Names(decoder.suffix, dots=False)
 
     def tables() -> Iterator[tuple[Sequence[str], pa.Table]]:
-        for batch in task.shard.batches(rows=task.batch_size):
+        for batch in task.shard.batches(rows=task.batch_size, max_sample_bytes=task.max_sample_bytes):
             found, checked = names.of(batch)
             yield found, _table(checked, decoder, outcome)
 

@@ -1,4 +1,4 @@
-"""One shard of pictures to one Parquet file of tokens: the same bytes wherever, beside whatever and in any batches."""
+"""One shard of pictures to one Parquet file of tokens: the same bytes for any engine, workers and batches."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ...options import EncodeOptions
+from ...pictures.images import process_limit
 from ..batches import Encoder
 from ..columns import ERROR, TILES, TOK, Recipe
 from ..sources.listing import Shard
@@ -21,9 +22,18 @@ from .writer import write_tables
 
 @dataclass(frozen=True)
 class EncodeTask:
-    """A shard, the file to write, how to encode, and what the file says of it.
+    """The encoding of one shard.
 
-    column: see `read_samples`; jobs: threads that read ahead; max_errors: samples with errors that end the work.
+    shard: from `find_shards`.
+    output: the file to write.
+    options: how pictures are encoded.
+    recipe: how the file is made, for its metadata.
+    column: column or suffix of the pictures (None: found automatically).
+    batch_size: samples held in memory at a time.
+    max_pixels: pixels of a picture at most.
+    max_sample_bytes: bytes of a sample at most.
+    jobs: threads that read ahead.
+    max_errors: errors after which the shard fails (None: never).
     """
 
     shard: Shard
@@ -33,6 +43,7 @@ class EncodeTask:
     column: str | None
     batch_size: int
     max_pixels: int
+    max_sample_bytes: int
     jobs: int
     max_errors: int | None
 
@@ -42,20 +53,21 @@ class EncodeTask:
 
 
 def encode_shard(task: EncodeTask) -> Outcome:
-    """Write the file of a shard, all of it or nothing; never raises what a file can cause."""
+    """Encode a shard: its file is written whole or not at all. Errors are in the outcome, none is raised."""
     outcome = Outcome(task.shard.name, task.shard.output)
     try:
         encoder = Encoder(column=task.column, max_pixels=task.max_pixels, jobs=task.jobs, **vars(task.options))
         tables = _tables(task, encoder, outcome)
-        first = next(tables)  # before anything is written: there may be nothing to write
-        task.output.write(lambda stream: write_tables(stream, chain([first], tables), task.recipe))
+        with process_limit(task.max_pixels):
+            first = next(tables)  # before anything is written: there may be nothing to write
+            task.output.write(lambda stream: write_tables(stream, chain([first], tables), task.recipe))
     except Exception as error:  # whatever it is, it concerns this shard, and has to cross to another process
         outcome.failure = sendable(error, task.name)
     return outcome
 
 
 def _tables(task: EncodeTask, encoder: Encoder, outcome: Outcome) -> Iterator[pa.Table]:
-    for samples in read_samples(task.shard, task.column, task.batch_size):
+    for samples in read_samples(task.shard, task.column, task.batch_size, task.max_sample_bytes):
         outcome.notes += samples.notes
         table = encoder.encode(samples)
         _count(table, outcome, task.max_errors)

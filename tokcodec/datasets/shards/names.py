@@ -1,4 +1,4 @@
-"""Names of a shard's pictures, from the samples' keys: none twice, none outside the output."""
+"""Names of a shard's pictures, from the samples' keys: each is unique and stays inside the output."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from ..pack import check_name
 
 
 class Names:
-    """The names of one shard as its batches come.
+    """The names of one shard, batch by batch.
 
-    suffix: of the pictures; dots: whether the last part of a name may have dots, which in a tar end the key.
+    Args:
+        suffix: suffix of the pictures, with its dot.
+        dots: whether the last part of a name may have dots; in a tar a dot ends the key.
     """
 
     def __init__(self, suffix: str, *, dots: bool) -> None:
@@ -22,8 +24,8 @@ class Names:
         self.seen: set[str] = set()
         self.rows = 0
 
-    def of(self, batch: pa.RecordBatch) -> tuple[list[str], pa.RecordBatch]:
-        """Names without suffix, and the batch with an error for every row that cannot have one.
+    def of(self, batch: pa.Table) -> tuple[list[str], pa.Table]:
+        """Names without suffix, and the batch with an error for every row whose key cannot be a name.
 
         Such a row is named by its number.
         """

@@ -1,4 +1,4 @@
-"""What became of a shard: counts, the first errors, and why there is no output if there is none."""
+"""The outcome of the work on a shard: counts, the first errors, or the failure."""
 
 from __future__ import annotations
 
@@ -6,14 +6,23 @@ from dataclasses import dataclass, field
 
 from ...errors import TokError, reason
 
-MANY = 5
-"""Lines of errors that a shard tells of; all of them are in its column `error`."""
+MAX_LINES = 5
+"""Lines of errors that an outcome keeps; all of them are in the column `error`."""
 
 
 @dataclass
 class Outcome:
-    """name: of the shard; output: of its file. samples: rows; bytes: of what they became; errors: rows with one; lines:
-    the first of them; notes: what else is worth knowing of the shard; failure: why the shard has no output.
+    """The outcome of a shard.
+
+    name: of the shard.
+    output: of its output file.
+    samples: number of its rows.
+    tiles: number of encoded tiles.
+    bytes: bytes of the encoded or decoded files.
+    errors: number of rows with an error.
+    lines: the first errors, at most MAX_LINES.
+    notes: remarks about the shard, one line each.
+    failure: why the shard has no output; None if it has one.
     """
 
     name: str
@@ -31,7 +40,7 @@ class Outcome:
         found = [line for line in errors if line is not None]
         self.samples += len(errors)
         self.errors += len(found)
-        self.lines += found[: MANY - len(self.lines)]
+        self.lines += found[: MAX_LINES - len(self.lines)]
 
 
 class TooManyErrors(TokError):
@@ -46,5 +55,5 @@ class TooManyErrors(TokError):
 
 
 def sendable(error: Exception, name: str) -> Exception:
-    """An exception of a shard that survives the way to another process: our own as they are, others as their line."""
+    """An exception that can be sent to another process: a TokError as it is, another as a TokError of one line."""
     return error if isinstance(error, TokError) else TokError(f"{name}: {reason(error)}")

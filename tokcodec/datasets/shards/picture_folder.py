@@ -1,7 +1,7 @@
-"""One shard of tokens to picture files in a folder: no file of others is overwritten, whoever they are.
+"""One shard of tokens to picture files in a folder; files that were there before are never overwritten.
 
-The shard's record is written before its first picture, with the names that are taken, and once more at its end. A shard
-that was begun is drawn again from its first picture.
+The shard's record is written before its first picture, with the names that are taken, and once more at its end. An
+unfinished shard is decoded again from its first picture.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from .outcome import Outcome
 from .record import Record
 from .tokens import TokenShard
 
-THEIRS = errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EINVAL, errno.EILSEQ
-"""What the name of a single sample can cause."""
+NAME_ERRORS = errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EINVAL, errno.EILSEQ
+"""System errors that the name of a single sample can cause."""
 
 
 def write_folder(
@@ -33,14 +33,26 @@ def write_folder(
     folder: Place,
     decoder: Decoder,
     batch_size: int,
+    max_sample_bytes: int,
     recipe: Recipe,
     place: Place,
     begun: Record | None,
 ) -> Outcome:
     """Write the pictures of a shard and its record.
 
-    place: of the record; begun: that of an earlier run, whose pictures are overwritten, but not what it calls taken.
-    Raises OutputError, SourceError.
+    Args:
+        shard: the shard of tokens.
+        folder: where the pictures go.
+        decoder: makes them.
+        batch_size: samples held in memory at a time.
+        max_sample_bytes: bytes of a sample at most.
+        recipe: how the shard is made.
+        place: the file of its record.
+        begun: the record of an earlier run that did not finish: its pictures are overwritten, files that it calls
+            taken are not.
+
+    Raises:
+        OutputError, SourceError: nothing can be written, or the shard cannot be read.
     """
     outcome = Outcome(shard.name, folder.name)
     record = begun or Record(recipe, tuple(_taken(shard, folder, decoder.suffix)))
@@ -48,7 +60,7 @@ def write_folder(
         record.save(place)
     taken = set(record.taken)
     names = Names(decoder.suffix, dots=True)
-    for batch in shard.batches(rows=batch_size):
+    for batch in shard.batches(rows=batch_size, max_sample_bytes=max_sample_bytes):
         stems, batch = names.of(batch)
         files = [f"{stem}{decoder.suffix}" for stem in stems]
         batch = _refuse(batch, files, [name in taken or (begun is None and _exists(folder / name)) for name in files])
@@ -62,7 +74,7 @@ def write_folder(
                 picture.write(partial(_put, data=image["bytes"]))
                 outcome.bytes += len(image["bytes"])
             except OutputError as error:
-                if error.errno not in THEIRS:
+                if error.errno not in NAME_ERRORS:
                     raise
                 errors[i] = error_line(files[i], TokError(str(error).removeprefix(f"{picture.name}: ")))
         outcome.count(errors)
@@ -71,7 +83,7 @@ def write_folder(
 
 
 def _taken(shard: TokenShard, folder: Place, suffix: str) -> Iterator[str]:
-    """Names of the shard's pictures that are there already."""
+    """Names of the shard's pictures that exist already."""
     if folder.type() == FileType.NotFound:
         return
     names = Names(suffix, dots=True)
@@ -82,13 +94,13 @@ def _taken(shard: TokenShard, folder: Place, suffix: str) -> Iterator[str]:
 
 
 def _exists(place: Place) -> bool:
-    with suppress(SourceError):  # a name that cannot be, which writing it will tell
+    with suppress(SourceError):  # an impossible name: writing it reports it
         return bool(place.type() != FileType.NotFound)
     return False
 
 
-def _refuse(batch: pa.RecordBatch, files: list[str], there: list[bool]) -> pa.RecordBatch:
-    """The batch with an error for every row whose file is there."""
+def _refuse(batch: pa.Table, files: list[str], there: list[bool]) -> pa.Table:
+    """The batch with an error for every row whose file exists already."""
     errors = batch.column(ERROR).to_pylist()
     for i, name in enumerate(files):
         if there[i] and errors[i] is None:

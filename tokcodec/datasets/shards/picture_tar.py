@@ -1,7 +1,7 @@
-"""One shard of tokens to a tar in WebDataset's way: of each sample a picture, or its error, and what it carries.
+"""One shard of tokens to a tar in WebDataset's layout: each sample's picture, or its error, and its other columns.
 
-What follows the first dot of a member's name is its kind: dots in keys become `_`. No member hides another: of a sample
-each has a kind of its own, and samples that would have one name are errors.
+The kind of a member is what follows the first dot of its name, so dots in keys become `_`. No member hides another:
+each member of a sample has its own kind, and two samples of one name are errors.
 """
 
 from __future__ import annotations
@@ -16,15 +16,26 @@ from typing import Any
 import pyarrow as pa
 
 from ..columns import ERROR, HEIGHT, IMAGE, KEY, METADATA, WIDTH, Recipe
+from ..sources.tar_members import BoundedMember
 
-TAR_RECIPE = "TOKCODEC.recipe"  # in a tar's global header, which others overlook
+TAR_RECIPE = "TOKCODEC.recipe"  # in the global header, which other readers ignore
 ERROR_KIND = "error"
 
 
 def write_tar(
     stream: pa.NativeFile, tables: Iterator[tuple[Sequence[str], pa.Table]], suffix: str, recipe: Recipe
 ) -> None:
-    """Write decoded tables with the names of their rows; suffix: of the pictures. Raises OSError."""
+    """Write a tar.
+
+    Args:
+        stream: the file.
+        tables: decoded tables, each with the names of its rows.
+        suffix: suffix of the pictures, with its dot.
+        recipe: how the shard is made; it goes into the tar's global header.
+
+    Raises:
+        OSError: the tar cannot be written.
+    """
     headers = {TAR_RECIPE: recipe.dump().decode()}
     with tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT, pax_headers=headers) as archive:
         for names, table in tables:
@@ -37,13 +48,13 @@ def write_tar(
 
 
 def read_recipe(stream: pa.NativeFile) -> Recipe | None:
-    """The recipe of a tar, None where it has none. Raises tarfile.TarError, OSError."""
-    with tarfile.open(fileobj=stream, mode="r:") as archive:
+    """The recipe of a tar, None if it has none. Raises tarfile.TarError, OSError."""
+    with tarfile.open(fileobj=stream, mode="r:", tarinfo=BoundedMember) as archive:
         return Recipe.load({METADATA: archive.pax_headers.get(TAR_RECIPE, "").encode()})
 
 
 def _kinds(schema: pa.Schema, picture: str) -> dict[str, str]:
-    """Kinds of the members for what samples carry, by column: free ones, in which readers tell no upper case."""
+    """The kind of member for each carried column: unused ones, compared without case."""
     taken = {picture, ERROR_KIND}
     kinds = {}
     for field in schema:
@@ -62,7 +73,7 @@ def _kinds(schema: pa.Schema, picture: str) -> dict[str, str]:
 
 
 def _as_it_is(kind: pa.DataType) -> bool:
-    """Whether values are the bytes of a member: bytes, text, and Hugging Face's struct of bytes and path."""
+    """Whether a value becomes a member unchanged: bytes, text, and Hugging Face's struct of bytes and path."""
     if pa.types.is_dictionary(kind):
         return _as_it_is(kind.value_type)
     if pa.types.is_struct(kind):
@@ -81,7 +92,7 @@ def _as_it_is(kind: pa.DataType) -> bool:
 
 
 def _members(row: dict[str, Any], kinds: dict[str, str], picture: str) -> Iterator[tuple[str, bytes]]:
-    """Kind and bytes of a sample's members; without a picture nothing but its error and what it carries."""
+    """Kind and bytes of a sample's members: its picture or its error, then its other columns."""
     if row[IMAGE] is None:
         yield ERROR_KIND, str(row[ERROR]).encode()
     else:
@@ -99,5 +110,5 @@ def _members(row: dict[str, Any], kinds: dict[str, str], picture: str) -> Iterat
 
 
 def _plain(value: object) -> str:
-    """For JSON: bytes in base64, dates and the like as they are written."""
+    """A value as JSON text: bytes in base64, dates and the like as Python prints them."""
     return base64.b64encode(value).decode() if isinstance(value, bytes) else str(value)

@@ -1,7 +1,7 @@
-"""What an output of pictures keeps of every shard, beside them: how it is made, and what became of it when it is done.
+"""Records of the shards in an output of pictures: how each is made, and its outcome once it is finished.
 
-A folder of pictures has no other place for it, and a tar is written in one go, before its errors are known. The records
-are hidden files, `.tokcodec/SHARD.folder.json` or `.tokcodec/SHARD.tar.json` in the output.
+A folder of pictures has no other place for them, and a tar is complete before its errors are known. They are hidden
+files, `.tokcodec/SHARD.folder.json` or `.tokcodec/SHARD.tar.json` in the output.
 """
 
 from __future__ import annotations
@@ -17,13 +17,16 @@ from ..columns import Recipe
 from ..sources.places import Place
 from .outcome import Outcome
 
-FOLDER = ".tokcodec"
+RECORDS = ".tokcodec"
 
 
 @dataclass(frozen=True)
 class Record:
-    """recipe: of the shard; taken: names that others had in its folder when it was begun, which it leaves alone;
-    samples, errors: what it came to, None while it is not finished.
+    """The record of a shard.
+
+    recipe: how it is made.
+    taken: names of files that were in its folder before, and are never overwritten.
+    samples, errors: the counts of its outcome; None while it is unfinished.
     """
 
     recipe: Recipe
@@ -32,7 +35,7 @@ class Record:
     errors: int | None = None
 
     def outcome(self, name: str, output: str) -> Outcome | None:
-        """As of a run that had nothing left to do here; None where it has."""
+        """The stored outcome, or None if the shard is unfinished."""
         if self.samples is None or self.errors is None:
             return None
         return Outcome(name, output, self.samples, errors=self.errors)
@@ -43,12 +46,12 @@ class Record:
 
 
 def record_place(output: Place, shard: str, to: str) -> Place:
-    """Where the record of a shard lies; shard: its path in the data set."""
-    return output / FOLDER / f"{posixpath.splitext(shard)[0]}.{to}.json"
+    """The file of a shard's record; shard: the path of the shard in the data set."""
+    return output / RECORDS / f"{posixpath.splitext(shard)[0]}.{to}.json"
 
 
 def find_record(place: Place) -> Record | None:
-    """The record that is there, None where there is none. Raises SourceError for a damaged one."""
+    """The record in a file, None if there is none. Raises SourceError for a damaged one."""
     if place.type() == FileType.NotFound:
         return None
     try:

@@ -1,4 +1,4 @@
-"""The shards of tokens in a folder: found, looked at by their ends, and read in batches."""
+"""The shards of tokens in a folder: found, described by their footers, and read in batches."""
 
 from __future__ import annotations
 
@@ -14,13 +14,23 @@ from ...errors import SourceError, UnknownModelError
 from ...models.modelfile import Model
 from ...models.registry import candidates, find_model
 from ..columns import ERROR, TOK, Recipe
+from ..limits import DEFAULT_MAX_SAMPLE_BYTES
 from ..sources.places import Place, reading_reason
+from ..sources.tables import read_rows
 from .outcome import Outcome
 
 
 @dataclass(frozen=True)
 class TokenShard:
-    """A Parquet file in a folder: its path there, its rows, how many of them have an error, and its recipe."""
+    """A Parquet file in a folder of tokens.
+
+    place: the file.
+    output: its path in the folder.
+    samples: number of its rows.
+    errors: number of rows with an error.
+    schema: its columns.
+    recipe: how it was made; None if tokcodec did not write it.
+    """
 
     place: Place
     output: str
@@ -34,32 +44,53 @@ class TokenShard:
         return self.place.name
 
     def outcome(self) -> Outcome:
-        """As of a run that had nothing left to do here."""
+        """The outcome of a shard that was finished earlier."""
         return Outcome(self.name, self.output, self.samples, errors=self.errors)
 
-    def batches(self, columns: list[str] | None = None, rows: int = 1000) -> Iterator[pa.RecordBatch]:
-        """Its rows in bounded batches. Raises SourceError."""
+    def batches(
+        self,
+        columns: list[str] | None = None,
+        rows: int = 1000,
+        max_sample_bytes: int = DEFAULT_MAX_SAMPLE_BYTES,
+    ) -> Iterator[pa.Table]:
+        """Its rows in bounded batches.
+
+        Args:
+            columns: names of the columns to read (None: all).
+            rows: rows of a batch at most.
+            max_sample_bytes: bytes of a row at most.
+
+        Raises:
+            SourceError: the file cannot be read, or has a larger row.
+        """
+        start = 0
         try:
-            with self.place.open() as stream, pq.ParquetFile(stream, buffer_size=1 << 20, pre_buffer=False) as file:
-                yield from file.iter_batches(rows, columns=columns, use_threads=False)
+            with self.place.open() as stream:
+                for part in read_rows(stream, rows, max_sample_bytes, columns):
+                    for row, error in part.errors.items():
+                        raise SourceError(f"row {start + row}: {error}")
+                    yield part.table
+                    start += len(part.table)
+        except SourceError as error:
+            raise SourceError(f"{self.name}: {error}") from error
         except (OSError, pa.ArrowException) as error:
             raise SourceError(f"{self.name}: cannot be read: {' '.join(str(error).split())}") from error
 
 
-def look(place: Place) -> list[TokenShard]:
-    """The Parquet files in a folder by their ends, none where there is no folder.
+def list_shards(place: Place) -> list[TokenShard]:
+    """The Parquet files in a folder; none if the folder does not exist.
 
-    Raises SourceError for a file that is no Parquet file, or has lost its end.
+    Raises SourceError for a file that is not Parquet, or has lost its footer.
     """
     if place.type() == FileType.NotFound:
         return []
     if place.type() != FileType.Directory:
-        raise SourceError(f"{place.name}: is no folder")
-    return [look_at(place / path, path) for path in place.walk() if path.endswith(".parquet")]
+        raise SourceError(f"{place.name}: is not a folder")
+    return [read_shard(place / path, path) for path in place.walk() if path.endswith(".parquet")]
 
 
-def look_at(place: Place, path: str) -> TokenShard:
-    """A Parquet file by its end. Raises SourceError."""
+def read_shard(place: Place, path: str) -> TokenShard:
+    """Describe a Parquet file by its footer. Raises SourceError."""
     try:
         with place.open() as stream, pq.ParquetFile(stream, pre_buffer=False) as file:
             schema, facts = file.schema_arrow, file.metadata
@@ -72,16 +103,16 @@ def look_at(place: Place, path: str) -> TokenShard:
             errors = 0 if column is None else facts.num_rows - good
             return TokenShard(place, path, facts.num_rows, errors, schema, Recipe.load(schema.metadata))
     except (OSError, pa.ArrowException) as error:
-        text = f"{place.name}: no Parquet file, or a damaged one: {reading_reason(error)}"
+        text = f"{place.name}: not a Parquet file, or a damaged one: {reading_reason(error)}"
         raise SourceError(text) from error
 
 
 def find_token_shards(source: str) -> list[TokenShard]:
-    """The shards of a data set of tokens. Raises SourceError where it is none, or mixes models."""
+    """The shards of a data set of tokens. Raises SourceError if it is not one, or mixes models."""
     place = Place(source)
     if place.type() == FileType.NotFound:
         raise SourceError(f"{source}: no such file or folder")
-    shards = look(place)
+    shards = list_shards(place)
     if not shards:
         raise SourceError(f"{source}: no Parquet files in this folder")
     first = shards[0].recipe
@@ -95,12 +126,18 @@ def find_token_shards(source: str) -> list[TokenShard]:
 
 
 def model_of(shards: list[TokenShard], named: str | Path | None = None) -> Model:
-    """The installed model of a data set; named: the one to take, its name or its folder.
+    """The installed model of a data set.
 
-    Raises UnknownModelError where it is not installed, or where that is another one; ModelFileError.
+    Args:
+        shards: from `find_token_shards`.
+        named: name or folder of the model to use (None: the installed one with the right hash).
+
+    Raises:
+        UnknownModelError: it is not installed, or the named one is another model.
+        ModelFileError: it is damaged.
     """
     recipe = shards[0].recipe
-    assert recipe is not None  # `find_token_shards` has looked
+    assert recipe is not None  # `find_token_shards` has checked it
     if named is not None:
         model = find_model(named)
         if model.hash.hex() != recipe.hash:

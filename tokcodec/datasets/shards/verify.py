@@ -31,8 +31,10 @@ class VerifyTask:
 
 @dataclass
 class Verified:
-    """outcome: its errors are the samples that are damaged, without those that have none; keys: uint64 [samples], a
-    hash of each key, to find those that are there twice.
+    """The result of verifying a shard.
+
+    outcome: its errors are the damaged samples; rows that have an error instead of a file are not damaged.
+    keys: uint64 [samples], a hash of each key, to find duplicates.
     """
 
     outcome: Outcome
@@ -40,7 +42,7 @@ class Verified:
 
 
 def verify_shard(task: VerifyTask) -> Verified:
-    """Count what is damaged in a shard; never raises what a file can cause."""
+    """Count the damaged samples of a shard. Errors are in the outcome, none is raised."""
     verified = Verified(Outcome(task.shard.name, task.shard.output))
     keys = []
     try:
@@ -56,7 +58,7 @@ def verify_shard(task: VerifyTask) -> Verified:
 
 
 def _fault(row: dict[str, Any], model: Model) -> str | None:
-    """What is wrong with a row, as a line; None for a good one, and for one that says why it has no file."""
+    """The fault of a row, as a line; None for a good row, and for one with an error instead of a file."""
     if row[ERROR] is not None and row[TOK] is None:
         return None
     try:

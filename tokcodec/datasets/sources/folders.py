@@ -6,25 +6,40 @@ import posixpath
 from collections.abc import Iterator
 from typing import Any
 
+from ...errors import SourceError
+from ..limits import sample_limit
 from .listing import Shard
-from .places import utf8
+from .places import Place, utf8
 from .samples import Picture, Samples, gather
 
+CHUNK = 1 << 20
 
-def read(shard: Shard, column: str | None, batch_size: int) -> Iterator[Samples]:
-    """The samples in batches; a file that cannot be read is one without a picture."""
+
+def read(shard: Shard, column: str | None, batch_size: int, max_sample_bytes: int) -> Iterator[Samples]:
+    """The samples in batches; a file that cannot be read is one without a picture.
+
+    The arguments are those of `read_samples`.
+    """
     title = shard.place.base
-
-    def picture(name: str) -> Picture:
-        try:
-            with (shard.place / name).stream() as stream:
-                return bytes(stream.read())
-        except OSError as error:
-            return error
-
     rows: Iterator[tuple[str, Picture, dict[str, Any]]] = (
-        (utf8(posixpath.join(title, name)), picture(name), {}) for name in shard.names
+        (utf8(posixpath.join(title, name)), _content(shard.place / name, max_sample_bytes), {}) for name in shard.names
     )
     for batch in gather(rows, batch_size):
         keys, pictures, _ = zip(*batch, strict=True)
         yield Samples(list(keys), list(pictures))
+
+
+def _content(file: Place, limit: int) -> Picture:
+    """The bytes of a file. Reading stops at the limit, since remote files need not tell their size."""
+    parts: list[bytes] = []
+    size = 0
+    try:
+        with file.stream() as stream:
+            while part := stream.read(CHUNK):
+                parts.append(part)
+                size += len(part)
+                if size > limit:
+                    return sample_limit(f"the file has {max(size, file.size())} bytes", limit)
+    except (OSError, SourceError) as error:
+        return error
+    return b"".join(parts)

@@ -1,4 +1,4 @@
-"""Which shards the sources of a data set make: tar and Parquet files as they are, pictures of folders cut into some."""
+"""Finds the shards of sources: each tar and Parquet file is one, the pictures of a folder are divided into several."""
 
 from __future__ import annotations
 
@@ -14,20 +14,23 @@ from pyarrow.fs import FileType
 from ...errors import SourceError
 from ...pictures.suffixes import PICTURE_SUFFIXES
 from ..columns import UNREAD, Recipe
+from ..limits import DEFAULT_SHARD_SIZE
 from .places import Place, utf8
 
 FOLDER, TAR, PARQUET = "folder", "tar", "parquet"
 SUFFIXES = {".tar": TAR, ".parquet": PARQUET}
-DEFAULT_SHARD_SIZE = 10_000
 
 
 @dataclass(frozen=True)
 class Shard:
     """A part of the sources that becomes one output file.
 
-    place: the tar or Parquet file, or the folder of pictures; output: path of its Parquet file in the output; names: of
-    a folder's pictures, relative to it; mark: what tells its content from another's, for runs that go on: of a file
-    `Place.mark`, of pictures a digest of their names and sizes.
+    kind: FOLDER, TAR or PARQUET.
+    place: the tar or Parquet file, or the folder of pictures.
+    output: path of its Parquet file in the output.
+    mark: identifies its content when a run is resumed: `Place.mark` of a file, a digest of the names and sizes of
+        pictures.
+    names: paths of a folder's pictures, relative to it.
     """
 
     kind: str
@@ -47,9 +50,16 @@ def find_shards(
 ) -> list[Shard]:
     """The shards of folders, tar and Parquet files.
 
-    Folders are searched for all three, but not for what an earlier run has made of them: what lies in an output inside
-    them, and Parquet files of tokens. Raises SourceError for a source that is none or holds no pictures, and for two
-    that would have the same output.
+    Folders are searched recursively for pictures, tar and Parquet files. The output of earlier runs is skipped: an
+    output inside the folder, and Parquet files of tokens.
+
+    Args:
+        sources: folders, .tar and .parquet files, as paths or URIs.
+        shard_size: pictures of a folder in a shard.
+        output: the output of the run (None: it is not inside a source).
+
+    Raises:
+        SourceError: a source is of another kind or holds no pictures, or two shards would have the same output.
     """
     shards: dict[str, Shard] = {}
     for source in sources:
@@ -96,7 +106,7 @@ def _shards(place: Place, shard_size: int, output: Place | None) -> Iterator[Sha
 def _of_file(place: Place, kind: str, path: str) -> Shard:
     try:
         mark = place.mark()
-    except SourceError:  # which is told when its turn comes; the others go on
+    except SourceError:  # reported when the shard is read, so that the others are encoded
         mark = UNREAD
     return Shard(kind, place, posixpath.splitext(utf8(path))[0] + ".parquet", mark)
 
@@ -106,6 +116,6 @@ def _holds_tokens(place: Place) -> bool:
     try:
         with place.open() as stream:
             recipe = Recipe.load(pq.read_schema(stream).metadata)
-    except (OSError, pa.ArrowException):  # told when its turn comes
+    except (OSError, pa.ArrowException):  # reported when the shard is read
         return False
     return recipe is not None and recipe.work == "encode"

@@ -1,7 +1,6 @@
 """The samples of a Parquet file with a column of encoded pictures: binary, or Hugging Face's struct of bytes and path.
 
-The key is the column `key` or `__key__` if there is one, else the shard's name, as that of its output, and the row's
-number.
+The key is the column `key` or `__key__`; without one it is the path of the shard in the output and the row's number.
 """
 
 from __future__ import annotations
@@ -9,92 +8,97 @@ from __future__ import annotations
 import posixpath
 from collections import Counter
 from collections.abc import Iterator
-from itertools import chain
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ...errors import PictureError, SourceError
+from ..limits import sample_limit
 from .listing import Shard
-from .samples import BATCH_BYTES, Picture, Samples
+from .samples import Picture, Samples
+from .tables import read_rows
 
 KEYS = ("key", "__key__")
 USUAL = ("image", "img", "picture", "photo", "jpg", "png", "webp")
-"""Names of columns that are preferred where several could hold pictures."""
-READ_AHEAD = 1 << 20  # bytes of a column's chunk: without a buffer all of it is read, which may be gigabytes
+"""Names of columns that are preferred if several could hold pictures."""
 
 
-def read(shard: Shard, column: str | None, batch_size: int) -> Iterator[Samples]:
-    """The samples in batches. Raises SourceError for an unknown column."""
-    with shard.place.open() as stream, pq.ParquetFile(stream, buffer_size=READ_AHEAD, pre_buffer=False) as file:
-        name = find_column(file.schema_arrow, column)
+def read(shard: Shard, column: str | None, batch_size: int, max_sample_bytes: int) -> Iterator[Samples]:
+    """The samples in batches; the arguments are those of `read_samples`. Raises SourceError for an unknown column."""
+    with shard.place.open() as stream:
+        with pq.ParquetFile(stream, pre_buffer=False) as file:
+            name = find_column(file.schema_arrow, column)
         start, stem = 0, posixpath.splitext(shard.output)[0]
-        for batch in _batches(file, batch_size):
-            yield samples_of(batch, name, [f"{stem}-{start + i:08d}" for i in range(len(batch))])
-            start += len(batch)
+        for rows in read_rows(stream, batch_size, max_sample_bytes, keep=KEYS):
+            keys = [f"{stem}-{start + i:08d}" for i in range(len(rows.table))]
+            samples = samples_of(rows.table, name, keys)
+            for row, error in rows.errors.items():
+                samples.pictures[row] = error
+            start += len(samples)
+            del rows
+            yield samples
 
 
-def _batches(file: pq.ParquetFile, batch_size: int) -> Iterator[pa.Table]:
-    """The rows in batches of about BATCH_BYTES at most: read as the mean row of their row group allows, then joined."""
-    waiting: list[pa.RecordBatch] = []
-    rows = held = 0
-    for number in range(file.metadata.num_row_groups):
-        group = file.metadata.row_group(number)
-        step = max(1, min(batch_size, BATCH_BYTES * group.num_rows // max(group.total_byte_size, 1)))
-        read = file.iter_batches(step, row_groups=[number], use_threads=False)
-        for piece in chain.from_iterable(map(_pieces, read)):
-            if rows and (rows + len(piece) > batch_size or held + piece.nbytes > BATCH_BYTES):
-                yield pa.Table.from_batches(waiting)
-                waiting, rows, held = [], 0, 0
-            waiting.append(piece)
-            rows, held = rows + len(piece), held + piece.nbytes
-    if rows:
-        yield pa.Table.from_batches(waiting)
+def samples_of(
+    batch: pa.RecordBatch | pa.Table,
+    column: str,
+    keys: list[str] | None = None,
+    max_sample_bytes: int | None = None,
+) -> Samples:
+    """The samples of a batch.
 
-
-def _pieces(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    """A batch in halves until none is too large: rows may be larger than the mean, or stored once for many."""
-    half = len(batch) // 2
-    if batch.nbytes <= BATCH_BYTES or not half:
-        yield batch
-    else:
-        yield from _pieces(batch[:half])
-        yield from _pieces(batch[half:])
-
-
-def samples_of(batch: pa.RecordBatch | pa.Table, column: str, keys: list[str] | None = None) -> Samples:
-    """The samples of a batch with their pictures in a column; keys: for those that have none (None: "")."""
+    Args:
+        batch: a pyarrow table.
+        column: the column of its pictures.
+        keys: keys for samples that have none in the batch (None: "").
+        max_sample_bytes: bytes of a picture file at most; a larger one becomes a LimitError (None: any).
+    """
     names = batch.schema.names
     keys = keys or [""] * len(batch)
     own = next((name for name in KEYS if name in names), None)
     if own is not None:
         given = batch.column(own).to_pylist()
         keys = [key if value is None else _key(value) for key, value in zip(keys, given, strict=True)]
-    pictures = [_picture(value) for value in batch.column(column).to_pylist()]
+    pictures = [_picture(value, max_sample_bytes) for value in _values(batch.column(column))]
     return Samples(keys, pictures, {name: batch.column(name) for name in names if name not in (column, own)})
+
+
+def _values(column: pa.Array | pa.ChunkedArray) -> list[object]:
+    """The values of a column; rows that have one value of a dictionary share its bytes."""
+    if not pa.types.is_dictionary(column.type):
+        return list(column.to_pylist())
+    found: list[object] = []
+    for part in column.chunks if isinstance(column, pa.ChunkedArray) else [column]:
+        values = part.dictionary.to_pylist()
+        found += [None if number is None else values[number] for number in part.indices.to_pylist()]
+    return found
 
 
 def _key(value: object) -> str:
     return value.decode(errors="backslashreplace") if isinstance(value, bytes) else str(value)
 
 
-def _picture(value: object) -> Picture:
+def _picture(value: object, limit: int | None) -> Picture:
     if isinstance(value, dict):
         if value.get("bytes") is None and value.get("path"):
             return PictureError(f"the row has no bytes of its picture, only the path {value['path']}")
         value = value.get("bytes")
-    return value if isinstance(value, bytes) else PictureError("no picture in this row")
+    if not isinstance(value, bytes):
+        return PictureError("no picture in this row")
+    if limit is not None and len(value) > limit:
+        return sample_limit(f"the picture has {len(value)} bytes", limit)
+    return value
 
 
 def find_column(schema: pa.Schema, column: str | None = None) -> str:
-    """The column of pictures: the named one, or the only one that can be. Raises SourceError."""
+    """The column of pictures: the named one, or the only possible one. Raises SourceError."""
     if twice := [name for name, number in Counter(schema.names).items() if number > 1]:
         raise SourceError(f"several columns have the name {twice[0]!r}")
     if column is not None:
         if schema.get_field_index(column) < 0:
             raise SourceError(f"no column {column!r}; there are: {', '.join(schema.names) or 'none'}")
         if not _holds_pictures(schema.field(column).type):
-            raise SourceError(f"column {column!r} holds {schema.field(column).type}, no encoded pictures")
+            raise SourceError(f"column {column!r} holds {schema.field(column).type}, not encoded pictures")
         return column
     found = [field.name for field in schema if _holds_pictures(field.type)]
     structs = [name for name in found if pa.types.is_struct(schema.field(name).type)]

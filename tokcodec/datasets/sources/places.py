@@ -1,7 +1,7 @@
-"""Where data sets lie: folders of this machine, and what pyarrow.fs or fsspec reads (s3://, hf://), by one interface.
+"""Files and folders of data sets, on this machine or wherever pyarrow.fs or fsspec reads (s3://, hf://).
 
-Files are written under a temporary name in the same folder and renamed when they are whole. A kill leaves the temporary
-file (`.tokcodec-*.tmp`), which `sweep` removes.
+Files are written under a temporary name in the same folder and renamed when they are complete. A killed run leaves the
+temporary file (`.tokcodec-*.tmp`), which `sweep` removes.
 """
 
 from __future__ import annotations
@@ -23,24 +23,30 @@ from pyarrow import fs
 from ...errors import SYSTEM_REASONS, MissingPackageError, OutputError, SourceError, TokError, reason
 
 MARK_BYTES = 64 << 10
-"""Of each end of a file: what tells two tars of one size apart, and all of a Parquet file's footer or most of it."""
+"""Bytes at each end of a file that identify its content: they differ in tars of one size, and hold Parquet's footer."""
 TEMPORARY = ".tokcodec-*.tmp"
 
 
 def reading_reason(error: Exception) -> str:
-    """Why a file cannot be read, of an OSError or of one of pyarrow's, as part of a line for the user."""
+    """An OSError or an error of pyarrow as part of a line for the user."""
     return reason(error) if isinstance(error, OSError) else " ".join(str(error).split())
 
 
 def utf8(name: str) -> str:
-    """A name as all that is written may hold it: bytes of a file's name that are no UTF-8 as escapes."""
+    """A file name with bytes that are not UTF-8 as escapes, for everything that is written."""
     return name.encode(errors="backslashreplace").decode()
 
 
 class Place:
-    """A file or a folder: a root as the user names it, a path or a URI, and the path below it, which is never a URI.
+    """A file or a folder. It can be sent to processes with another working folder.
 
-    Its name is for messages; it may be sent to processes that work in another folder.
+    Args:
+        root: a path or a URI, as the user gives it.
+        relative: the path below the root, with "/"; it is never part of a URI.
+        location: the root as an absolute path or a URI (None: from the root).
+
+    Attributes:
+        name: the file or folder in messages.
     """
 
     def __init__(self, root: str, relative: str = "", location: str | None = None) -> None:
@@ -93,7 +99,7 @@ class Place:
         return filesystem, _raw(filesystem, path)
 
     def type(self) -> fs.FileType:
-        """Whether it is a file, a folder or nothing. Raises SourceError where that cannot be told."""
+        """Whether it is a file, a folder or not there. Raises SourceError if that cannot be found out."""
         with self._readable():
             filesystem, path = self._raw
             return filesystem.get_file_info(path).type
@@ -105,7 +111,7 @@ class Place:
             return int(filesystem.get_file_info(path).size or 0)
 
     def mark(self) -> str:
-        """What tells a file's content from another's: its size and a digest of its ends. Raises SourceError."""
+        """Identifies the content of a file: its size and a digest of its ends. Raises SourceError."""
         with self._readable(), self.open() as stream:
             size = stream.size()
             digest = hashlib.sha256(stream.read(MARK_BYTES))
@@ -114,7 +120,7 @@ class Place:
             return f"{size} bytes {digest.hexdigest()[:32]}"
 
     def below(self, folder: Place) -> str | None:
-        """Its path below a folder, "" for the folder itself; None where it is not inside. Raises as `path`."""
+        """Its path below a folder, "" for the folder itself; None if it is not inside. Raises as `path`."""
         if self.filesystem != folder.filesystem:
             return None
         mine, other = (_real(place).rstrip("/") + "/" for place in (self, folder))
@@ -150,21 +156,58 @@ class Place:
             files = [(info.path.removeprefix(root), info.size or 0) for info in infos if info.is_file]
         return sorted(one for one in files if hidden or not any(part.startswith(".") for part in one[0].split("/")))
 
+    def times(self, prefix: str) -> dict[str, float | None]:
+        """Files directly in a folder by their names, with the time of their last change in seconds, None if unknown.
+
+        prefix: beginning of the names. Raises SourceError.
+        """
+        with self._readable():
+            filesystem, top = self._found
+            if isinstance(filesystem, fs.LocalFileSystem):
+                found: dict[str, float | None] = {}
+                with os.scandir(top) as entries:
+                    for entry in entries:
+                        if entry.name.startswith(prefix):
+                            with suppress(FileNotFoundError):  # deleted meanwhile
+                                found[entry.name] = entry.stat().st_mtime
+                return found
+            if isinstance(filesystem, fs.PyFileSystem):  # fsspec remembers what it has listed
+                filesystem.handler.fs.invalidate_cache()
+            infos = filesystem.get_file_info(fs.FileSelector(top))
+            files = {info.base_name: info.mtime for info in infos if info.is_file}
+            return {
+                name: None if at is None else at.timestamp() for name, at in files.items() if name.startswith(prefix)
+            }
+
+    def missing_folders(self) -> list[str]:
+        """The folders that writing into this one would make on this machine, the deepest first."""
+        found: list[str] = []
+        if isinstance(self.filesystem, fs.LocalFileSystem):
+            path = self.path
+            while not os.path.exists(path):
+                found.append(path)
+                path = os.path.dirname(path)
+        return found
+
     @contextmanager
     def _readable(self) -> Iterator[None]:
         try:
             yield
         except TokError:
             raise
-        except Exception as error:  # fsspec's packages have errors of their own, of the network above all
+        except Exception as error:  # the packages of fsspec raise errors of their own, above all of the network
             raise SourceError(f"{self.name}: {reason(error)}") from error
 
     # ---- writing
 
     def write(self, fill: Callable[[pa.NativeFile], Any]) -> None:
-        """Write a file, all of it or nothing, and its folder: `fill` gets a stream.
+        """Write a file completely or not at all; its folder is made.
 
-        Raises OutputError, and what `fill` raises.
+        Args:
+            fill: writes the content to the stream that it is given.
+
+        Raises:
+            OutputError: the file cannot be written. Errors of `fill` are raised too.
         """
         filesystem, path = self._found
         folder = posixpath.dirname(path)
@@ -187,13 +230,18 @@ class Place:
             failure.errno = error.errno
             raise failure from error
 
+    def delete(self) -> None:
+        """Delete a file if it is there and can be deleted."""
+        with suppress(OSError):
+            filesystem, path = self._raw
+            filesystem.delete_file(path)
+
     def sweep(self) -> None:
-        """Remove what killed runs have left below this folder; no other run may write there."""
+        """Remove temporary files of killed runs below this folder; no other run may write there."""
         with suppress(OSError, SourceError):
             for path in self.walk(hidden=True):
                 if fnmatch(posixpath.basename(path), TEMPORARY):
-                    filesystem, temporary = (self / path)._raw
-                    filesystem.delete_file(temporary)
+                    (self / path).delete()
 
 
 @lru_cache(64)
@@ -219,7 +267,7 @@ def _real(place: Place) -> str:
 
 
 def _walk(top: str, hidden: bool) -> Iterator[tuple[str, int]]:
-    """Regular files and links to such, with their sizes. Links to folders are left out, which may lead in a circle.
+    """Regular files and links to them, with their sizes. Links to folders are skipped: they may lead in a circle.
 
     Raises OSError.
     """
@@ -241,6 +289,6 @@ def _size(entry: os.DirEntry[str]) -> int | None:
     try:
         return entry.stat().st_size if entry.is_file() else None
     except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ELOOP):  # gone meanwhile, or a link to itself
+        if error.errno in (errno.ENOENT, errno.ELOOP):  # deleted meanwhile, or a link to itself
             return None
         raise

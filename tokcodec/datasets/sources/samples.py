@@ -1,4 +1,4 @@
-"""Some samples at a time: keys, encoded pictures, and whatever else they carry, as much as fits in a bounded memory."""
+"""Batches of samples in bounded memory: keys, encoded pictures, and the other columns that they carry."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ from typing import Any
 import pyarrow as pa
 
 BATCH_BYTES = 64 << 20
-"""Of encoded pictures in a batch: large ones make shorter batches."""
-DEFAULT_BATCH = 128
-
+"""Bytes of a batch of samples at most; large samples make shorter batches."""
 Picture = bytes | Exception
-"""The bytes of a picture file, or why there are none."""
+"""The bytes of a picture file, or the error that replaces them."""
 
 
 @dataclass
 class Samples:
-    """Some samples: their keys ("" for none), their pictures, and the carried columns by name, all as long.
+    """A batch of samples; all parts have the same length.
 
-    notes: what the user should know of their shard, one line each; those of its first batch have them.
+    keys: their names ("" for none).
+    pictures: their picture files, or errors.
+    carried: their other columns by name.
+    notes: lines for the user about the shard; only on its first batch.
     """
 
     keys: list[str]
@@ -33,12 +34,17 @@ class Samples:
 
 
 def gather(rows: Iterable[tuple[str, Picture, dict[str, Any]]], batch_size: int) -> Iterator[list[Any]]:
-    """Lists of rows with bounded numbers and bytes of pictures and fields."""
+    """Lists of rows: key, picture and fields by name.
+
+    Args:
+        rows: the rows of a shard.
+        batch_size: rows of a list at most; it also ends with the row that makes it BATCH_BYTES or more.
+    """
     batch: list[Any] = []
     held = 0
     for row in rows:
         batch.append(row)
-        held += sum(len(part) for part in (row[1], *row[2].values()) if isinstance(part, (bytes, str)))
+        held += sum(len(part) for part in (*row[:2], *row[2].values()) if isinstance(part, (bytes, str)))
         if len(batch) == batch_size or held >= BATCH_BYTES:
             yield batch
             batch, held = [], 0

@@ -1,11 +1,11 @@
-"""The samples of a tar shard in WebDataset's way: members that follow each other with one name up to the first dot.
+"""The samples of a tar in WebDataset's layout: consecutive members whose names are equal up to the first dot.
 
-The name is the key, what follows the dot says what the member is: `train/0017.jpg` and `train/0017.cls` are the picture
-and the class of `train/0017`. The tar is read twice, first for the names of its members, which become the columns, and
-to see that it is whole. Its members are followed by zeros; some writers leave them out and others read on without them,
-so that a tar which was cut between two members is worth a note, no error; so are members behind the zeros, of a second
-tar, which are not read. A sample with a member twice, or with a link to one, which has no bytes of its own, is one
-with an error.
+The name up to the dot is the key, the suffix after it names the member: `train/0017.jpg` and `train/0017.cls` are the
+picture and the class of `train/0017`. The tar is read twice: first to find the suffixes, which become the columns, and
+to see that it is complete. Zeros follow the last member. Some writers omit them, so a tar that was cut between two
+members gives a note instead of an error. Members after the zeros, of a second tar, are not read and give a note too.
+A sample is an error if it has two members of one suffix, a link or a sparse member, whose bytes are not all in the tar,
+or more bytes than the limit.
 """
 
 from __future__ import annotations
@@ -14,58 +14,74 @@ import posixpath
 import tarfile
 from collections.abc import Iterator
 from itertools import groupby
+from typing import Any, Literal
 
 import pyarrow as pa
 from pyarrow.fs import LocalFileSystem
 
-from ...errors import PictureError, SourceError
+from ...errors import LimitError, PictureError, SourceError, TokError
 from ...pictures.suffixes import PICTURE_SUFFIXES
+from ..limits import sample_limit
 from .listing import Shard
 from .places import utf8
 from .samples import Picture, Samples, gather
+from .tar_members import DAMAGE, BoundedMember, members
 
 TEXT = {"caption", "cls", "cls2", "class", "count", "id", "index", "inx", "json", "text", "transcript", "txt"}
-"""Members that are text; others are carried as they are, binary."""
+"""Suffixes of members that are text; the others become binary columns."""
 
 Row = tuple[str, Picture, dict[str, bytes | str]]
 CHUNK = 1 << 20
+MAX_SUFFIXES = 64 << 10
+"""Bytes of all different suffixes together: each becomes a column, which every row has."""
 
 
-def read(shard: Shard, column: str | None, batch_size: int) -> Iterator[Samples]:
-    """The samples in batches. Raises SourceError for what is no tar or ends too early."""
+def read(shard: Shard, column: str | None, batch_size: int, max_sample_bytes: int) -> Iterator[Samples]:
+    """The samples in batches; the arguments are those of `read_samples`.
+
+    Raises SourceError for a file that is not a tar, or ends too early.
+    """
     try:
-        carried, end = _look(shard, column)
+        carried, end = _find_columns(shard, column)
         notes = _check_end(shard, end)
-        with shard.place.stream() as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
-            for batch in gather(_rows(archive, column), batch_size):
+        with shard.place.stream() as stream, _open(stream, "r|") as archive:
+            for batch in gather(_rows(archive, column, max_sample_bytes), batch_size):
                 yield _samples(batch, carried, notes)
                 notes = ()
-    except (tarfile.TarError, EOFError) as error:
+    except TokError:
+        raise
+    except DAMAGE as error:
         raise SourceError(f"not a tar file, or a damaged one ({error})") from error
 
 
-def _look(shard: Shard, column: str | None) -> tuple[list[str], int]:
+def _open(stream: Any, mode: Literal["r:", "r|"]) -> tarfile.TarFile:
+    return tarfile.open(fileobj=stream, mode=mode, tarinfo=BoundedMember)
+
+
+def _find_columns(shard: Shard, column: str | None) -> tuple[list[str], int]:
     """Suffixes of the members that samples carry, and the byte where the members end.
 
-    Raises SourceError where no sample has a picture.
+    Raises SourceError if no sample has a picture, or the suffixes are too many.
     """
-    local = isinstance(shard.place.filesystem, LocalFileSystem)  # elsewhere every leap is a request
+    local = isinstance(shard.place.filesystem, LocalFileSystem)  # on other file systems each seek is a request
     opened = shard.place.open() if local else shard.place.stream()
     found: dict[str, None] = {}
     pictures = 0
-    with opened as stream, tarfile.open(fileobj=stream, mode="r:" if local else "r|") as archive:
-        for _, members in groupby(_names(archive, column), lambda member: member[0]):
-            suffixes = [suffix for _, suffix, _ in members]
+    with opened as stream, _open(stream, "r:" if local else "r|") as archive:
+        for _, sample in groupby(_names(archive, column), lambda member: member[0]):
+            suffixes = dict.fromkeys(suffix for _, suffix, _ in sample)
             chosen = next((suffix for suffix in suffixes if _is_picture(suffix, column)), None)
             pictures += chosen is not None
             found |= dict.fromkeys(suffix for suffix in suffixes if suffix != chosen)
+            if sum(map(len, found)) > MAX_SUFFIXES:
+                raise SourceError(f"{len(found)} different suffixes of members: each would become a column")
     if not pictures:
         raise SourceError("no pictures in it")
     return sorted(found), archive.offset
 
 
 def _check_end(shard: Shard, end: int) -> tuple[str, ...]:
-    """Notes about a tar's end. Raises tarfile.ReadError for a bad header, where tarfile itself would just end."""
+    """Notes about the end of a tar. Raises tarfile.ReadError for a bad header, where tarfile stops silently."""
     with shard.place.open() as stream:
         stream.seek(end)
         block = stream.read(tarfile.BLOCKSIZE)
@@ -79,37 +95,46 @@ def _check_end(shard: Shard, end: int) -> tuple[str, ...]:
     return ()
 
 
-def _rows(archive: tarfile.TarFile, column: str | None) -> Iterator[Row]:
-    for key, members in groupby(_members(archive, column), lambda member: member[0]):
+def _rows(archive: tarfile.TarFile, column: str | None, max_sample_bytes: int) -> Iterator[Row]:
+    for key, sample in groupby(_names(archive, column), lambda member: member[0]):
         parts: dict[str, bytes] = {}
-        wrong: PictureError | None = None
-        for _, suffix, data in members:
-            if suffix in parts:
-                wrong = wrong or PictureError(f"several members .{suffix} in this sample")
-            if isinstance(data, PictureError):
-                wrong = wrong or data
-            parts.setdefault(suffix, data if isinstance(data, bytes) else b"")
+        fault: TokError | None = None
+        size = 0
+        for _, suffix, member in sample:
+            problem = _problem(suffix, member, suffix in parts)
+            if problem is None and (size := size + member.size) > max_sample_bytes:
+                problem = sample_limit(f"with its member .{suffix} the sample has {size} bytes", max_sample_bytes)
+            fault = fault or problem
+            if problem is None:
+                parts[suffix] = _content(archive, member)
+            else:
+                parts.setdefault(suffix, b"")
         chosen = next((suffix for suffix in parts if _is_picture(suffix, column)), None)
         missing = f"no member .{column} in this sample" if column else "no picture in this sample"
         picture: Picture = PictureError(missing) if chosen is None else parts.pop(chosen)
-        yield key, wrong or picture, {suffix: _text(suffix, data) for suffix, data in parts.items()}
+        yield key, fault or picture, {suffix: _text(suffix, data) for suffix, data in parts.items()}
 
 
-def _members(archive: tarfile.TarFile, column: str | None) -> Iterator[tuple[str, str, bytes | PictureError]]:
-    """(key, suffix without its dot, bytes) of every file."""
-    for key, suffix, member in _names(archive, column):
-        if not member.isfile():
-            yield key, suffix, PictureError(f"its member .{suffix} is a link to {member.linkname}, without bytes")
-            continue
-        stream = archive.extractfile(member)
-        assert stream is not None  # it is a file
-        yield key, suffix, stream.read()
+def _problem(suffix: str, member: tarfile.TarInfo, twice: bool) -> TokError | None:
+    """Why the bytes of a member are not read, None if they can be."""
+    if twice:
+        return PictureError(f"several members .{suffix} in this sample")
+    if not member.isfile():
+        return PictureError(f"its member .{suffix} is a link to {member.linkname}, without bytes")
+    if member.issparse():
+        return LimitError(f"its member .{suffix} is a sparse file of {member.size} bytes: store it whole")
+    return None
+
+
+def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    stream = archive.extractfile(member)
+    assert stream is not None  # it is a file
+    return stream.read()
 
 
 def _names(archive: tarfile.TarFile, column: str | None) -> Iterator[tuple[str, str, tarfile.TarInfo]]:
-    """(key, suffix without its dot, member) of every file, and of links that stand for one."""
-    for member in archive:
-        archive.members = []  # type: ignore[attr-defined]  # else it keeps all of them
+    """(key, suffix without its dot, member) of every file, and of links that may be to files."""
+    for member in members(archive):
         folder, name = posixpath.split(utf8(member.name))
         stem, _, suffix = name.partition(".")
         suffix = suffix.lower()

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..pictures.limits import FIT
-from ..pictures.tiling import Grid
-from .bare import pack_bare
-from .counts import IntArray, most_tokens, tile_counts
-from .entropy import decode_levels, decode_tokens, encode_tokens
-from .header import Header, pack_header
-from .tables import FrequencyTables, checked_tokens
+from .container.bare import pack_bare
+from .container.counts import IntArray, most_tokens, tile_counts
+from .container.entropy import decode_levels, decode_tokens, encode_tokens
+from .container.header import Header, pack_header
+from .container.tables import FrequencyTables, checked_tokens
+from .models.modelfile import Model
+from .pictures.limits import FIT
+from .pictures.tiling import Grid
 
 SURE_BITS, SURE_BITS_PER_TOKEN = 32, 1 / 32
 """How many bits the ideal costs of two codings must differ by to tell which is shorter: a real one is within 12 bits of
@@ -23,39 +23,8 @@ CONTAINERS = ("tok", "bare")
 """`tok`: the file that says what it is; `bare`: two bytes and the payload, for those who know the model."""
 
 
-class CodingModel(Protocol):
-    """What the container asks of a model; `models` has those that fit."""
-
-    @property
-    def id(self) -> int:
-        """The first byte of the hash."""
-
-    @property
-    def hash(self) -> bytes:
-        """32 bytes that tell models apart."""
-
-    @property
-    def ordered(self) -> bool:
-        """Whether fewer than all tokens decode."""
-
-    @property
-    def scales(self) -> tuple[int, ...]:
-        """Source pixels a tile below which other tables serve it."""
-
-    @property
-    def tables(self) -> tuple[FrequencyTables, ...]:
-        """Its own entropy tables, for every scale."""
-
-    def tables_of(self, header: Header, scale: int) -> FrequencyTables:
-        """The tables that the payload of a file whose tiles have a scale is coded with."""
-
-
-M = TypeVar("M", bound=CodingModel)
-M_co = TypeVar("M_co", bound=CodingModel, covariant=True)
-
-
 @dataclass(frozen=True)
-class Contents(Generic[M_co]):
+class Contents:
     """What a file, or the beginning of one, holds.
 
     scale: of its tiles, see `scale_of`; coded: int32 [tiles, ranks held at least in part], -1 for a token that is not
@@ -64,7 +33,7 @@ class Contents(Generic[M_co]):
     """
 
     header: Header
-    model: M_co
+    model: Model
     scale: int
     coded: NDArray[np.int32]
     held: int
@@ -102,7 +71,7 @@ class Contents(Generic[M_co]):
         return f"{text} ({self.held / self.tiles:.1f} of {self.declared / self.tiles:.4g} per tile)"
 
 
-def scale_of(header: Header, model: CodingModel, container: str = "tok") -> int:
+def scale_of(header: Header, model: Model, container: str = "tok") -> int:
     """Which of the model's sets of tables and codewords a file's tiles have; of bare files always the first."""
     if container == "bare":
         return 0
@@ -123,7 +92,7 @@ def declared_tokens(header: Header, tiles: int, levels: IntArray | None) -> int 
 
 
 def pack(
-    header: Header, model: CodingModel, coded: IntArray, levels: IntArray | None = None, *, container: str = "tok"
+    header: Header, model: Model, coded: IntArray, levels: IntArray | None = None, *, container: str = "tok"
 ) -> bytes:
     """The shortest file that holds the tokens: by the model's tables or flat, ties to the tables.
 
@@ -167,7 +136,7 @@ def _worth_trying(coded: IntArray, tables: FrequencyTables, levels: IntArray | N
     return (bool(saved < 0),)
 
 
-def unpack(payload: bytes, header: Header, model: M, container: str = "tok") -> Contents[M]:
+def unpack(payload: bytes, header: Header, model: Model, container: str = "tok") -> Contents:
     """Tokens of a payload or of its beginning, by its header and the model that it was made with."""
     scale = scale_of(header, model, container)
     tiles = Grid.for_picture(header.width, header.height, header.pitch).tiles

@@ -1,0 +1,106 @@
+"""CPU time and peak memory of one input, measured in a process that is killed after a time limit."""
+
+from __future__ import annotations
+
+import io
+import multiprocessing
+import time
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+
+from PIL import Image
+
+import tokcodec
+from bench.memory import peak_mb, reset_peak
+from bench.studies.costs.inputs import Picture, TokFile
+from tokcodec.errors import TokError
+
+Input = TokFile | Picture
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What an input cost.
+
+    size: bytes of the input
+    seconds: CPU time of all threads
+    peak: MB of memory, libraries and model included; 0 where it is not known
+    outcome: "done", the class of a refusal, or "killed" after the time limit
+    """
+
+    size: int
+    seconds: float
+    peak: float
+    outcome: str
+
+    @property
+    def per_byte(self) -> float:
+        """CPU milliseconds for each byte of the input."""
+        return 1000 * self.seconds / self.size
+
+
+def run(given: Input) -> Cost:
+    """Decode or encode an input in this process."""
+    data = given.data()
+    reset_peak()
+    started, outcome = time.process_time(), "done"
+    try:
+        if isinstance(given, TokFile):
+            tokcodec.decode(data, look=given.look, warn=_ignore)
+        else:
+            with Image.open(io.BytesIO(data)) as picture:
+                tokcodec.encode(picture, warn=_ignore, **dict(given.options))
+    except (TokError, ValueError) as error:
+        outcome = type(error).__name__
+    return Cost(len(data), time.process_time() - started, peak_mb() or 0.0, outcome)
+
+
+def _ignore(_: str) -> None:
+    """A warning that does not matter here."""
+
+
+class Meter:
+    """A process that measures one input after the other; a new one replaces it when it had to be killed.
+
+    limit: seconds of wall time for an input.
+    """
+
+    def __init__(self, limit: float) -> None:
+        self.limit = limit
+        self._context = multiprocessing.get_context("spawn")
+        self._start()
+
+    def _start(self) -> None:
+        self._pipe, other = self._context.Pipe()
+        self._process = self._context.Process(target=_serve, args=(other,), daemon=True)
+        self._process.start()
+        other.close()
+
+    def cost(self, given: Input) -> Cost:
+        """The cost of an input; one that takes longer than the limit counts as the limit."""
+        self._pipe.send(given)
+        try:
+            if self._pipe.poll(self.limit):
+                measured: Cost = self._pipe.recv()
+                return measured
+        except EOFError:
+            pass  # the process died: out of memory
+        self.close()
+        self._start()
+        return Cost(len(given.data()), self.limit, 0.0, "killed")
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.kill()
+        self._process.join()
+        self._pipe.close()
+
+
+def _serve(pipe: Connection) -> None:
+    run(TokFile(256, 256, 256, 1, False, False, 2, 0))  # imports and loads the model
+    while True:
+        try:
+            given = pipe.recv()
+        except EOFError:
+            return
+        pipe.send(run(given))

@@ -1,0 +1,93 @@
+"""Files of at most a number of bytes: the pitch and the counts with the least error, checked by packing real files."""
+
+from __future__ import annotations
+
+import math
+
+from ..container.counts import FACTORS
+from ..errors import LimitError
+from .plans import Plan, Planner, Warn
+from .settings import PSNR_WINDOW, SIZE
+
+
+class SizeSearch:
+    """Finds the file with the least squared error within a budget.
+
+    Args:
+        planner: the picture.
+        warn: called with a line of text if all tokens use too little of the budget.
+    """
+
+    def __init__(self, planner: Planner, warn: Warn) -> None:
+        self.planner, self.warn = planner, warn
+
+    def for_size(self, budget: int) -> bytes:
+        """The file with the least squared error of at most `budget` bytes. Raises LimitError if there is none."""
+        planner = self.planner
+        place = self._place_for(budget)
+        best = self.fit(planner.pitches[place], budget)
+        smaller = 1 if planner.weights is None else SIZE.focused_pitches
+        for other in range(place + 1, min(place + 1 + smaller, len(planner.pitches))):
+            if best is None or planner.weights is not None or self._worth_trying(other, best):
+                plan = self.fit(planner.pitches[other], budget)
+                best = plan if best is None or (plan is not None and plan.error < best.error) else best
+        if best is None:
+            return self.pack_within(planner.pitches[place], None, budget)
+        data = self.pack_within(best.pitch, best, budget)
+        if len(data) < SIZE.target_fill * budget and best.complete:
+            pitch = f"pitch {best.pitch}" if best.pitch else "pitch fit"
+            self.warn(f"all tokens at {pitch} take {len(data)} of {budget} bytes")
+        return data
+
+    def fit(self, pitch: int, budget: int, less: float = 0.0) -> Plan | None:
+        """The plan with the least error for a budget at a pitch; None where one token for each tile is too much.
+
+        Args:
+            pitch: as the header stores it.
+            budget: bytes of the file.
+            less: bits of the budget to leave unused.
+        """
+        planner = self.planner
+        room = 8 * (budget - planner.overhead) - SIZE.padding_bits - less
+        # No tile can have more tokens than this: the others have a least share of them, and no model halves their bits.
+        others = (planner.tiles[planner.pitches.index(pitch)] - 1) * min(FACTORS) / max(FACTORS)
+        count = math.ceil(max(1.0, 8 * budget / (planner.token_bits / 2 * (1 + others))))
+        allocation = planner.allocator(pitch, min(count, planner.model.n_tokens)).for_bits(room)
+        return None if allocation is None else planner.plan(pitch, allocation)
+
+    def pack_within(self, pitch: int, plan: Plan | None, budget: int) -> bytes:
+        """The file of a plan, or of one with fewer bits until a real file fits. Raises LimitError if none does.
+
+        Args:
+            pitch: of the plan, as the header stores it.
+            plan: the first one to try; None: one token for each tile.
+            budget: bytes of the file.
+        """
+        planner, less = self.planner, 0.0
+        while plan is not None:
+            data = planner.pack(plan)
+            if len(data) <= budget:
+                return data
+            less += 8.0 * (len(data) - budget)
+            plan = self.fit(pitch, budget, less)
+        data = planner.pack(planner.plan(pitch, planner.allocator(pitch, 1).equal(1)))
+        if len(data) > budget:
+            bpp = 8 * len(data) / (planner.picture.width * planner.picture.height)
+            least = f"{len(data)} bytes{planner.where} ({bpp:.2g} bpp)"
+            raise LimitError(f"this picture takes at least {least}, not {budget}")
+        return data
+
+    def _place_for(self, budget: int) -> int:
+        """Place of the larger of the two pitches to try: one larger than the smallest with enough tokens for a tile."""
+        bits = 8 * (budget - self.planner.overhead)
+        whole = self.planner.token_bits * self.planner.model.n_tokens
+        affordable = [i for i, tiles in enumerate(self.planner.tiles) if bits >= PSNR_WINDOW.low * whole * tiles]
+        return max(0, max(affordable, default=0) - 1)
+
+    def _worth_trying(self, place: int, wider: Plan) -> bool:
+        """Whether the pitch at `place` may be better than a larger one by enough for the time that it takes."""
+        if wider.share > PSNR_WINDOW.high:
+            return True
+        capped = wider.allocation.tokens > SIZE.smaller_pitch_tokens * self.planner.model.n_tokens
+        few_tiles = self.planner.tiles[place] <= SIZE.most_tiles_ratio * wider.curves.tiles
+        return few_tiles and (wider.share > SIZE.smaller_pitch_share or capped)

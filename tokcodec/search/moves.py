@@ -1,0 +1,101 @@
+"""Changing single digits of tokens, so that the sum of their codewords comes closer to a target.
+
+Tokens that share no coefficient can change at once: a sweep over all tokens takes about ten steps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from ..tokenizers.codewords import Codewords
+
+
+@dataclass(frozen=True)
+class Group:
+    """G tokens that share no coefficient.
+
+    tokens: int64 [G]; dims: int64 [G, 2 h], numbers of their coefficients; words: float32 [G, 2, K, h]; half: half of
+    the words' squared lengths, float32 [G, 2, 1, K]; bits: cost of naming a word, float32 [G, 2, 1, K].
+    """
+
+    tokens: torch.Tensor
+    dims: torch.Tensor
+    words: torch.Tensor
+    half: torch.Tensor
+    bits: torch.Tensor
+
+
+class Moves:
+    """The digits of the first tokens of tiles, and what they stand for.
+
+    Args:
+        codewords: of a tokenizer that runs on torch.
+        count: tokens of a tile at most.
+    """
+
+    def __init__(self, codewords: Codewords, count: int) -> None:
+        self.radix, self._mean = codewords.radix, codewords.mean.float()
+        self._dims, self._words = codewords.dims[:count], codewords.words[:count].float()
+        self._bits = codewords.bits[:count].float()
+        device = self._dims.device
+        level, last = [0] * count, dict[int, int]()
+        for token, dims in enumerate(self._dims.tolist()):
+            level[token] = 1 + max(last.get(dim, -1) for dim in dims)
+            last |= dict.fromkeys(dims, level[token])
+        self.groups = [
+            self._group(torch.tensor([token for token in range(count) if level[token] == number], device=device))
+            for number in range(1 + max(level))
+        ]
+
+    def _group(self, tokens: torch.Tensor) -> Group:
+        words, bits = self._words[tokens], self._bits[tokens]
+        return Group(tokens, self._dims[tokens], words, words.square().sum(3)[:, :, None] / 2, bits[:, :, None])
+
+    def _digits(self, tokens: torch.Tensor) -> torch.Tensor:
+        return torch.stack([tokens // self.radix, tokens % self.radix], 2)
+
+    def vectors(self, tokens: torch.Tensor, used: torch.Tensor) -> torch.Tensor:
+        """Sum the codewords of some tokens.
+
+        Args:
+            tokens: int64 N x T.
+            used: bool N x T, the tokens that count.
+
+        Returns:
+            Coefficients, float32 N x D.
+        """
+        token, digit = (torch.arange(size, device=tokens.device) for size in (tokens.shape[1], 2))
+        words = self._words[token[:, None], digit, self._digits(tokens)] * used[:, :, None, None]
+        start: torch.Tensor = self._mean.repeat(len(tokens), 1)
+        return start.index_add_(1, self._dims.flatten(), words.flatten(1))
+
+    def bits(self, tokens: torch.Tensor, used: torch.Tensor) -> torch.Tensor:
+        """Bits that naming the used tokens takes: int64 N x T, bool N x T -> float32 N."""
+        token, digit = (torch.arange(size, device=tokens.device) for size in (tokens.shape[1], 2))
+        bits: torch.Tensor = self._bits[token[:, None], digit, self._digits(tokens)].sum(2)
+        return (bits * used).sum(1)
+
+    def sweep(self, tokens: torch.Tensor, used: torch.Tensor, rest: torch.Tensor, price: torch.Tensor) -> None:
+        """Give each digit in turn the codeword that leaves least, all others given; changes tokens and rest.
+
+        Args:
+            tokens: int64 N x T.
+            used: bool N x T, the tokens that may change.
+            rest: float32 N x D, the target less the sum of the codewords.
+            price: float32 N, half of the squared length that one bit is worth.
+        """
+        tile = torch.arange(len(tokens), device=tokens.device)[None, :, None]
+        digit = torch.arange(2, device=tokens.device)[:, None]
+        for group in self.groups:
+            place = tile, group.dims[:, None]
+            number = torch.arange(len(group.tokens), device=tokens.device)[:, None, None]
+            old = self._digits(tokens[:, group.tokens]).permute(1, 2, 0)  # G x 2 x N
+            words = group.words[number, digit, old]
+            target = rest[place].unflatten(2, (2, -1)).transpose(1, 2) + words  # G x 2 x N x h
+            scores = target @ group.words.mT - group.half - price[:, None] * group.bits
+            new = torch.where(used[:, group.tokens].T[:, None], scores.argmax(3), old)
+            tokens[:, group.tokens] = (new[:, 0] * self.radix + new[:, 1]).T
+            change = group.words[number, digit, new] - words
+            rest[place] -= change.transpose(1, 2).flatten(2)
