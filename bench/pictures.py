@@ -12,11 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from bench.metrics import Pixels
+from tokcodec.errors import TokError
+from tokcodec.pictures.images import read_picture
+from tokcodec.pictures.suffixes import PICTURE_SUFFIXES
+from tokcodec.pictures.tiling import centre_square
 
-SUFFIXES = {".png", ".webp", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".ppm", ".avif", ".jp2", ".gif"}
 SAMPLES = ("astronaut", "coffee", "chelsea", "rocket")
 
 
@@ -38,22 +41,16 @@ class Picture:
 
 
 def read(path: Path, crop: int | None = None) -> Pixels:
-    """uint8 RGB HxWx3, EXIF orientation applied; with `crop`, the short side is resized to it (Lanczos) and the centre
-    crop x crop taken. Raises OSError or ValueError for what Pillow cannot read.
+    """The pixels that the codec sees, uint8 RGB HxWx3; with `crop` the centre square at crop x crop pixels.
+
+    Raises TokError for a file that is not a picture.
     """
-    with Image.open(path) as file:
-        image = ImageOps.exif_transpose(file).convert("RGB")
-    if crop is not None:
-        scale = crop / min(image.size)
-        size = max(crop, round(image.width * scale)), max(crop, round(image.height * scale))
-        image = image.resize(size, Image.Resampling.LANCZOS)
-        left, top = (size[0] - crop) // 2, (size[1] - crop) // 2
-        image = image.crop((left, top, left + crop, top + crop))
-    return np.asarray(image)
+    image = read_picture(path, warn=lambda note: None)
+    return np.asarray(image if crop is None else centre_square(image, crop))
 
 
 def describe(path: Path, name: str, crop: int | None) -> Picture:
-    """The picture of a file, read once for its size and hash. Raises OSError or ValueError like `read`."""
+    """The picture of a file, read once for its size and hash. Raises TokError like `read`."""
     pixels = read(path, crop)
     digest = hashlib.sha256(pixels.tobytes()).hexdigest()
     return Picture(path, name, crop, digest, pixels.shape[1], pixels.shape[0])
@@ -64,7 +61,7 @@ def find(folder: Path, crops: Iterable[int | None], limit: int | None = None) ->
 
     Raises ValueError if the folder holds no file that looks like a picture.
     """
-    files = sorted(path for path in folder.iterdir() if path.is_file() and path.suffix.lower() in SUFFIXES)
+    files = sorted(path for path in folder.iterdir() if path.is_file() and path.suffix.lower() in PICTURE_SUFFIXES)
     if not files:
         raise ValueError(f"no pictures in {folder}")
     pictures: list[Picture] = []
@@ -75,7 +72,7 @@ def find(folder: Path, crops: Iterable[int | None], limit: int | None = None) ->
         try:
             for crop in crops:
                 pictures.append(describe(path, name, crop))
-        except (OSError, ValueError, Image.DecompressionBombError) as error:
+        except TokError as error:
             bad[path.name] = f"{type(error).__name__}: {error}"
     return pictures, bad
 

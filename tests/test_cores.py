@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from threadpoolctl import ThreadpoolController, threadpool_limits
@@ -15,16 +16,22 @@ from threadpoolctl import ThreadpoolController, threadpool_limits
 from tokcodec import cores
 
 
+def numpy_blas() -> list[Any]:
+    """threadpoolctl's handle of the BLAS in NumPy's wheel, none with another NumPy. SciPy's wheel has its own."""
+    found = ThreadpoolController().select(user_api="blas", prefix="libscipy_openblas").lib_controllers
+    return [library for library in found if "numpy.libs" in library.filepath]
+
+
 def blas() -> int:
     """Threads of NumPy's BLAS."""
-    (library,) = ThreadpoolController().select(user_api="blas", prefix="libscipy_openblas").lib_controllers[:1]
+    (library,) = numpy_blas()
     return int(library.num_threads)
 
 
 @pytest.fixture(autouse=True)
 def four(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """As if there were four cores, of which BLAS takes each, whatever the machine has and the environment says."""
-    if not ThreadpoolController().select(user_api="blas", prefix="libscipy_openblas").lib_controllers:
+    if not numpy_blas():
         pytest.skip("NumPy has another BLAS here than its wheels for Linux")
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(cores, "available", lambda: 4)

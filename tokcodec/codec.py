@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from .contents import Contents
+    from .ratecontrol.focus import Weights
     from .tokenizers.base import Tokenizer
     from .tokfile import Data
 
@@ -60,6 +61,8 @@ def encode(
     focus_map: Image.Image | None = None,
     model: str | Path | None = None,
     device: str = "auto",
+    effort: int = 0,
+    tune: str | None = None,
     warn: Warn | None = None,
     progress: Progress | None = None,
 ) -> bytes:
@@ -87,6 +90,10 @@ def encode(
             Needs a target or `adaptive`.
         model: name or folder of a model. Default: base-2.
         device: "auto", "cpu" or "cuda". Default: "auto", the fastest one for the number of tiles.
+        effort: 0 to 9. Above 0, tokens are chosen by the picture that is drawn from them: better and slower. Needs
+            PyTorch. Default: 0.
+        tune: what the effort is for, "perceptual", "fidelity" (the least squared error in that look) or "light" (what
+            a web page draws). Needs `effort`. Default: "perceptual".
         warn: called with a line for each thing that is lost of the picture. Default: a TokWarning for each.
         progress: called with (tiles done, tiles in all).
 
@@ -111,6 +118,8 @@ def encode(
         focus_map=focus_map,
         model=model,
         device=device,
+        effort=effort,
+        tune=tune,
     ).resolve()
     picture = to_rgb(image, warn=warn)
     check_size(*picture.size, max_pixels=picture.width * picture.height)
@@ -119,10 +128,11 @@ def encode(
     grid = Grid.for_picture(*picture.size, settings.pitch)
     tokenizer = load_tokenizer(settings.model, device, encoding=grid.tiles)
     if settings.target is not None or adaptive:
-        data = _encode_controlled(picture, settings, tokenizer, warn, progress)
+        weights = settings.weights(*picture.size, warn)
+        data = _encode_controlled(picture, settings, tokenizer, weights, warn, progress)
         if container == "tok":
             note_tiles(Grid.for_picture(*picture.size, parse_header(data).pitch), warn)
-        return data
+        return _with_effort(data, picture, settings, weights, progress)
     if container == "tok":
         note_stretch(grid, warn)
         note_tiles(grid, warn)
@@ -134,11 +144,28 @@ def encode(
         coded[batch.start : batch.stop] = tokenise(tokenizer, tiles, settings.tokens, scale)
         if progress:
             progress(batch.stop, grid.tiles)
-    return pack(header, settings.model, coded, container=container)
+    data = pack(header, settings.model, coded, container=container)
+    return _with_effort(data, picture, settings, None, progress)
+
+
+def _with_effort(
+    data: bytes, picture: Image.Image, settings: EncodeSettings, weights: Weights | None, progress: Progress | None
+) -> bytes:
+    """The file after the search that the effort asks for."""
+    if settings.effort == 0:
+        return data
+    from .refining import refine_file
+
+    return refine_file(data, picture, settings, weights, progress)
 
 
 def _encode_controlled(
-    picture: Image.Image, settings: EncodeSettings, tokenizer: Tokenizer, warn: Warn, progress: Progress | None
+    picture: Image.Image,
+    settings: EncodeSettings,
+    tokenizer: Tokenizer,
+    weights: Weights | None,
+    warn: Warn,
+    progress: Progress | None,
 ) -> bytes:
     """Encode with tokens, and perhaps a pitch, that rate control chooses."""
     from .ratecontrol.control import RateControl
@@ -150,7 +177,7 @@ def _encode_controlled(
         tokenizer,
         pitch=settings.pitch if fixed else None,
         container=settings.container,
-        weights=settings.weights(*picture.size, warn),
+        weights=weights,
         drawer=lambda tiles: load_tokenizer(settings.model, settings.device, drawing=tiles),
         warn=warn,
         progress=progress,

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from .container.header import PITCHES
@@ -26,6 +27,11 @@ if TYPE_CHECKING:
     from .models.modelfile import Model
     from .pictures.images import Warn
     from .tokfile import Data
+
+
+MOST_EFFORT = 9
+TUNES = "perceptual", "fidelity", "light"
+"""What an effort is for, the default first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +62,10 @@ class EncodeOptions:
     """Name or folder of a model. None: base-2."""
     device: str = "auto"
     """"auto", "cpu" or "cuda"."""
+    effort: int = 0
+    """How long to search for better tokens, 0 (not at all) to 9."""
+    tune: str | None = None
+    """One of TUNES: the picture that the effort improves. None: perceptual."""
 
     def resolve(self, model: Model | None = None) -> EncodeSettings:
         """Check the options and find the model, the tokens, the pitch and the target.
@@ -87,6 +97,8 @@ class EncodeOptions:
                 raise ValueError("a target chooses the tokens: give no tokens with it")
             target.check(model, self.container)
         return EncodeSettings(
+            effort=check_effort(self.effort, model),
+            tune=check_tune(self.tune, self.effort),
             model=model,
             tokens=check_tokens(self.tokens, model),
             pitch=pitch,
@@ -143,11 +155,15 @@ class EncodeSettings:
     """Map of weights. None: all count alike."""
     device: str
     """"auto", "cpu" or "cuda"."""
+    effort: int
+    """0 to 9."""
+    tune: str
+    """One of TUNES."""
 
     @property
     def plain(self) -> bool:
         """Whether all tiles of all pictures have the same settings, so that pictures can share batches."""
-        return self.container == "tok" and not self.adaptive and self.target is None
+        return self.container == "tok" and not self.adaptive and self.target is None and self.effort == 0
 
     def weights(self, width: int, height: int, warn: Warn) -> Weights | None:
         """The weight of the error of every pixel of a picture, None if all are equal.
@@ -209,3 +225,26 @@ def check_tokens(tokens: int | None, model: Model) -> int:
     if not model.ordered and tokens != model.n_tokens:
         raise ValueError(f"model {model.name} is not ordered (no tail drop): it needs all {model.n_tokens} tokens")
     return tokens
+
+
+def check_effort(effort: int, model: Model) -> int:
+    """The effort. Raises ValueError outside 0 .. MOST_EFFORT, and above 0 for a model whose tokens cannot be searched.
+
+    So does a missing PyTorch, which every effort above 0 needs.
+    """
+    if not 0 <= effort <= MOST_EFFORT:
+        raise ValueError(f"effort must be 0..{MOST_EFFORT}, not {effort}")
+    if effort and model.family != "cascade":
+        raise ValueError(f"model {model.name} has no effort: tokens are searched for our own models alone")
+    if effort and find_spec("torch") is None:
+        raise ValueError(f"effort {effort} needs PyTorch: pip install 'tokcodec[torch]'")
+    return effort
+
+
+def check_tune(tune: str | None, effort: int) -> str:
+    """What an effort is for. Raises ValueError for none of TUNES, and for one that is given without an effort."""
+    if tune is not None and tune not in TUNES:
+        raise ValueError(f"tune must be {', '.join(TUNES)}, not {tune!r}")
+    if tune is not None and not effort:
+        raise ValueError("tune says what an effort is for: give effort with it")
+    return tune or TUNES[0]

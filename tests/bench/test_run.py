@@ -123,7 +123,7 @@ def test_bad_pictures_are_reported_and_skipped(photographs: Path, tmp_path: Path
     (folder / "notes.txt").write_text("no picture")
     result = bench(folder, *QUICK, "--out", tmp_path / "out")
     assert result.exit_code == 0
-    assert "broken.png: skipped: OSError" in result.stderr
+    assert "broken.png: skipped: PictureError" in result.stderr
     assert "notes" not in result.stderr
     rows = results.load(tmp_path / "out" / "results.jsonl")
     assert [row["picture"] for row in rows if row.get("error")] == ["broken.png"]

@@ -305,7 +305,11 @@ def test_cmyk_without_profile_is_a_guess() -> None:
     assert pixels == [[255] * 3, [0, 255, 255]] and len(said) == 1 and "CMYK" in said[0]
 
 
-@pytest.mark.parametrize("profile", [b"junk", srgb()[:100], srgb()[:-2000] if len(srgb()) > 2200 else srgb()[:200]])
+@pytest.mark.parametrize(
+    "profile",
+    [b"junk", srgb()[:100], srgb()[:-2000] if len(srgb()) > 2200 else srgb()[:200]],
+    ids=["junk", "head", "cut"],  # a profile holds the time at which it was made
+)
 def test_damaged_profile_is_ignored_with_a_warning(profile: bytes) -> None:
     image, said = read(saved(photograph(), "PNG", icc_profile=profile))
     assert np.array_equal(np.asarray(image), np.asarray(photograph()))

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from tokcodec.tokenizers.transform import COLOURS, TileTransform, dct_matrix
+from tokcodec.pictures.axes import dct_matrix
+from tokcodec.tokenizers.transform import COLOURS, TileTransform
 
 RNG = np.random.default_rng(0)
 
 
 def test_dct_rows_are_orthonormal() -> None:
-    basis = dct_matrix(256)
+    basis = dct_matrix(256, 256)
     assert np.allclose(basis @ basis.T, np.eye(256), atol=1e-12)
     assert np.allclose(dct_matrix(5, 64) @ dct_matrix(5, 64).T, np.eye(5), atol=1e-12)
     assert np.allclose(COLOURS @ COLOURS.T, np.eye(3), atol=1e-12)

@@ -56,7 +56,7 @@ def test_bad_pictures_are_counted_and_skipped(photos: Path, tmp_path: Path, capl
     with caplog.at_level(logging.WARNING):
         pictures = load_pictures([photos, tmp_path, tmp_path / "more.tar"])
     assert len(pictures) == 7 and all(p.shape == (3, 272, 288) and p.dtype == torch.uint8 for p in pictures)
-    assert "1 UnidentifiedImageError, 1 too small" in caplog.text
+    assert "1 PictureError, 1 too small" in caplog.text
 
 
 def test_validation_pictures_are_never_trained_on(photos: Path, tmp_path: Path) -> None:

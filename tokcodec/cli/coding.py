@@ -32,7 +32,7 @@ from .options import (
     stages_or_files_options,
     tokens_type,
 )
-from .targets import focus_map_option, focus_option, parse_size, target_options
+from .targets import effort_option, focus_map_option, focus_option, parse_size, target_options, tune_option
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -73,6 +73,8 @@ def _read_map(path: str, max_pixels: int, report: Report) -> Image:
 @target_options
 @focus_option
 @focus_map_option
+@effort_option
+@tune_option
 @click.option(
     "-j",
     "--jobs",

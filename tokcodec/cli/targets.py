@@ -21,6 +21,19 @@ def parse_size(text: str) -> int:
     return int(int(whole + decimals) * UNITS[unit] // 10 ** len(decimals))
 
 
+effort_option = click.option(
+    "--effort",
+    type=click.IntRange(0, 9),
+    default=0,
+    show_default=True,
+    metavar="0..9",
+    help="Above 0, choose tokens by the drawn picture: better and slower. Needs PyTorch.",
+)
+tune_option = click.option(
+    "--tune",
+    type=click.Choice(["perceptual", "fidelity", "light"]),
+    help="With --effort: what is to gain, the usual look, the least squared error, or the look of web pages.",
+)
 focus_option = click.option(
     "--focus",
     metavar="X,Y,W,H[:WEIGHT]",

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from .axes import lanczos_kernel
 from .seams import FREQUENCIES, along, profile, spectrum
 from .tiling import OVERLAP, TILE, Grid, tile_pixels, tile_span
 
@@ -210,8 +211,7 @@ def blend_matrix(side: int, n: int, i: int, samples: int = TILE) -> Floats:
     centres = np.arange(*tile_pixels(side, n, i)) + 0.5
     places = (centres - start) * (samples / (end - start))
     scale = max(1.0, samples / (end - start))
-    distance = np.abs(np.arange(samples) + 0.5 - places[:, None]) / scale
-    kernel = np.where(distance < 3, np.sinc(distance) * np.sinc(distance / 3), 0)
+    kernel = lanczos_kernel(samples, places, scale)
     weight = blend_weights(side, n, i, centres)
     return np.asarray(kernel * (weight / kernel.sum(axis=1))[:, None], np.float32)
 

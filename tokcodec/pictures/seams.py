@@ -13,6 +13,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from .axes import dct_matrix
 from .tiling import OVERLAP, TILE
 
 FREQUENCIES = 16
@@ -25,11 +26,8 @@ Floats = NDArray[np.float32]
 
 @cache
 def _basis(side: int) -> Floats:
-    """The first vectors of the orthonormal DCT-II: float32 FREQUENCIES x side."""
-    k, n = np.arange(FREQUENCIES)[:, None], np.arange(side)
-    basis = np.cos(np.pi * k * (2 * n + 1) / (2 * side)) * np.sqrt(2 / side)
-    basis[0] /= np.sqrt(2)
-    return np.asarray(basis, np.float32)
+    """The lowest frequencies along a border: float32 FREQUENCIES x side."""
+    return dct_matrix(FREQUENCIES, side).astype(np.float32)
 
 
 @cache

@@ -18,6 +18,7 @@ from .limits import DEFAULT_TILE, FIT
 
 if TYPE_CHECKING:
     from PIL import Image
+    from PIL.Image import Resampling
 
 TILE = DEFAULT_TILE
 """Samples along a tile's side, unless a model has others."""
@@ -127,6 +128,23 @@ def tile_pixels(side: int, n: int, i: int) -> tuple[int, int]:
 
 
 # ---- cutting
+
+
+def centre_square(image: Image.Image, side: int, resampling: Resampling | None = None) -> Image.Image:
+    """The largest square in the middle of a picture at side x side pixels.
+
+    Args:
+        image: A picture of any size.
+        side: In pixels.
+        resampling: Default: Lanczos.
+    """
+    from PIL.Image import Resampling
+
+    scale = side / min(image.size)
+    width, height = max(side, round(image.width * scale)), max(side, round(image.height * scale))
+    reduced = image.resize((width, height), Resampling.LANCZOS if resampling is None else resampling)
+    left, top = (width - side) // 2, (height - side) // 2
+    return reduced.crop((left, top, left + side, top + side))
 
 
 def cut(image: Image.Image, grid: Grid, indices: Iterable[int] | None = None, *, side: int = TILE) -> NDArray[np.uint8]:

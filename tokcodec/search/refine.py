@@ -8,7 +8,6 @@ curvature, and changes single digits towards the target. The best tokens of all 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -56,15 +55,6 @@ ROUNDS = (0, 1, 2, 3, 4, 6, 8, 16, 32, 64)
 """Rounds of each effort from 0 to 9."""
 
 
-@dataclass(frozen=True)
-class Refined:
-    """tokens: int64 [n, T]; before, after: what is lowered, of the tokens given and of those found, float64 [n]."""
-
-    tokens: NDArray[np.int64]
-    before: NDArray[np.float64]
-    after: NDArray[np.float64]
-
-
 def refine(
     tokenizer: CascadeTokenizer,
     tiles: NDArray[np.float32],
@@ -75,8 +65,8 @@ def refine(
     tune: Tune,
     scale: int = 0,
     weights: NDArray[np.float32] | None = None,
-    progress: Callable[[int], None] | None = None,
-) -> Refined:
+    price: float = 1.0,
+) -> NDArray[np.int64]:
     """Find better tokens for some tiles; how many each has stays.
 
     Args:
@@ -88,14 +78,14 @@ def refine(
         tune: what is lowered.
         scale: which of the model's sets of codewords.
         weights: float32 [n, 256, 256], what the squared error counts at each sample (None: 1).
-        progress: called with the number of tiles done.
+        price: what a bit of the file is worth, against its usual worth to the encoder.
 
     Returns:
-        Tokens that are never worse by the measure of `tune`.
+        Tokens int64 [n, T], of no tile worse by the measure of `tune` and the price of the bits.
     """
     device = torch.device(tokenizer.device)
     moves = Moves(tokenizer.codewords(scale), tokens.shape[1])
-    found: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
+    found: list[torch.Tensor] = []
     for start in range(0, len(tiles), BATCH):
         part = slice(start, start + BATCH)
         search = Search(
@@ -106,12 +96,11 @@ def refine(
             tune,
             scale,
             None if weights is None else torch.as_tensor(weights[part], device=device),
+            price,
         )
         found.append(search.run(torch.as_tensor(np.asarray(tokens[part], np.int64), device=device), rounds))
-        if progress:
-            progress(min(start + BATCH, len(tiles)))
-    better, before, after = (torch.cat(parts).cpu().numpy() for parts in zip(*found, strict=True))
-    return Refined(better, before.astype(np.float64), after.astype(np.float64))
+    better: NDArray[np.int64] = torch.cat(found).cpu().numpy()
+    return better
 
 
 class Search:
@@ -126,7 +115,9 @@ class Search:
         tune: Tune,
         scale: int,
         weights: torch.Tensor | None,
+        price: float,
     ) -> None:
+        self.price = price
         self.tokenizer, self.moves, self.tiles, self.tune, self.weights = tokenizer, moves, tiles, tune, weights
         self.network = tokenizer.network(tune.look) if tokenizer.weights(tune.look) else None
         self.conditions = condition(counts.tolist(), scale, tokenizer.scales)
@@ -138,8 +129,8 @@ class Search:
         with torch.no_grad():
             self.seen = None if self.distance is None else self.distance(tiles)
 
-    def run(self, tokens: torch.Tensor, rounds: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Search from tokens int64 N x T on: the best ones, and what is lowered before and after, float32 N."""
+    def run(self, tokens: torch.Tensor, rounds: int) -> torch.Tensor:
+        """Search from tokens int64 N x T on; returns the best ones."""
         used = torch.arange(tokens.shape[1], device=tokens.device) < self.counts[:, None]
         tokens, best = tokens.clone(), tokens.clone()
         target = torch.zeros(())
@@ -147,8 +138,7 @@ class Search:
             vectors = self.moves.vectors(tokens, used)
             loss, gradient = self.look(vectors, gradient=number < rounds)
             if number == 0:
-                before = loss
-                bit = RATE_WEIGHT * loss / self.counts  # what one bit may cost
+                bit = self.price * RATE_WEIGHT * loss / self.counts  # what one bit is worth
                 lowest = loss + bit * self.moves.bits(tokens, used)
             else:
                 whole = loss + bit * self.moves.bits(tokens, used)
@@ -158,7 +148,7 @@ class Search:
                 moved = vectors - gradient / self.curvature
                 target = moved if number == 0 else MEMORY * target + (1 - MEMORY) * moved
                 self.moves.sweep(tokens, used, target - vectors, bit / self.curvature[:, 0])
-        return best, before, lowest - bit * self.moves.bits(best, used)
+        return best
 
     def look(self, vectors: torch.Tensor, gradient: bool) -> tuple[torch.Tensor, torch.Tensor | None]:
         """What is lowered, float32 N, of coefficients float32 N x D; and its gradient where it is wanted."""

@@ -223,7 +223,7 @@ def _tiles(folder: Path) -> Iterator[NDArray[np.uint8]]:
     from PIL.Image import Resampling
 
     from ..pictures.images import read_picture
-    from ..pictures.tiling import TILE
+    from ..pictures.tiling import TILE, centre_square
 
     for file in sorted(file for file in folder.rglob("*") if file.is_file() and not file.name.startswith(".")):
         try:
@@ -231,10 +231,7 @@ def _tiles(folder: Path) -> Iterator[NDArray[np.uint8]]:
         except TokError as error:
             _log.warning("%s: left out (%s)", file, error)
             continue
-        side = min(picture.size)
-        left, top = (picture.width - side) // 2, (picture.height - side) // 2
-        box = (left, top, left + side, top + side)
-        yield np.asarray(picture.resize((TILE, TILE), Resampling.BICUBIC, box=box))
+        yield np.asarray(centre_square(picture, TILE, Resampling.BICUBIC))
 
 
 def _batches(items: Iterator[Any]) -> Iterator[list[Any]]:

@@ -18,7 +18,7 @@ from .look import INPUT, condition, correction
 
 MAX_MULTIPLICATIONS = 3_000_000_000
 """For a tile; our largest network has 725 million."""
-MAX_NUMBERS = 32 << 20
+MAX_NUMBERS = 16 << 20
 """In the outputs of all layers together, for a tile; our largest network has 2.5 million."""
 MAX_CHANNELS = 512
 """Of a layer; our largest network has 96."""

@@ -5,26 +5,14 @@ The transform is orthonormal: the squared error of coefficients equals the squar
 
 from __future__ import annotations
 
-import math
-from functools import cache
-
 import numpy as np
-import numpy.typing as npt
 
+from ..pictures.axes import dct_matrix
 from ..pictures.tiling import TILE
 from .arrays import Array, Maker, concat
 
 COLOURS = np.array([[1.0, 1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 2.0, -1.0]]) / np.sqrt([[3.0], [2.0], [6.0]])
 """Rows: brightness, red minus blue, green minus magenta. They are close to the principal axes of photographs."""
-
-
-@cache
-def dct_matrix(rows: int, size: int = TILE) -> npt.NDArray[np.float64]:
-    """The first `rows` basis vectors of the orthonormal DCT-II of length `size`: float64 rows x size."""
-    k, n = np.arange(rows)[:, None], np.arange(size)
-    basis = np.cos(np.pi * (2 * n + 1) * k / (2 * size)) * math.sqrt(2 / size)
-    basis[0] /= math.sqrt(2)
-    return basis
 
 
 class TileTransform:

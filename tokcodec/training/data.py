@@ -17,10 +17,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 
-from ..pictures.tiling import TILE
-from ..tokenizers.transform import COLOURS, TileTransform, dct_matrix
+from ..errors import TokError
+from ..pictures.axes import dct_matrix, lanczos_kernel
+from ..pictures.images import read_picture
+from ..pictures.suffixes import PICTURE_SUFFIXES
+from ..pictures.tiling import TILE, centre_square
+from ..tokenizers.transform import COLOURS, TileTransform
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +32,6 @@ MIN_SIDE = TILE
 """Smaller pictures are skipped: enlarged ones would teach blur."""
 STORED_SIDE = 320
 """Larger pictures are reduced to this short side, so that a data set fits in memory."""
-SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".avif"}
 ZOOMS = 5
 """Sizes of crops for whole pictures: the short side and 15/16 .. 11/16 of it."""
 PATCHES = ((), (96, 112, 134, 160, 190), (48, 56, 67, 80, 95), (20, 26, 33, 34, 40, 47))
@@ -41,12 +44,12 @@ def picture_files(sources: Sequence[Path]) -> Iterator[tuple[str, bytes]]:
     """Yield (name, encoded bytes) of every picture in folders (recursively) and tar archives, in sorted order."""
     for source in sources:
         if source.is_dir():
-            for path in sorted(p for p in source.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file()):
+            for path in sorted(p for p in source.rglob("*") if p.suffix.lower() in PICTURE_SUFFIXES and p.is_file()):
                 yield str(path), path.read_bytes()
         elif source.is_file() and tarfile.is_tarfile(source):
             with tarfile.open(source) as archive:
                 for member in archive:
-                    data = archive.extractfile(member) if Path(member.name).suffix.lower() in SUFFIXES else None
+                    data = archive.extractfile(member) if Path(member.name).suffix.lower() in PICTURE_SUFFIXES else None
                     if data is not None:
                         yield f"{source}:{member.name}", data.read()
         else:
@@ -56,10 +59,8 @@ def picture_files(sources: Sequence[Path]) -> Iterator[tuple[str, bytes]]:
 def read_training_picture(data: bytes) -> torch.Tensor | str:
     """Decode one picture to uint8 3 x H x W with short side 256..320, or say in a word why it is skipped."""
     try:
-        with Image.open(io.BytesIO(data)) as opened:
-            picture = ImageOps.exif_transpose(opened).convert("RGB")
-    except Exception as error:
-        # Pillow raises many kinds of errors on damaged files; a training run goes on without the picture.
+        picture = read_picture(io.BytesIO(data), warn=lambda note: None)
+    except TokError as error:
         return type(error).__name__
     short = min(picture.size)
     if short < MIN_SIDE:
@@ -106,8 +107,7 @@ def resampling_matrix(length: int, start: float, size: float) -> torch.Tensor:
     """
     scale = max(size / TILE, 1.0)
     centres = start + (np.arange(TILE) + 0.5) * size / TILE
-    distance = np.abs(np.arange(length) + 0.5 - centres[:, None]) / scale
-    weights = np.where(distance < 3, np.sinc(distance) * np.sinc(distance / 3), 0)
+    weights = lanczos_kernel(length, centres, scale)
     return torch.from_numpy((weights / weights.sum(1, keepdims=True)).astype(np.float32))
 
 
@@ -115,7 +115,7 @@ def resampling_matrix(length: int, start: float, size: float) -> torch.Tensor:
 def crop_matrix(length: int, size: float, shift: int, frequencies: int) -> torch.Tensor:
     """Matrix of a crop of `size` at `shift` parts of the slack; with `frequencies` > 0 followed by so many DCT rows."""
     matrix = resampling_matrix(length, (length - size) * shift / SHIFTS, size)
-    return torch.from_numpy(dct_matrix(frequencies).astype(np.float32)) @ matrix if frequencies else matrix
+    return torch.from_numpy(dct_matrix(frequencies, TILE).astype(np.float32)) @ matrix if frequencies else matrix
 
 
 def random_crop(picture: torch.Tensor, rng: np.random.Generator, frequencies: int = 0, scale: int = 0) -> torch.Tensor:
@@ -166,9 +166,5 @@ def crop_vectors(
 
 def centre_tile(picture: torch.Tensor) -> torch.Tensor:
     """Short side to 256 (Lanczos), then the centre: uint8 3 x H x W -> float32 3 x 256 x 256 in [0, 1]."""
-    image = Image.fromarray(picture.permute(1, 2, 0).numpy())
-    factor = TILE / min(image.size)
-    image = image.resize((round(image.width * factor), round(image.height * factor)), Image.Resampling.LANCZOS)
-    left, top = (image.width - TILE) // 2, (image.height - TILE) // 2
-    tile = np.asarray(image.crop((left, top, left + TILE, top + TILE)))
+    tile = np.asarray(centre_square(Image.fromarray(picture.permute(1, 2, 0).numpy()), TILE))
     return torch.from_numpy(tile.copy()).permute(2, 0, 1).float() / 255
