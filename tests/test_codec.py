@@ -266,7 +266,7 @@ def test_the_encoder_says_what_decoding_will_need(tiny: Model) -> None:
     for options in ({"tokens": 1}, {"tokens": 1, "adaptive": True}):
         data = tokcodec.encode(image, pitch=16, model="tiny", warn=notes.append, **options)
         assert tokcodec.info(data).tiles == 2004
-    assert notes == ["2004 tiles: to decode the file needs --max-tiles 2004, in the library max_tiles"] * 2
+    assert notes == ["2004 tiles: decoding needs --max-tiles 2004, in the library max_tiles=2004"] * 2
 
 
 def test_a_file_without_tokens_is_grey_and_draws_no_tile(

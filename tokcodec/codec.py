@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from .tokfile import Data
 
 STRETCH = 4
-"""Ratio of the sides of a tile beyond which the encoder says so: 21:9 as one tile is still usual."""
+"""The encoder gives a note if the sides of a tile have a larger ratio than this. 21:9 as one tile is still usual."""
 
 _OURS = __package__, "PIL"
 
@@ -104,7 +104,7 @@ def encode(
         LimitError: a side is over 16383 pixels, or no file of this picture is as small as the target.
         TokError: a focus lies outside of the picture, the model cannot be used, or the device is missing.
     """
-    note = warn or warn_caller
+    warn = warn or warn_caller
     settings = EncodeOptions(
         tokens=tokens,
         pitch=pitch,
@@ -121,21 +121,21 @@ def encode(
         effort=effort,
         tune=tune,
     ).resolve()
-    picture = to_rgb(image, warn=note)
+    picture = to_rgb(image, warn=warn)
     check_size(*picture.size, max_pixels=picture.width * picture.height)
     if container == "bare" and not fits(*picture.size):
-        note("the bare container stores aspects of 1:6.3 to 6:1 alone: decode with the size")
+        warn("the bare container stores only aspects from 1:6.3 to 6:1: decode with the size")
     grid = Grid.for_picture(*picture.size, settings.pitch)
     tokenizer = load_tokenizer(settings.model, device, encoding=grid.tiles)
     if settings.target is not None or adaptive:
-        weights = settings.weights(*picture.size, note)
-        data = _encode_chosen(picture, settings, tokenizer, weights, note, progress)
+        weights = settings.weights(*picture.size, warn)
+        data = _encode_controlled(picture, settings, tokenizer, weights, warn, progress)
         if container == "tok":
-            note_tiles(Grid.for_picture(*picture.size, parse_header(data).pitch), note)
+            note_tiles(Grid.for_picture(*picture.size, parse_header(data).pitch), warn)
         return _with_effort(data, picture, settings, weights, progress)
     if container == "tok":
-        note_stretch(grid, note)
-        note_tiles(grid, note)
+        note_stretch(grid, warn)
+        note_tiles(grid, warn)
     header = Header(settings.model.id, settings.tokens, settings.pitch, picture.width, picture.height)
     scale = scale_of(header, settings.model, container)
     coded = np.empty((grid.tiles, settings.tokens), np.int32)
@@ -159,7 +159,7 @@ def _with_effort(
     return refine_file(data, picture, settings, weights, progress)
 
 
-def _encode_chosen(
+def _encode_controlled(
     picture: Image.Image,
     settings: EncodeSettings,
     tokenizer: Tokenizer,
@@ -167,7 +167,7 @@ def _encode_chosen(
     warn: Warn,
     progress: Progress | None,
 ) -> bytes:
-    """The file whose tokens, and perhaps pitch, rate control chooses."""
+    """Encode with tokens, and perhaps a pitch, that rate control chooses."""
     from .ratecontrol.control import RateControl
 
     fixed = settings.pitch_given or settings.target is None
@@ -202,21 +202,21 @@ def decode(
 ) -> Image.Image:
     """Decode the bytes of a `.tok` file, or of any prefix that holds its header, to an RGB picture.
 
-    Tiles of which the bytes hold no token are grey.
+    Tiles without a token in the bytes are grey.
 
     Args:
-        data: bytes, bytearray or memoryview.
-        tokens: use the tokens that a file cut to this many per tile has, 1 to the model's number. Default: all.
-        look: "perceptual" or "fidelity", or another look that the model has. Default: the model's first.
-        container: "tok", or "bare" for a file that was encoded so. Default: "tok".
+        data: bytes, bytearray or memoryview of the file or the prefix.
+        tokens: use the tokens of the file cut to this many per tile, 1 to the model's number. Default: all.
+        look: "perceptual" or "fidelity", or another look of the model. Default: the model's first.
+        container: "tok", or "bare" for a file that was encoded with `container="bare"`. Default: "tok".
         size: width and height in pixels of a bare file's picture. Default: about 256x256, in the stored aspect.
         device: "auto", "cpu" or "cuda". Default: "auto", the fastest one for the number of tiles.
-        dtype: "float32" or "bfloat16", the precision of the decoder's network on a GPU. Default: "float32".
-        model: name or folder of the model to use. Default: the installed one that the header names, of a bare file
-            base-2.
+        dtype: "float32" or "bfloat16", the precision of the decoder's network. Default: "float32".
+        model: name or folder of the model to use. Default: the installed one that the header names, or base-2 for a
+            bare file.
         max_pixels: refuse pictures of more pixels. Default: 89,478,485.
         max_tiles: refuse files of more tiles. Default: 2,000.
-        warn: called with a line about what is missing of a cut file. Default: a TokWarning.
+        warn: called with a line about the missing part of a cut file. Default: a TokWarning.
         progress: called with (tiles done, tiles in all).
 
     Raises:
@@ -242,12 +242,12 @@ def decode(
 def draw(
     contents: Contents, options: DecodeOptions, *, warn: Warn | None = None, progress: Progress | None = None
 ) -> Image.Image:
-    """The RGB picture of a file that has been read.
+    """Draw the RGB picture of a file that has been read.
 
     Args:
-        contents: what `options.read` returns.
-        options: of which tokens, look, device and dtype are used.
-        warn: called with a line about what is missing of a cut file. Default: a TokWarning.
+        contents: the header, model and tokens, from `options.read`.
+        options: the options. Only tokens, look, device and dtype are used.
+        warn: called with a line about the missing part of a cut file. Default: a TokWarning.
         progress: called with (tiles done, tiles in all).
 
     Raises:
@@ -264,27 +264,27 @@ def draw(
         raise TokError(
             f"model {model.name} needs all {model.n_tokens} tokens: they are not ordered, fewer mean nothing"
         )
-    drawing = int(np.count_nonzero(counts))  # empty tiles are filled
-    tokenizer = load_tokenizer(model, options.device, options.dtype, drawing=drawing)  # not for a refused file
+    drawing = int(np.count_nonzero(counts))  # tiles without tokens are filled, not drawn
+    tokenizer = load_tokenizer(model, options.device, options.dtype, drawing=drawing)  # after all checks of the file
     tokenizer.check_look(options.look)
     return draw_tiles(tokenizer, grid, contents.coded, counts, options.look, progress, contents.scale)
 
 
 def note_stretch(grid: Grid, warn: Warn) -> None:
-    """Tell of tiles that cover much more of one side than of the other: strips, and wide pictures as one tile."""
+    """Note tiles with sides of very different length: those of strips, and of wide pictures as one tile."""
     width, height = grid.tile_extent
     if max(width, height) > STRETCH * min(width, height):
-        warn(f"a tile covers {width:.0f}x{height:.0f} pixels: the longer side comes out much coarser")
+        warn(f"a tile covers {width:.0f}x{height:.0f} pixels: the longer side will be much coarser")
 
 
 def note_tiles(grid: Grid, warn: Warn) -> None:
-    """Warn of a file that decoders refuse by default."""
+    """Note a file that decoders refuse by default."""
     if grid.tiles > DEFAULT_MAX_TILES:
-        warn(f"{grid.tiles} tiles: to decode the file needs --max-tiles {grid.tiles}, in the library max_tiles")
+        warn(f"{grid.tiles} tiles: decoding needs --max-tiles {grid.tiles}, in the library max_tiles={grid.tiles}")
 
 
 def warn_caller(text: str) -> None:
-    """A TokWarning at the place that called into this package, itself or through Pillow, however deep the cause is."""
+    """Issue a TokWarning that points at the caller's line, also when called through Pillow."""
     frame, level = sys._getframe(), 1
     while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in _OURS:
         frame, level = frame.f_back, level + 1

@@ -1,4 +1,4 @@
-"""Tokens to the bytes of a file and back: header and payload together, plain or adaptive; no torch."""
+"""The contents of a file, header and tokens, to its bytes and back. Does not import torch."""
 
 from __future__ import annotations
 
@@ -17,39 +17,47 @@ from .pictures.limits import FIT
 from .pictures.tiling import Grid
 
 SURE_BITS, SURE_BITS_PER_TOKEN = 32, 1 / 32
-"""How many bits the ideal costs of two codings must differ by to tell which is shorter: a real one is within 12 bits of
-it, and less than 0.01 bits per token for probabilities of 24 bits."""
+"""The shorter of two codings is certain if their ideal costs differ by more bits than this.
+
+A real cost is within 12 bits of the ideal one, plus less than 0.01 bits per token for probabilities of 24 bits.
+"""
 CONTAINERS = ("tok", "bare")
-"""`tok`: the file that says what it is; `bare`: two bytes and the payload, for those who know the model."""
+"""`tok` has a header that names the model. `bare` has two bytes, for readers that know the model."""
 
 
 @dataclass(frozen=True)
 class Contents:
-    """What a file, or the beginning of one, holds.
-
-    scale: of its tiles, see `scale_of`; coded: int32 [tiles, ranks held at least in part], -1 for a token that is not
-    held; held: their number; levels: int64 [tiles] of an adaptive file, None of another and of one that ends within its
-    levels.
-    """
+    """The contents of a file, or of a prefix of one."""
 
     header: Header
+    """The header."""
     model: Model
+    """The model that the file was made with."""
     scale: int
+    """The scale of the tiles, see `scale_of`."""
     coded: NDArray[np.int32]
+    """int32 [tiles, ranks with at least one token]. -1 for a token that a cut file lacks."""
     held: int
+    """Number of tokens in the bytes, all tiles together."""
     levels: NDArray[np.int64] | None
+    """int64 [tiles]. None for a file that is not adaptive, or one cut before its last level."""
 
     @property
     def tiles(self) -> int:
+        """Number of tiles."""
         return len(self.coded)
 
     @property
     def declared(self) -> int | None:
-        """Tokens that the whole file has; None where an adaptive one ends within its levels."""
+        """Number of tokens of the whole file. None for an adaptive file cut before its last level."""
         return declared_tokens(self.header, self.tiles, self.levels)
 
     def counts(self, tokens: int | None = None) -> NDArray[np.int64]:
-        """Tokens of every tile, int64 [tiles], that are held; with `tokens` those of a file cut to so many."""
+        """Tokens of every tile in the bytes, int64 [tiles].
+
+        Args:
+            tokens: count those of the file cut to this many per tile. Default: all.
+        """
         held: NDArray[np.int64] = (self.coded >= 0).sum(1, dtype=np.int64)
         if tokens is None or tokens >= self.header.tokens:
             return held
@@ -57,12 +65,12 @@ class Contents:
         return np.minimum(held, wanted, dtype=np.int64)
 
     def most(self) -> int:
-        """The largest number of tokens that the file can be cut to; 0 where a tile holds none."""
+        """The largest number of tokens per tile that the file can be cut to. 0 if a tile has none."""
         levels = np.zeros(self.tiles, np.int64) if self.levels is None else self.levels
         return most_tokens(self.counts(), levels, self.header.tokens)
 
     def shortfall(self) -> str:
-        """What a cut file has left, for a note."""
+        """A note on a cut file: how many of its tokens it holds."""
         if self.declared is None:
             return "the file is cut before its first token"
         text = f"the file is cut: it holds {self.held} of {self.declared} tokens"
@@ -72,20 +80,32 @@ class Contents:
 
 
 def scale_of(header: Header, model: Model, container: str = "tok") -> int:
-    """Which of the model's sets of tables and codewords a file's tiles have; of bare files always the first."""
+    """Index of the model's tables and codewords for the tiles of a file. 0 for bare files.
+
+    Args:
+        header: the header, with width, height and pitch.
+        model: the model, with the bounds of its scales.
+        container: "tok" or "bare". Default: "tok".
+    """
     if container == "bare":
         return 0
     return Grid.for_picture(header.width, header.height, header.pitch).scale(model.scales)
 
 
 def check_container(container: str) -> None:
-    """Raise ValueError for one that is none of CONTAINERS."""
+    """Raise ValueError unless `container` is one of CONTAINERS."""
     if container not in CONTAINERS:
         raise ValueError(f"container must be {' or '.join(CONTAINERS)}, not {container!r}")
 
 
 def declared_tokens(header: Header, tiles: int, levels: IntArray | None) -> int | None:
-    """Tokens of all tiles that a file has when it is whole; None for an adaptive one of unknown levels."""
+    """Number of tokens of a whole file. None for an adaptive file of unknown levels.
+
+    Args:
+        header: the header.
+        tiles: number of tiles.
+        levels: int64 [tiles] of an adaptive file. None if unknown, or for another file.
+    """
     if not header.adaptive:
         return header.tokens * tiles
     return None if levels is None else int(tile_counts(header.tokens, levels).sum())
@@ -94,24 +114,31 @@ def declared_tokens(header: Header, tiles: int, levels: IntArray | None) -> int 
 def pack(
     header: Header, model: Model, coded: IntArray, levels: IntArray | None = None, *, container: str = "tok"
 ) -> bytes:
-    """The shortest file that holds the tokens: by the model's tables or flat, ties to the tables.
+    """Pack tokens into the shortest file, coded by the model's tables or flat. A tie goes to the tables.
 
-    coded: int [tiles, at least the largest count], whatever is beyond a tile's count is ignored; levels: int [tiles]
-    for different counts, see `counts`; where they give every tile the same count the file is plain. `flat` and
-    `adaptive` of the header are set here. Raises ValueError where the arguments do not fit together.
+    Args:
+        header: the header. `flat` and `adaptive` are set here.
+        model: the model of the tokens.
+        coded: int [tiles, at least the largest count]. Tokens beyond the count of a tile are ignored.
+        levels: int [tiles] for different counts, see `container.counts`. If all counts are the same, the file is not
+            adaptive. Default: all tiles have `header.tokens` tokens.
+        container: "tok" or "bare". Default: "tok".
+
+    Raises:
+        ValueError: the arguments do not fit together.
     """
     check_container(container)
     if container == "bare" and header.pitch != FIT:
         raise ValueError("the bare container holds one tile: pitch must be fit")
-    count = most = header.tokens
+    count = largest = header.tokens
     if levels is not None:
         counts = tile_counts(count, levels)
-        most = int(counts.max())
-        if most == counts.min():
-            levels, count = None, most
+        largest = int(counts.max())
+        if largest == counts.min():
+            levels, count = None, largest
     tiles = Grid.for_picture(header.width, header.height, header.pitch).tiles
-    if coded.ndim != 2 or len(coded) != tiles or coded.shape[1] < most:
-        raise ValueError(f"coded must be [{tiles} tiles, at least {most} tokens], not {list(coded.shape)}")
+    if coded.ndim != 2 or len(coded) != tiles or coded.shape[1] < largest:
+        raise ValueError(f"coded must be [{tiles} tiles, at least {largest} tokens], not {list(coded.shape)}")
     if levels is not None and len(levels) != tiles:
         raise ValueError(f"{len(levels)} levels for {tiles} tiles")
     coded = np.pad(coded[:, :count], ((0, 0), (0, max(0, count - coded.shape[1]))))
@@ -125,7 +152,7 @@ def pack(
 
 
 def _worth_trying(coded: IntArray, tables: FrequencyTables, levels: IntArray | None) -> tuple[bool, ...]:
-    """With the model's tables, flat, or both: one alone where its ideal cost is less by more than any rounding."""
+    """The values of `flat` to try. One only if its ideal cost is certainly the lower one."""
     used = np.ones(coded.shape, np.bool_)
     if levels is not None:
         used = np.arange(coded.shape[1]) < tile_counts(coded.shape[1], levels)[:, None]
@@ -137,7 +164,17 @@ def _worth_trying(coded: IntArray, tables: FrequencyTables, levels: IntArray | N
 
 
 def unpack(payload: bytes, header: Header, model: Model, container: str = "tok") -> Contents:
-    """Tokens of a payload or of its beginning, by its header and the model that it was made with."""
+    """Decode the tokens of a payload, or of a prefix of one.
+
+    Args:
+        payload: the bytes after the header.
+        header: the header.
+        model: the model that the file was made with.
+        container: "tok" or "bare". Default: "tok".
+
+    Raises:
+        TokError: the payload is damaged.
+    """
     scale = scale_of(header, model, container)
     tiles = Grid.for_picture(header.width, header.height, header.pitch).tiles
     levels = decode_levels(payload, tiles) if header.adaptive else None

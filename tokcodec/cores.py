@@ -1,7 +1,7 @@
-"""The cores of this process: how many threads our work may use, and the pool of threads that shares it out.
+"""The cores of this process: the number of threads for our work, and the pool that distributes it.
 
 Linear algebra on matrices of a tile's size gains nothing from the threads of BLAS, which wait for one another. So each
-tile has one BLAS thread, and tiles run side by side. Settings of BLAS are changed only while our work runs.
+tile has one BLAS thread, and tiles run in parallel. The settings of BLAS are changed only while our work runs.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
 AHEAD = 2
-"""Parts for each thread that `spread` begins before the first result is taken: bounds the memory."""
+"""Number of parts per thread that `spread` starts ahead of the caller. It bounds the memory."""
 
 Part = TypeVar("Part")
 Result = TypeVar("Result")
 
 
 def available() -> int:
-    """Cores that this process may use."""
+    """Number of cores that this process may use."""
     if hasattr(os, "process_cpu_count"):  # from Python 3.13 on
         return os.process_cpu_count() or 1
     if hasattr(os, "sched_getaffinity"):  # not on every system
@@ -35,18 +35,19 @@ def available() -> int:
 
 
 def threads() -> int:
-    """Threads that our work may use: one for each core, or fewer where `at_most` or the caller's settings say so.
+    """Number of threads for our work: one per core, or fewer by `at_most` or the caller's settings.
 
-    Those are what BLAS is set to, by threadpoolctl or a variable such as OPENBLAS_NUM_THREADS, and OMP_NUM_THREADS.
+    The caller's settings are the number of threads of BLAS, set by threadpoolctl or a variable such as
+    OPENBLAS_NUM_THREADS, and OMP_NUM_THREADS.
     """
     numbers = [available(), _state.limit, *_state.blas.threads(), *_own_blas().threads()]
-    asked = os.environ.get("OMP_NUM_THREADS", "")  # of a BLAS that threadpoolctl does not know
-    return max(1, min([*numbers, int(asked)] if asked.isdecimal() else numbers))
+    setting = os.environ.get("OMP_NUM_THREADS", "")  # for a BLAS that threadpoolctl does not know
+    return max(1, min([*numbers, int(setting)] if setting.isdecimal() else numbers))
 
 
 @contextmanager
 def at_most(number: int | None) -> Iterator[None]:
-    """Let the whole process use at most so many threads for our work; None changes nothing."""
+    """Limit the threads of the whole process for our work to `number`. None changes nothing."""
     before = _state.limit
     _state.limit = before if number is None else min(before, number)
     try:
@@ -57,9 +58,9 @@ def at_most(number: int | None) -> Iterator[None]:
 
 @contextmanager
 def turn() -> Iterator[None]:
-    """Do some work on one core, with one BLAS thread; waits while as many others as `threads` are at work.
+    """Do the work of the block on one core, with one BLAS thread. Waits while `threads()` other turns are running.
 
-    Within a turn of the same thread it changes nothing. Work in a turn must not wait for another thread's turn.
+    A turn within a turn of the same thread changes nothing. Work in a turn must not wait for another thread's turn.
     """
     if _thread.at_work:
         yield
@@ -80,15 +81,14 @@ def turn() -> Iterator[None]:
 
 
 def spread(work: Callable[[Part], Result], parts: Sequence[Part]) -> Iterator[Result]:
-    """The results of some work on each part, in their order, each in a turn of a thread of the pool.
+    """Call `work` on each part in the threads of the pool, each in a turn, and yield the results in order.
 
-    A single part, and work that is itself part of a turn, stays in the caller's thread.
+    A single part, and work that runs within a turn already, stays in the caller's thread. An exception of a part is
+    raised in place of its result.
 
     Args:
-        work: must be safe to call from several threads at once.
-        parts: what to call it with.
-
-    Raises: what the work raises, in the turn of that part.
+        work: called with a part. Several threads call it at once.
+        parts: the parts.
     """
     number = threads()
     if number == 1 or len(parts) == 1 or _thread.at_work:
@@ -122,14 +122,18 @@ def _pool(number: int) -> ThreadPoolExecutor:
 
 
 class _Blas:
-    """Libraries held to one thread while anybody is inside; their settings come back when the last one leaves."""
+    """Limits libraries to one thread while a thread is inside, and restores their settings when the last one leaves.
+
+    Args:
+        per_thread: for libraries with a setting for each thread; otherwise for those with one for all threads.
+    """
 
     def __init__(self, *, per_thread: bool) -> None:
         self.lock = threading.Lock()
         self._per_thread, self._inside, self._before = per_thread, 0, list[int]()
 
     def threads(self) -> list[int]:
-        """The setting of each library when nobody is inside."""
+        """The setting of each library outside of our work."""
         with self.lock:
             return self._before if self._inside else self._settings()
 
@@ -147,7 +151,7 @@ class _Blas:
                 self._set(self._before)
 
     def let_go(self) -> None:
-        """The settings as they were, whoever is inside."""
+        """Restore the settings, even if threads are inside."""
         if self._inside:
             self._set(self._before)
 
@@ -156,7 +160,7 @@ class _Blas:
 
     def _set(self, numbers: list[int]) -> None:
         for library, number in zip(_libraries(self._per_thread), numbers, strict=True):
-            # From version 3.8 on the first thread that sets a number keeps the others from it.
+            # From version 3.8 on only the first thread that sets a number may change it again.
             release = getattr(library, "clear_controlling_thread", lambda force: None)
             release(force=True)
             library.set_num_threads(number)
@@ -167,17 +171,19 @@ class _Blas:
 def _libraries(per_thread: bool) -> list[Any]:
     """threadpoolctl's handles of the BLAS libraries that NumPy uses.
 
-    per_thread: those with a setting for each thread, which are built on OpenMP; else those with one for all.
+    Args:
+        per_thread: return those with a setting for each thread, which are built on OpenMP; otherwise those with one
+            setting for all threads.
     """
-    import numpy  # noqa: F401 (a library must be loaded to be found)
+    import numpy  # noqa: F401 (only loaded libraries are found)
     from threadpoolctl import ThreadpoolController
 
-    found = ThreadpoolController().select(user_api="blas").lib_controllers
-    return [library for library in found if (getattr(library, "threading_layer", "") == "openmp") == per_thread]
+    libraries = ThreadpoolController().select(user_api="blas").lib_controllers
+    return [library for library in libraries if (getattr(library, "threading_layer", "") == "openmp") == per_thread]
 
 
 class _State:
-    """What all threads share."""
+    """The state that all threads share."""
 
     def __init__(self) -> None:
         self.limit = 1 << 16
@@ -187,7 +193,7 @@ class _State:
 
 
 class _Thread(threading.local):
-    """What each thread has of its own."""
+    """The state of each thread."""
 
     at_work = False
     blas: _Blas | None = None
@@ -204,7 +210,7 @@ def _own_blas() -> _Blas:
 
 
 def _after_fork() -> None:
-    """In the child there are no other threads: what they had begun is undone, and nobody waits for it."""
+    """Reset the state in the child, which has none of the other threads."""
     global _state
     _pool.cache_clear()
     limit = _state.limit

@@ -11,11 +11,11 @@ from importlib.util import find_spec
 
 
 class TokError(ValueError):
-    """Base of every error that a file can cause; the text is one line fit for a user."""
+    """Base of every error that a file can cause. The text is one line for the user."""
 
 
 class TokWarning(UserWarning):
-    """Something of a picture or a file was lost, and the rest was used."""
+    """A part of a picture or a file was dropped, and the rest was used."""
 
 
 class NotTokError(TokError):
@@ -27,11 +27,11 @@ class TruncatedHeaderError(TokError):
 
 
 class HeaderCheckError(TokError):
-    """The header's check does not match: a flipped bit, or another model than the one the id suggests."""
+    """The check of the header fails: a bit is flipped, or the file is of another model with the same id."""
 
 
 class UnsupportedVersionError(TokError):
-    """The file needs a newer tokcodec: unknown version, or a reserved flag is set."""
+    """The file needs a newer tokcodec: its version is unknown, or a reserved flag is set."""
 
 
 class UnknownModelError(TokError):
@@ -39,36 +39,34 @@ class UnknownModelError(TokError):
 
 
 class ModelFileError(TokError):
-    """A model's folder is damaged: missing file, wrong hash, tensors or tables that do not fit."""
+    """The folder of a model is damaged: a file is missing, a hash is wrong, or tensors or tables do not fit."""
 
 
 class LimitError(TokError):
-    """A declared or actual size is beyond the limit that is set."""
+    """A declared or actual size exceeds a limit."""
 
 
 class PictureError(TokError):
-    """A picture cannot be read or is of a kind that cannot be converted."""
+    """A picture cannot be read, or its kind cannot be converted."""
 
 
 class OutputError(TokError):
-    """An output cannot be written: exists already, no rights, disk full.
-
-    errno: the system's number of the reason, None where it has none.
-    """
+    """An output cannot be written: it exists already, permission is denied, or the disk is full."""
 
     errno: int | None = None
+    """The system's number of the reason. None if the reason has no number."""
 
 
 class DeviceError(TokError):
-    """The requested device is not there or ran out of memory."""
+    """The requested device is missing or ran out of memory."""
 
 
 class MissingPackageError(TokError):
-    """What is asked for needs a package that is not installed; the text names it."""
+    """The work needs a package that is not installed. The text names it."""
 
 
 class SourceError(TokError):
-    """A source of a data set, or a data set, cannot be read, or holds nothing of what is asked for."""
+    """A source of a data set, or a data set, cannot be read, or has no samples of the requested kind."""
 
 
 class EngineError(TokError):
@@ -76,19 +74,19 @@ class EngineError(TokError):
 
 
 def need(module: str, user: str, *, extra: str | None = None) -> None:
-    """Refuse work for which a package is not installed.
+    """Raise an error if a package is not installed.
 
     Args:
-        module: the package, as it is imported.
-        user: who needs it, as the beginning of the line: "training".
-        extra: the extra of tokcodec that brings it (None: the package is installed alone).
+        module: the name of the package in an import statement.
+        user: the work that needs it, which begins the error line: "training".
+        extra: the extra of tokcodec that installs it. None: the package is installed alone.
 
     Raises:
-        MissingPackageError: it is not installed; the line says what to install.
+        MissingPackageError: the package is not installed. The line says how to install it.
     """
     try:
         installed = find_spec(module) is not None
-    except ValueError:  # loaded by other means than an import
+    except ValueError:  # a loaded module without a specification
         installed = True
     if not installed:
         package = {"torch": "PyTorch", "ray": "Ray"}.get(module, module.replace("_", "-"))
@@ -105,14 +103,15 @@ SYSTEM_REASONS = {
     errno.EROFS: "read-only file system",
     errno.ENOSPC: "disk full",
     errno.EDQUOT: "disk quota exceeded",
-    errno.EFBIG: "larger than a file may be here",
+    errno.EFBIG: "file too large",
     errno.ENAMETOOLONG: "name too long",
-    errno.ELOOP: "symbolic links go in a circle",
+    errno.ELOOP: "too many symbolic links",
 }
+"""Texts of the system's errors, the same on every system."""
 
 
 def reason(error: BaseException) -> str:
-    """An exception as part of a line for the user, without the name of the file that it is about."""
+    """The text of an exception for a line to the user, without the name of the file."""
     if isinstance(error, MemoryError):
         return "not enough memory"
     if isinstance(error, OSError):
@@ -124,5 +123,5 @@ def reason(error: BaseException) -> str:
 
 
 def printable(text: str) -> str:
-    """The text on one line: control characters and undecodable bytes of file names as escapes."""
+    """The text on one line, with control characters and undecodable bytes of file names as escapes."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)

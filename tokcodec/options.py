@@ -1,4 +1,4 @@
-"""Options of encoding and of decoding: their defaults and checks; no torch.
+"""Options of encoding and of decoding: their defaults and checks. Does not import torch.
 
 `codec.encode` and `codec.decode` document each option.
 """
@@ -36,28 +36,42 @@ TUNES = "perceptual", "fidelity", "light"
 
 @dataclass(frozen=True, kw_only=True)
 class EncodeOptions:
-    """The options of `codec.encode` as they are given. `resolve` checks them."""
+    """The options of `codec.encode`, not yet checked. `resolve` checks them."""
 
     tokens: int | None = None
+    """Tokens per tile, 1 to the model's number. None: the model's default. Not with a target."""
     pitch: int | str | None = None
+    """Source pixels from tile to tile, or "fit". None: samples along a side of a tile, or the target's choice."""
     container: str = "tok"
+    """"tok" or "bare"."""
     target_size: int | None = None
+    """Bytes of the file at most."""
     target_bpp: float | None = None
+    """Bits of the file per pixel at most."""
     target_psnr: float | None = None
+    """PSNR of the look "fidelity" at least, in dB."""
     target_lpips: float | None = None
+    """LPIPS of the default look at most, above 0 and at most 1."""
     adaptive: bool = False
+    """Give detailed tiles more tokens, at the size that `tokens` has."""
     focus: Sequence[str | Sequence[float]] = ()
+    """Rectangles whose error counts more, see `codec.encode`."""
     focus_map: Image.Image | None = None
+    """Map of weights: black and transparent 1, white 4."""
     model: str | Path | None = None
+    """Name or folder of a model. None: base-2."""
     device: str = "auto"
+    """"auto", "cpu" or "cuda"."""
     effort: int = 0
+    """How long to search for better tokens, 0 (not at all) to 9."""
     tune: str | None = None
+    """One of TUNES: the picture that the effort improves. None: perceptual."""
 
     def resolve(self, model: Model | None = None) -> EncodeSettings:
-        """The checked options, with the model, the tokens, the pitch and the target that they mean.
+        """Check the options and find the model, the tokens, the pitch and the target.
 
         Args:
-            model: use this one. Default: the one that the option names.
+            model: the model to use. Default: the one that the option names.
 
         Raises:
             ValueError: an option is out of range, or two options contradict each other.
@@ -66,19 +80,17 @@ class EncodeOptions:
         """
         model = model or find_model(self.model)
         target = self._target()
-        chosen = target is not None or self.adaptive
-        if chosen and not model.ordered:
-            raise ValueError(
-                f"model {model.name} is not ordered: it always takes all tokens, there is nothing to choose"
-            )
+        controlled = target is not None or self.adaptive
+        if controlled and not model.ordered:
+            raise ValueError(f"model {model.name} is not ordered: it needs all tokens, so there is nothing to choose")
         regions = tuple(find_region(region) for region in self.focus)
         if self.focus_map is not None:
             check_map(self.focus_map)
         if regions or self.focus_map is not None:
-            if not chosen:
-                raise ValueError("focus says where tokens are spent: give a target or adaptive with it")
+            if not controlled:
+                raise ValueError("focus distributes tokens over tiles: give a target or adaptive with it")
             if self.container == "bare" or self.pitch == "fit":
-                raise ValueError("focus chooses between tiles, and there is only one")
+                raise ValueError("focus distributes tokens over tiles, and there is only one")
         pitch = self._pitch(model.tile)
         if target is not None:
             if self.tokens is not None:
@@ -124,6 +136,7 @@ class EncodeSettings:
     """Checked options, ready for a picture."""
 
     model: Model
+    """The model of the file."""
     tokens: int
     """Tokens per tile. A target ignores it."""
     pitch: int
@@ -131,13 +144,17 @@ class EncodeSettings:
     pitch_given: bool
     """Whether a target keeps the pitch. Otherwise it chooses one."""
     container: str
+    """"tok" or "bare"."""
     target: Target | None
+    """The size or quality to reach. None: `tokens` per tile."""
     adaptive: bool
+    """Whether detailed tiles get more tokens, at the size that `tokens` has."""
     regions: tuple[Region, ...]
     """Rectangles whose error counts more."""
     mask: Image.Image | None
-    """Map of weights."""
+    """Map of weights. None: all count alike."""
     device: str
+    """"auto", "cpu" or "cuda"."""
     effort: int
     """0 to 9."""
     tune: str
@@ -145,19 +162,19 @@ class EncodeSettings:
 
     @property
     def plain(self) -> bool:
-        """Whether all tiles of all pictures are treated alike, so that pictures can share batches."""
+        """Whether all tiles of all pictures have the same settings, so that pictures can share batches."""
         return self.container == "tok" and not self.adaptive and self.target is None and self.effort == 0
 
     def weights(self, width: int, height: int, warn: Warn) -> Weights | None:
         """The weight of the error of every pixel of a picture, None if all are equal.
 
         Args:
-            width: of the picture, in pixels.
-            height: of the picture, in pixels.
-            warn: called with a line for each thing that is lost of the map.
+            width: pixels along the picture's horizontal side.
+            height: pixels along the picture's vertical side.
+            warn: called with a line for each property of the map that is dropped.
 
         Raises:
-            TokError: a region lies outside of the picture, or the map cannot be decoded.
+            TokError: a region is outside of the picture, or the map cannot be decoded.
         """
         if not self.regions and self.mask is None:
             return None
@@ -169,17 +186,26 @@ class DecodeOptions:
     """The options of `codec.decode`."""
 
     tokens: int | None = None
+    """Use the tokens of the file cut to this many per tile. None: all."""
     look: str | None = None
+    """A look of the model. None: its first."""
     container: str = "tok"
+    """"tok" or "bare"."""
     size: tuple[int, int] | None = None
+    """Width and height in pixels of a bare file's picture. None: about 256x256."""
     device: str = "auto"
+    """"auto", "cpu" or "cuda"."""
     dtype: str = "float32"
+    """"float32" or "bfloat16", the precision of the decoder's network."""
     model: str | Path | None = None
+    """Name or folder of a model. None: the one that the header names, or base-2 for a bare file."""
     max_pixels: int = DEFAULT_MAX_PIXELS
+    """Refuse pictures of more pixels."""
     max_tiles: int = DEFAULT_MAX_TILES
+    """Refuse files of more tiles."""
 
     def read(self, data: Data) -> Contents:
-        """Header, model and tokens of a file, or of a prefix that holds the header. Raises as `tokfile.read`."""
+        """Read a file, or a prefix that holds the header: header, model and tokens. Raises as `tokfile.read`."""
         return read(
             data,
             self.model,

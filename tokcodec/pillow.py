@@ -1,17 +1,17 @@
-"""Pillow plug-in: `.tok` files in Image.open and Image.save, and so in whatever reads pictures through Pillow.
+"""Pillow plug-in: `.tok` files in Image.open and Image.save, and in every program that uses Pillow.
 
     import tokcodec.pillow
 
     tokcodec.pillow.register()
     image = Image.open("photo.tok")         # header only: size, mode and info need neither weights nor torch
-    image.save("small.tok", tokens=16)      # takes the options of tokcodec.encode, and ignores others as Pillow does
+    image.save("small.tok", tokens=16)      # accepts the options of tokcodec.encode, and ignores others as Pillow does
 
-Image.open warns with the reason and raises UnidentifiedImageError where a header is cut or needs a newer tokcodec;
-`verify` and `load` raise TokImageError; the size is subject to Image.MAX_IMAGE_PIXELS as for every format. A file that
-was cut loads as far as it goes, with a TokWarning.
+If a header is cut or needs a newer tokcodec, Image.open warns with the reason and raises UnidentifiedImageError.
+`verify` and `load` raise TokImageError. Image.MAX_IMAGE_PIXELS limits the size as for every format. A cut file loads
+with a TokWarning: the tokens that it holds are drawn.
 
-Saving to a stream writes nothing unless the whole file could be made. Saving to a path is Pillow's own affair: it
-empties an existing file before it asks for the new one. `tokcodec.encode` and the command keep the old one.
+Saving to a stream writes either the whole file or nothing. When saving to a path, Pillow empties an existing file
+before it calls this plug-in. `tokcodec.encode` and the command keep the old file if encoding fails.
 """
 
 from __future__ import annotations
@@ -35,22 +35,22 @@ if TYPE_CHECKING:
 
 FORMAT, EXTENSION, MIME = "TOK", ".tok", "image/x-tok"
 
-# Without container: a bare file has no header that Image.open could know it by.
+# Without `container`: a bare file has no header by which Image.open could recognise it.
 _OPTIONS = {name for name, option in signature(encode).parameters.items() if option.kind is option.KEYWORD_ONLY}
 _OPTIONS -= {"container"}
 
 
 class TokImageError(TokError, OSError):
-    """What Pillow's users catch, an OSError, and what tokcodec's do; the cause is the TokError that says more."""
+    """An error of a `.tok` file, as OSError for users of Pillow. Its cause is the TokError of the kind of error."""
 
 
 _limits: dict[str, int | None] = {"max_pixels": None, "max_tiles": None}
 
 
 def register(*, max_pixels: int | None = None, max_tiles: int = DEFAULT_MAX_TILES) -> None:
-    """Make `.tok` known to Pillow in this process, as format TOK with MIME type image/x-tok.
+    """Register `.tok` with Pillow in this process, as format TOK with MIME type image/x-tok.
 
-    A second call sets the limits anew.
+    A second call replaces the limits.
 
     Args:
         max_pixels: refuse to load pictures of more pixels. Default: Pillow's own limit, Image.MAX_IMAGE_PIXELS.
@@ -69,10 +69,13 @@ def register(*, max_pixels: int | None = None, max_tiles: int = DEFAULT_MAX_TILE
 
 
 class TokImageFile(ImageFile.ImageFile):
-    """A `.tok` file opened by Pillow: mode RGB, pixels decoded when they are first needed, with the default look.
+    """A `.tok` file opened by Pillow: mode RGB. The pixels are decoded on first use, with the default look.
 
-    info: tokens (per tile, as declared), pitch (pixels or "fit"), bpp (bits of the file per pixel) and, where the
-    model is installed and the header undamaged, model (its name).
+    Keys of `info`:
+        tokens: declared tokens per tile.
+        pitch: source pixels from tile to tile, or "fit".
+        bpp: bits of the file per pixel.
+        model: name of the model. Missing if the model is not installed or the header is damaged.
     """
 
     format = FORMAT
@@ -91,14 +94,16 @@ class TokImageFile(ImageFile.ImageFile):
         self.info["tokens"] = header.tokens
         self.info["pitch"] = header.pitch or "fit"
         self.info["bpp"] = 8 * length / (header.width * header.height)
-        with suppress(TokError):  # `verify` and `load` tell; the size can be had all the same
+        with suppress(TokError):  # `verify` and `load` raise it: the size is known without the model
             self.info["model"] = resolve(self._head)[1].name
 
     def verify(self) -> None:
         """Check the header against the installed models, without pixels, and close the file.
 
-        The payload has no checksum, see the format. Raises TokImageError if the header is damaged or its model is not
-        installed.
+        The format has no checksum of the payload.
+
+        Raises:
+            TokImageError: the header is damaged, or its model is not installed.
         """
         try:
             with _as_oserror():
@@ -107,12 +112,12 @@ class TokImageFile(ImageFile.ImageFile):
             super().verify()
 
     def load(self) -> PixelAccess | None:
-        """Decode the pixels, once. Raises TokImageError for whatever is wrong with the file or its model."""
+        """Decode the pixels on the first call. Raises TokImageError for an error of the file or its model."""
         if self._im is None:
             if self.fp is None:
                 raise ValueError("Operation on closed image")
             self.fp.seek(HEADER_SIZE)
-            data = self._head + self.fp.read()  # the header that was opened, whatever the file has become since
+            data = self._head + self.fp.read()  # the header as opened, even if the file has changed since
             with _as_oserror():
                 # Pillow has checked the size by its own limit.
                 max_pixels = _limits["max_pixels"] or self.width * self.height
@@ -126,7 +131,7 @@ class TokImageFile(ImageFile.ImageFile):
 
 
 def _accept(prefix: bytes) -> bool | str:
-    """Whether the file is ours; a text if it is but cannot be read, which Pillow gives as a warning."""
+    """Whether the file is a `.tok` file. A text if it cannot be read: Pillow issues it as a warning."""
     try:
         parse_header(prefix)
     except NotTokError:
@@ -137,7 +142,7 @@ def _accept(prefix: bytes) -> bool | str:
 
 
 def _save(image: Image.Image, stream: IO[bytes], filename: str | bytes) -> None:
-    """Write a picture of any mode that the codec converts; the first byte is written when all are known."""
+    """Encode and write a picture of any mode. Writing starts when the whole file is encoded."""
     options = {name: value for name, value in image.encoderinfo.items() if name in _OPTIONS}
     with _as_oserror():
         data = encode(image, **({"warn": warn_caller} | options))

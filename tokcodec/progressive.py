@@ -1,4 +1,4 @@
-"""The stages of a picture as its tokens arrive: which they are, and an animation of them."""
+"""The stages of a picture as its tokens arrive: their numbers of tokens, and an animation of them."""
 
 from __future__ import annotations
 
@@ -14,21 +14,22 @@ if TYPE_CHECKING:
     from PIL import Image
 
 STAGE_MS, LAST_MS = 700, 2500
-"""How long an animation shows a stage, and the finished picture before it starts again."""
-ANIMATIONS: dict[str, tuple[str, dict[str, Any]]] = {  # suffix -> Pillow's name and options
+"""Milliseconds that an animation shows a stage, and the finished picture before it starts again."""
+ANIMATIONS: dict[str, tuple[str, dict[str, Any]]] = {
     ".gif": ("GIF", {}),
     ".webp": ("WEBP", {"quality": 90}),
     ".png": ("PNG", {}),
 }
+"""Formats of animations: Pillow's name and options, by suffix."""
 
 
 def stages(contents: Contents, tokens: int | None = None) -> list[int]:
-    """Numbers of tokens per tile to show: 1, 2, 4, ... and the least that shows everything.
+    """Numbers of tokens per tile to show: 1, 2, 4, ... and the smallest number that shows everything.
 
     There is a single stage if the file holds no token, or if the model's tokens are not ordered.
 
     Args:
-        contents: of the file.
+        contents: the contents of the file.
         tokens: the largest number to show, at least 1. Default: all.
     """
     everything = contents.counts(tokens)
@@ -40,12 +41,12 @@ def stages(contents: Contents, tokens: int | None = None) -> list[int]:
 
 
 def is_animation(path: str) -> bool:
-    """Whether a path names an animation, by its suffix, rather than a folder."""
+    """Whether the suffix of a path is that of an animation. Otherwise the path names a folder."""
     return Path(path).suffix.lower() in ANIMATIONS
 
 
 def animation(pictures: Sequence[Image.Image], suffix: str) -> bytes:
-    """An endless animation, as the bytes of a file. The last picture stays longest.
+    """Make an endless animation, as the bytes of a file. The last picture is shown longest.
 
     Args:
         pictures: RGB pictures of one size.

@@ -1,4 +1,4 @@
-"""What is done with a file without its pixels: read its tokens, describe it, cut it; no weights, no torch."""
+"""Work on files without their pixels: reads tokens, describes and cuts files. Needs neither weights nor torch."""
 
 from __future__ import annotations
 
@@ -20,53 +20,63 @@ from .pictures.limits import DEFAULT_MAX_PIXELS, check_size, check_tiles
 from .pictures.tiling import Grid
 
 Data: TypeAlias = bytes | bytearray | memoryview
-"""What may hold a file's bytes."""
+"""The types of a file's bytes."""
 
 
 @dataclass(frozen=True)
 class TokInfo:
-    """What a `.tok` file says of itself.
-
-    width, height, pitch in pixels (pitch 0: the whole picture is one tile); tokens: declared per tile, of an adaptive
-    file the largest number; declared: of all tiles together, None where an adaptive file is cut before it says; held:
-    tokens that the bytes hold, all tiles together, or None where the model is not installed; bpp: bits of the whole
-    file per pixel.
-    """
+    """Description of a `.tok` file, from `info`."""
 
     width: int
+    """Pixels of the picture along its horizontal side."""
     height: int
+    """Pixels of the picture along its vertical side."""
     pitch: int
+    """Source pixels from tile to tile. 0: the whole picture is one tile."""
     columns: int
+    """Number of columns of tiles."""
     rows: int
+    """Number of rows of tiles."""
     tokens: int
+    """Declared tokens per tile. For an adaptive file the largest number."""
     adaptive: bool
+    """Whether tiles have different numbers of tokens."""
     declared: int | None
+    """Declared tokens of all tiles together. None for an adaptive file that is cut before its last level."""
     held: int | None
+    """Tokens in the bytes, all tiles together. None if the model is not installed."""
     model: str | None
+    """Name of the model. None if it is not installed."""
     model_id: int
+    """Id of the model in the header, 0 to 255."""
     bytes: int
+    """Size of the file."""
     header_bytes: int
+    """Size of its header."""
 
     @property
     def tiles(self) -> int:
+        """Number of tiles."""
         return self.columns * self.rows
 
     @property
     def payload_bytes(self) -> int:
+        """Bytes after the header."""
         return self.bytes - self.header_bytes
 
     @property
     def bpp(self) -> float:
+        """Bits of the whole file per pixel."""
         return 8 * self.bytes / (self.width * self.height)
 
     @property
     def complete(self) -> bool | None:
-        """Whether every declared token is held; None where the model is not installed."""
+        """Whether the bytes hold every declared token. None if the model is not installed."""
         return None if self.held is None else self.held == self.declared
 
 
 def as_bytes(data: Data) -> bytes:
-    """The bytes in what holds them. Raises TypeError for anything else, such as a path."""
+    """Convert to bytes. Raises TypeError for another type, such as a path."""
     if not isinstance(data, Data):
         raise TypeError(f"data must be bytes, not {type(data).__name__}")
     return bytes(data)
@@ -81,12 +91,12 @@ def read(
     max_pixels: int | None = None,
     max_tiles: int | None = None,
 ) -> Contents:
-    """Header, model and tokens of a file or a prefix that holds the header.
+    """Read a file, or a prefix that holds the header: header, model and tokens.
 
     Args:
         data: bytes, bytearray or memoryview.
-        model: name or folder of the model to use, or a model. Default: the installed one that the header names, of a
-            bare file base-2.
+        model: name or folder of the model to use, or a model. Default: the installed one that the header names, or
+            base-2 for a bare file.
         container: "tok" or "bare". Default: "tok".
         size: width and height in pixels of a bare file's picture. Default: about 256x256, in the stored aspect.
         max_pixels: refuse pictures of more pixels. Default: no limit.
@@ -94,7 +104,7 @@ def read(
 
     Raises:
         TokError: the file is damaged, or its model is not installed.
-        LimitError: the file is beyond a limit.
+        LimitError: the picture has more pixels than `max_pixels`, or the file more tiles than `max_tiles`.
         ValueError: an argument is out of range.
         TypeError: data is not bytes.
     """
@@ -103,24 +113,26 @@ def read(
     if model is not None and not isinstance(model, Model):
         model = find_model(model)
     if container == "bare":
-        found = model or find_model()
-        header, payload = parse_bare(data, found.id, size), data[BARE_SIZE:]
-        if header.tokens > found.n_tokens:
-            raise HeaderCheckError(f"declares {header.tokens} tokens; model {found.name} has {found.n_tokens}")
+        model = model or find_model()
+        header, payload = parse_bare(data, model.id, size), data[BARE_SIZE:]
+        if header.tokens > model.n_tokens:
+            raise HeaderCheckError(f"declares {header.tokens} tokens, but model {model.name} has {model.n_tokens}")
     elif size is not None:
-        raise ValueError("size is for the bare container: other files have their own")
+        raise ValueError("size is for the bare container: the header of other files holds it")
     else:
-        header, found = resolve(data, model)
+        header, model = resolve(data, model)
         payload = data[HEADER_SIZE:]
     if max_pixels is not None:
         check_size(header.width, header.height, max_pixels)
     if max_tiles is not None:
         check_tiles(Grid.for_picture(header.width, header.height, header.pitch).tiles, max_tiles)
-    return unpack(payload, header, found, container)
+    return unpack(payload, header, model, container)
 
 
 def info(data: Data, *, model: str | Path | None = None) -> TokInfo:
-    """Describe a `.tok` file from its bytes. Needs neither weights nor torch, and has no limits: see `TokInfo.tiles`.
+    """Describe a `.tok` file from its bytes. Needs neither weights nor torch.
+
+    It has no limits on pixels or tiles: check `TokInfo.tiles` before you decode an unknown file.
 
     Args:
         data: bytes, bytearray or memoryview of a file, or of a prefix that holds its header.
@@ -159,13 +171,17 @@ def info(data: Data, *, model: str | Path | None = None) -> TokInfo:
 def read_tokens(
     data: Data, *, container: str = "tok", model: str | Path | None = None, max_pixels: int = DEFAULT_MAX_PIXELS
 ) -> NDArray[np.int32]:
-    """Tokens of a file: int32 [tiles, tokens declared], -1 where a tile has none or a cut file holds none.
+    """Read the tokens of a file.
 
     Args:
         data: bytes, bytearray or memoryview of a file, or of a prefix that holds its header.
         container: "tok" or "bare". Default: "tok".
-        model: name or folder of the model. Default: the installed one that the header names.
+        model: name or folder of the model. Default: the installed one that the header names, or base-2 for a bare
+            file.
         max_pixels: refuse pictures of more pixels. Default: 89,478,485.
+
+    Returns:
+        int32 [tiles, declared tokens per tile]. -1 beyond the tokens of a tile and for tokens that a cut file lacks.
 
     Raises:
         TokError: the file is damaged, or its model is not installed.
@@ -181,12 +197,12 @@ def truncate(
 ) -> bytes:
     """Cut a file to fewer tokens per tile, or to the most that fit into `size` bytes, without decoding pixels.
 
-    Give exactly one of `tokens` and `size`. The tiles of an adaptive file keep their shares of the number.
+    Give exactly one of `tokens` and `size`. In an adaptive file every tile keeps its share of the tokens.
 
     Args:
         data: bytes, bytearray or memoryview of a file.
-        tokens: per tile, 1 to the number that the file holds of every tile.
-        size: bytes of the new file at most.
+        tokens: tokens per tile of the new file, 1 to the number that the file holds for every tile.
+        size: make a file of at most this many bytes.
         model: name or folder of the model. Default: the installed one that the header names.
 
     Raises:

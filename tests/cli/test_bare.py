@@ -73,7 +73,7 @@ def test_base64(call: Call, tmp_path: Path, picture: bytes, bare: bytes) -> None
         (b"", "empty file"),
         (b"\x03", "header truncated (1 of 2 bytes)"),
         (b"\x03\x80\x00", "not a bare file, or one of a newer tokcodec"),
-        (b"\xf5\x10\x5c\x03\x90\x4f", "declares 246 tokens; model tiny has 16"),
+        (b"\xf5\x10\x5c\x03\x90\x4f", "declares 246 tokens, but model tiny has 16"),
     ],
 )
 def test_what_is_no_bare_file(call: Call, data: bytes, message: str) -> None:
@@ -168,7 +168,7 @@ def test_what_is_no_bare_file_is_said(call: Call, tmp_path: Path, picture: bytes
     (tmp_path / "in.png").write_bytes(picture)
     for name, options in (("plain.tok", []), ("bare.tok", ["--bare"]), ("text.b64", ["--bare", "--base64"])):
         assert call("encode", "--tokens", "9", *options, "in.png", "-o", name).exit_code == 0
-    for name, note in (("plain.tok", "is a .tok file: without --bare"), ("text.b64", "looks like base64 text")):
+    for name, note in (("plain.tok", "is a .tok file: leave out --bare"), ("text.b64", "looks like base64 text")):
         found = call("decode", "--bare", name, "-o", f"{name}.png")
         assert found.stderr.startswith(f"tokcodec: {name}: note: {note}")
         assert "note" not in call("decode", "-q", "--bare", name, "-o", f"{name}.2.png").stderr

@@ -75,7 +75,7 @@ def test_a_folder_needs_recursive(capsys: pytest.CaptureFixture[str]) -> None:
     report = Report()
     assert jobs("in", "b.png", report=report) == ["b.png -> b.tok"]
     assert report.status == 1
-    assert capsys.readouterr().err == "tokcodec: in: is a folder; -r takes the files in it\n"
+    assert capsys.readouterr().err == "tokcodec: in: is a folder: use -r for the files in it\n"
 
 
 def test_a_folder_without_pictures_is_a_note(capsys: pytest.CaptureFixture[str]) -> None:
@@ -99,7 +99,8 @@ def test_two_inputs_for_one_output(inputs: list[str], capsys: pytest.CaptureFixt
     report = Report()
     assert len(jobs(*inputs, report=report, output_dir="out")) == 1
     assert report.status == 1
-    assert capsys.readouterr().err == f"tokcodec: {inputs[1]}: not done: out/a.tok is the output for {inputs[0]}\n"
+    line = f"tokcodec: {inputs[1]}: skipped: out/a.tok is already the output of {inputs[0]}\n"
+    assert capsys.readouterr().err == line
 
 
 def test_what_is_no_file_in_a_folder_is_left_out() -> None:

@@ -95,7 +95,7 @@ def test_impossible_targets_are_wrong_usage(call: Call, tmp_path: Path, options:
 def test_too_small_for_this_picture(call: Call, tmp_path: Path) -> None:
     found = call("encode", "--model", "tiny", "--target-size", "11", "--pitch", "16", "a.png")
     assert found.exit_code == 1
-    assert "tokcodec: a.png: this picture takes at least" in found.stderr
+    assert "tokcodec: a.png: this picture needs at least" in found.stderr
     assert not (tmp_path / "a.tok").exists()
 
 
@@ -114,10 +114,10 @@ def test_focus_and_map(call: Call, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        (["--focus", "0,0,8,8"], "focus says where tokens are spent: give a target or adaptive with it"),
+        (["--focus", "0,0,8,8"], "focus distributes tokens over tiles: give a target or adaptive with it"),
         (
             ["--focus", "0,0,8", "--adaptive"],
-            "focus must be X,Y,W,H or X,Y,W,H:WEIGHT in pixels or per cent, not '0,0,8'",
+            "focus must be X,Y,W,H or X,Y,W,H:WEIGHT in pixels or percent, not '0,0,8'",
         ),
     ],
 )
@@ -132,7 +132,7 @@ def test_focus_outside_of_one_picture(call: Call, tmp_path: Path) -> None:
     for options in (["--adaptive"], ["--target-size", "60"]):
         found = call("encode", "-f", "--model", "tiny", *options, "--focus", "20,0,8,8", "a.png", "dot.png")
         assert found.exit_code == 1 and (tmp_path / "a.tok").exists() and not (tmp_path / "dot.tok").exists()
-        assert "dot.png: focus 20,0,8,8 lies outside of a picture of 1x1 pixels" in found.stderr
+        assert "dot.png: focus 20,0,8,8 is outside of the picture of 1x1 pixels" in found.stderr
 
 
 def test_a_map_that_cannot_be_read(call: Call, tmp_path: Path) -> None:

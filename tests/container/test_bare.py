@@ -138,7 +138,7 @@ def test_an_aspect_that_cannot_be_stored_is_said(tiny: Model) -> None:
         (b"", NotTokError, "empty file"),
         (b"\x03", TruncatedHeaderError, r"1 of 2 bytes"),
         (b"\x03\xa0", UnsupportedVersionError, "newer"),
-        (b"\x10\x20", HeaderCheckError, "declares 17 tokens; model tiny has 16"),
+        (b"\x10\x20", HeaderCheckError, "declares 17 tokens, but model tiny has 16"),
     ],
 )
 def test_bad_files(tiny: Model, data: bytes, error: type[Exception], message: str) -> None:

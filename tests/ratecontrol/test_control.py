@@ -203,9 +203,9 @@ def test_a_tokenizer_without_curves_is_measured(
 
 
 def test_too_small_for_the_pitch(tiny: Model, photograph: Image.Image) -> None:
-    with pytest.raises(ValueError, match=r"takes at least \d+ bytes at this pitch .*, not 12"):
+    with pytest.raises(ValueError, match=r"needs at least \d+ bytes at this pitch .*, not 12"):
         tokcodec.encode(photograph, target_size=12, pitch=16, model="tiny")
-    with pytest.raises(ValueError, match="takes at least 11 bytes"):
+    with pytest.raises(ValueError, match="needs at least 11 bytes"):
         tokcodec.encode(photograph, target_bpp=1e-9, model="tiny")
 
 
@@ -277,7 +277,8 @@ def test_lpips_without_weights_is_estimated_and_said_so(
     notes: list[str] = []
     sizes = [len(tokcodec.encode(photograph, target_lpips=value, warn=notes.append)) for value in (0.4, 0.3)]
     assert sizes[0] < sizes[1]
-    assert all(note.startswith(f"LPIPS is estimated, to about {estimate.ERROR:g} (no LPIPS weights") for note in notes)
+    start = f"LPIPS is estimated, with an error of about {estimate.ERROR:g} (no LPIPS weights"
+    assert all(note.startswith(start) for note in notes)
     assert len(notes) == 2
 
 

@@ -65,7 +65,7 @@ def test_regions_that_cannot_be(given: str | tuple[float, ...], text: str) -> No
 
 def test_a_region_outside_of_the_picture() -> None:
     for given in ("400,0,10,10", "0,100%,10,10"):
-        with pytest.raises(ValueError, match="lies outside of a picture of 400x200 pixels"):
+        with pytest.raises(ValueError, match="is outside of the picture of 400x200 pixels"):
             find_region(given).box(400, 200)
 
 
@@ -172,7 +172,7 @@ def test_equal_weights_change_nothing(tiny: Model, noise: Image.Image) -> None:
         ({"focus": ["0,0,9"], "target_size": 99}, "focus must be X,Y,W,H"),
         ({"focus": ["0,0,9,9"], "target_size": 99, "pitch": "fit"}, "there is only one"),
         ({"focus": ["0,0,9,9"], "target_size": 99, "container": "bare"}, "there is only one"),
-        ({"focus": ["300,0,9,9"], "target_size": 99}, "focus 300,0,9,9 lies outside of a picture of 256x256"),
+        ({"focus": ["300,0,9,9"], "target_size": 99}, "focus 300,0,9,9 is outside of the picture of 256x256"),
     ],
 )
 def test_refusals(tiny: Model, noise: Image.Image, options: dict[str, object], text: str) -> None:

@@ -73,7 +73,7 @@ def test_rights(as_user: Callable[..., Ended], shared: Path) -> None:
         assert (ended.code, ended.stderr) == (1, "tokcodec: closed/x.tok: no permission to write in its folder\n")
     ended = as_user(*ENCODE_ONE, "in.png", "--output-dir", "closed/sub")
     assert (ended.code, list(closed.iterdir())) == (1, [])
-    assert ended.stderr == "tokcodec: closed/sub/in.tok: its folder cannot be made: permission denied\n"
+    assert ended.stderr == "tokcodec: closed/sub/in.tok: cannot create its folder: permission denied\n"
 
     (shared / "hidden").mkdir(mode=0)
     (shared / "secret").write_bytes(b"")

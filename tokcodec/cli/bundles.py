@@ -1,4 +1,4 @@
-"""Options of commands in bundles: one decorator for several, and one argument for what they mean together."""
+"""Bundles of options: one decorator adds several, and they reach the command as one argument."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Decorator = Callable[[Command], Command]
 
 
 def several(*options: Decorator) -> Decorator:
-    """A decorator that adds all of the options, listed by --help in this order."""
+    """A decorator that adds all of the options. --help lists them in this order."""
     return lambda command: functools.reduce(lambda command, option: option(command), reversed(options), command)
 
 
@@ -21,9 +21,9 @@ def bundled(into: str, make: Callable[..., Any], *options: Decorator) -> Decorat
 
     Args:
         into: name of the command's argument.
-        make: makes the argument from the options' values, which its parameters name. It may raise click.UsageError. A
-            value that the command names too reaches both.
-        options: listed by --help in this order.
+        make: makes the argument from the values of the options that its parameters name. It may raise
+            click.UsageError. A value that the command names too reaches both.
+        options: the options, in the order in which --help lists them.
     """
     wanted = signature(make).parameters
 

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 
 def _check_device(device: str) -> None:
-    """Once, instead of for each file. Raises DeviceError."""
+    """Check the device once for all files. Raises DeviceError if it is missing."""
     if device == "cuda":
         from ..tokenizers import check_device
 
@@ -49,7 +49,7 @@ def _check_device(device: str) -> None:
 
 
 def _read_map(path: str, max_pixels: int, report: Report) -> Image:
-    """Once, for all pictures. Raises PictureError that names the file."""
+    """Read the map of weights once for all pictures. Raises PictureError that names the file."""
     from ..errors import PictureError
     from ..pictures import images
     from ..ratecontrol.focus import BACKDROP
@@ -64,9 +64,11 @@ def _read_map(path: str, max_pixels: int, report: Report) -> Image:
 
 
 @click.command()
-@click.option("--tokens", type=tokens_type, metavar="N", help="Tokens per tile; by default the model's choice.")
+@click.option("--tokens", type=tokens_type, metavar="N", help="Tokens per tile. Default: the model's choice.")
 @pitch_option
-@click.option("--bare", is_flag=True, help="2 bytes of header: for those who know the model; one tile (--pitch fit).")
+@click.option(
+    "--bare", is_flag=True, help="Write 2 bytes of header: one tile, for readers that know the model (--pitch fit)."
+)
 @base64_option
 @target_options
 @focus_option
@@ -79,7 +81,7 @@ def _read_map(path: str, max_pixels: int, report: Report) -> Image:
     "threads",
     type=click.IntRange(1, 64),
     metavar="N",
-    help="Threads in all; by default as many as cores.",
+    help="Number of threads. Default: one per core.",
 )
 @files_options
 @model_option
@@ -100,12 +102,12 @@ def encode(
 ) -> None:
     """Encode pictures: photo.jpg makes photo.tok.
 
-    A token costs about 1.5 bytes; fewer of them make a smaller file and a coarser picture. A target chooses tokens
-    and pitch by itself, and gives detail more tokens than sky.
+    A token costs about 1.5 bytes. Fewer tokens make a smaller file and a coarser picture. A target chooses tokens and
+    pitch automatically, and gives detailed tiles more tokens than smooth ones.
     """
     container, suffix = container_of(bare, base64)
     if bare and pitch not in (None, "fit"):
-        raise click.UsageError("--bare holds one tile: it goes with --pitch fit alone.")
+        raise click.UsageError("--bare holds one tile: use it with --pitch fit only.")
     if focus_map == STDIO and STDIO in files.inputs:
         raise click.UsageError("stdin ('-') is either the picture or the map of --focus-map.")
     jobs = plan(files, report, suffixes=PICTURE_SUFFIXES, new_suffix=suffix)
@@ -119,7 +121,7 @@ def encode(
     options = EncodeOptions(pitch=pitch, container=container, focus_map=mask, device=device, **given)
     try:
         settings = options.resolve()
-    except TokError:  # of the model
+    except TokError:  # the model cannot be used
         raise
     except ValueError as error:
         raise click.UsageError(str(error)) from error
@@ -165,12 +167,12 @@ def encode(
     "--max-bytes",
     type=parse_size,
     metavar="SIZE",
-    help="Use only the first bytes: 120, 1.5k (k = 1000), 2ki (ki = 1024).",
+    help="Use only the first SIZE bytes: 120, 1.5k (k = 1000), 2ki (ki = 1024).",
 )
-@click.option("--bare", is_flag=True, help="Read what encode --bare wrote with the same model.")
+@click.option("--bare", is_flag=True, help="Read files that encode --bare wrote with the same model.")
 @base64_option
 @click.option(
-    "--size", type=parse_dimensions, metavar="WxH", help="With --bare: size of the picture; by default about 256x256."
+    "--size", type=parse_dimensions, metavar="WxH", help="With --bare: size of the picture. Default: about 256x256."
 )
 @look_option
 @decode_format_option
@@ -195,7 +197,7 @@ def decode(
 ) -> None:
     """Decode files: photo.tok makes photo.png.
 
-    A cut file, or the beginning of one, decodes too: to a coarser picture.
+    The beginning of a file decodes too, to a coarser picture.
     """
     container, suffix = container_of(bare, base64)
     if size and not bare:
@@ -210,7 +212,7 @@ def decode(
     from .decoding import Decoding
 
     if progressive and kind and is_animation(progressive):
-        raise click.UsageError("--format is for pictures: an animation is what its name ends in.")
+        raise click.UsageError("--format is for pictures: the suffix of its name chooses the format of an animation.")
 
     try:
         new_suffix = images.picture_format(None if progressive or files.output == STDIO else files.output, kind)

@@ -1,4 +1,4 @@
-"""What every command shares: messages on stderr, exit codes, signals, the progress bar; imports little, to start fast.
+"""Shared by all commands: messages on stderr, exit codes, signals and the progress bar. Imports little, to start fast.
 
 Exit codes: 0 done, 1 something failed, 2 wrong usage, 130 interrupted, 128 + n ended by signal n.
 """
@@ -23,16 +23,25 @@ from .bundles import bundled
 if TYPE_CHECKING:
     from click._termui_impl import ProgressBar
 
-STDIO = "-"  # as an input: stdin; as an output: stdout
-PATH = click.Path(readable=False)  # click's own check would make a file without rights wrong usage, and end the run
-MANY_TILES = 32  # a single picture with more takes seconds: it gets a progress bar
-GRAIN = 1000  # steps of the bar per input
+STDIO = "-"
+"""stdin as an input, stdout as an output."""
+PATH = click.Path(readable=False)
+"""Type of a path. click's own check would treat an unreadable file as wrong usage and end the run."""
+MANY_TILES = 32
+"""A single picture with more tiles takes seconds, so it gets a progress bar."""
+GRAIN = 1000
+"""Positions of the bar for each input."""
 
 _PASSED_ON = (click.ClickException, click.Abort, click.exceptions.Exit, BrokenPipeError)
 
 
 class Report:
-    """The messages of one run of a command, and the exit code that they amount to."""
+    """The messages of one run of a command, and the exit code that follows from them.
+
+    Args:
+        quiet: print errors only.
+        verbose: print times, and tracebacks of errors.
+    """
 
     def __init__(self, *, quiet: bool = False, verbose: bool = False) -> None:
         self.quiet, self.verbose = quiet, verbose
@@ -42,34 +51,34 @@ class Report:
         self.bar_shown = False
 
     def say(self, text: str) -> None:
-        """What was done."""
+        """Print a line about work that is done."""
         if not self.quiet:
             self._echo(text)
 
     def note(self, name: str, text: str) -> None:
-        """Something about a file worth knowing that is no failure."""
+        """Print a note about a file: something that the user should know and that is not an error."""
         if not self.quiet:
             self._echo(f"tokcodec: {_label(name)}: note: {text}")
 
-    def count(self, what: str, amount: float) -> None:
-        """Add to the amounts of which `sum_up` tells how much a second has done."""
-        self.amounts[what] = self.amounts.get(what, 0) + amount
+    def count(self, unit: str, amount: float) -> None:
+        """Add to an amount whose rate `sum_up` prints."""
+        self.amounts[unit] = self.amounts.get(unit, 0) + amount
 
-    def sum_up(self, seconds: float, what: str = "files") -> None:
-        """How many files, or whatever else, were done in so many seconds, skipped and failed."""
+    def sum_up(self, seconds: float, unit: str = "files") -> None:
+        """Print counts of done, skipped and failed, and the rates per second."""
         text = f"tokcodec: {self.done} done, {self.skipped} skipped, {self.failed} failed in {seconds:.1f} s"
         if self.done:
-            rates = {what: self.done, **self.amounts}
-            text += f": {', '.join(f'{amount / max(seconds, 1e-9):.3g} {what}/s' for what, amount in rates.items())}"
+            rates = {unit: self.done, **self.amounts}
+            text += f": {', '.join(f'{amount / max(seconds, 1e-9):.3g} {unit}/s' for unit, amount in rates.items())}"
         self.say(text)
 
     def line(self, text: str) -> None:
-        """A failure that is a whole line already; the exit code tells of it."""
+        """Print an error that is a complete line already, and set the exit code."""
         self._echo(text)
         self.status = max(self.status, 1)
 
     def error(self, name: str | None, error: BaseException | str) -> None:
-        """A failure; a plain ValueError is how the library refuses an argument, so it counts as wrong usage."""
+        """Print an error. A plain ValueError counts as wrong usage, since the library raises it for wrong arguments."""
         text = error if isinstance(error, str) else reason(error)
         self._echo(f"tokcodec: {_label(name)}: {text}" if name is not None else f"tokcodec: {text}")
         self.status = max(self.status, 2 if type(error) is ValueError else 1)
@@ -81,7 +90,7 @@ class Report:
 
     @contextmanager
     def guard(self, source: str, target: str | None = None) -> Iterator[None]:
-        """Report whatever goes wrong with a file, so that the next one has its turn."""
+        """Report an error of a file instead of raising it, so that the run continues with the next file."""
         try:
             yield
         except _PASSED_ON:
@@ -93,12 +102,12 @@ class Report:
                 self.error(source, error)
 
     def _echo(self, line: str) -> None:
-        wipe = "\r\033[K" if self.bar_shown else ""  # the bar is drawn again at its next step
+        wipe = "\r\033[K" if self.bar_shown else ""  # the next update draws the bar again
         click.echo(wipe + printable(line), err=True)
 
 
 def need_stdout() -> None:
-    """Raise OutputError when stdout is closed: `print` would say nothing and all would seem well."""
+    """Raise OutputError if stdout is closed, since `print` would drop the output without an error."""
     if sys.stdout is None:
         raise OutputError("stdout is closed")
 
@@ -110,7 +119,7 @@ def _label(name: str) -> str:
 class Bar:
     """A progress bar on a terminal over several inputs, or over the tiles of one large picture.
 
-    Called with (tiles done, tiles in all) of the current input; `next` goes on to the next input.
+    Call it with (tiles done, tiles in all) of the current input. `next` moves it to the next input.
     """
 
     def __init__(self, inputs: int, report: Report) -> None:
@@ -153,7 +162,7 @@ class Bar:
 
 
 class Group(click.Group):
-    """The command group; gives every way to end its exit code and its one line."""
+    """The command group. Every way to end a command has its exit code and one line of text."""
 
     def main(
         self,
@@ -169,17 +178,17 @@ class Group(click.Group):
         if not standalone_mode:
             return run()
         if isinstance(sys.stdout, io.TextIOWrapper):
-            sys.stdout.reconfigure(errors="backslashreplace")  # names that the terminal's encoding lacks
+            sys.stdout.reconfigure(errors="backslashreplace")  # for names that the terminal cannot encode
         received: list[int] = []
         try:
             with _signals_raise(received), warnings.catch_warnings():
                 if not sys.warnoptions:
-                    warnings.simplefilter("ignore")  # Pillow's and torch's; what concerns the user is told as a note
+                    warnings.simplefilter("ignore")  # Pillow's and torch's: the user gets notes
                 status = run()
         except (click.Abort, KeyboardInterrupt):
             status = 128 + signal.SIGINT
         except Exception as error:
-            if received:  # compiled code may turn the signal's exception into another, which then means nothing
+            if received:  # compiled code may have replaced the exception of the signal by another one
                 status = 128 + received[0]
             elif isinstance(error, click.ClickException):
                 error.show()
@@ -195,9 +204,10 @@ class Group(click.Group):
 
 @contextmanager
 def _signals_raise(received: list[int]) -> Iterator[None]:
-    """Turn signals that would end the process on the spot into an exception, so that temporary files are removed.
+    """Raise an exception for signals that would end the process at once, so that temporary files are removed.
 
-    received: gets the numbers of those that come.
+    Args:
+        received: gets the numbers of the signals that arrive.
     """
 
     def end(number: int, frame: FrameType | None) -> None:
@@ -210,7 +220,7 @@ def _signals_raise(received: list[int]) -> Iterator[None]:
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)
         usual = signal.SIG_DFL, signal.default_int_handler
-        if number is not None and signal.getsignal(number) in usual:  # nohup ignores SIGHUP: leave that
+        if number is not None and signal.getsignal(number) in usual:  # nohup ignores SIGHUP: keep that
             try:
                 before[number] = signal.signal(number, end)
             except ValueError:  # not in the main thread
@@ -223,7 +233,7 @@ def _signals_raise(received: list[int]) -> Iterator[None]:
 
 
 def report_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options -q and -v, which reach the command as one `report`; its status is what the command returns."""
+    """The options -q and -v, which reach the command as one `report`. The command returns its status."""
 
     @functools.wraps(command)
     def with_status(report: Report, **options: Any) -> int:
@@ -233,6 +243,6 @@ def report_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return bundled(
         "report",
         Report,
-        click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors."),
-        click.option("-v", "--verbose", is_flag=True, help="Say more: times, and tracebacks of errors."),
+        click.option("-q", "--quiet", is_flag=True, help="Print errors only."),
+        click.option("-v", "--verbose", is_flag=True, help="Print times, and tracebacks of errors."),
     )(with_status)

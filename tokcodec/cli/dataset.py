@@ -1,4 +1,4 @@
-"""The commands `tokcodec dataset encode` and `tokcodec dataset decode`, and the group of all."""
+"""The command group `tokcodec dataset`, and its commands `encode` and `decode`."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from ..datasets.shards.outcome import Outcome
 
 MAX_LINES = 20
-"""Errors of samples that are printed at most; all of them are in the column `error`."""
+"""At most this many errors of samples are printed. The column `error` holds all of them."""
 
 WHERE = {"folder": "", "tar": ": see members .error", "parquet": ": see column error"}
-"""Where the errors of samples are, by what the output holds."""
+"""Where the errors of samples are stored, by kind of output."""
 
 
 @click.group("dataset")
@@ -64,7 +64,7 @@ max_sample_bytes_option = click.option(
     metavar="N",
     default=DEFAULT_MAX_SAMPLE_BYTES,
     show_default=True,
-    help="Bytes of one sample at most: its picture file and what it carries.",
+    help="Refuse samples of more bytes: the picture file and its other columns.",
 )
 max_errors_option = click.option(
     "--max-errors", type=click.IntRange(0), metavar="N", help="End the run after more than N errors. Default: never."
@@ -74,14 +74,14 @@ max_errors_option = click.option(
 @dataset.command()
 @click.argument("sources", metavar="SOURCE...", nargs=-1, required=True, type=PATH)
 @output_option
-@click.option("--column", metavar="NAME", help="Column of the pictures in Parquet, or their suffix in tars.")
+@click.option("--column", metavar="NAME", help="Column of the pictures in Parquet files, or their suffix in tars.")
 @click.option(
     "--shard-size",
     type=click.IntRange(1),
     default=DEFAULT_SHARD_SIZE,
     show_default=True,
     metavar="N",
-    help="Pictures of a folder in one output file.",
+    help="Pictures per output file, for folders.",
 )
 @batch_option
 @max_errors_option
@@ -111,7 +111,7 @@ def encode(
     """Encode folders of pictures, .tar shards and .parquet files.
 
     Every shard becomes one Parquet file, with the columns key, tok, width, height, tiles, tokens, error and the other
-    columns of the samples. A picture that cannot be encoded is a row with its error.
+    columns of the samples. A picture that cannot be encoded becomes a row with an error.
     """
     need_pyarrow()
     from ..datasets.runs import plan_encoding
@@ -141,7 +141,7 @@ def encode(
     type=click.Choice(["folder", "tar", "parquet"]),
     default="folder",
     show_default=True,
-    help="Picture files, WebDataset shards or Parquet files.",
+    help="Write picture files, WebDataset shards or Parquet files.",
 )
 @decode_format_option
 @click.option("--tokens", type=tokens_type, metavar="N", help="Use only the first N tokens of every tile.")
@@ -171,7 +171,7 @@ def decode(
 ) -> None:
     """Decode a data set of tokens to pictures: files in folders, .tar shards or Parquet files.
 
-    The pictures are named by their keys. The other columns of the samples are kept in tars and Parquet files.
+    The keys become the names of the pictures. Tars and Parquet files keep the other columns of the samples.
     """
     need_pyarrow()
     from ..datasets.runs import plan_decoding
@@ -194,19 +194,19 @@ def decode(
 
 
 def follow(run: Run, engine: Engine, report: Report, max_errors: int | None, where: str = WHERE["parquet"]) -> None:
-    """Do a run: print a line for each shard and for the first errors, then a summary.
+    """Execute a run: print a line for each shard and for the first errors, then a summary.
 
     Args:
         run: the planned run.
-        engine: who does the work.
-        report: what prints, and holds the exit status.
-        max_errors: errors after which the run ends (None: never).
-        where: end of the last line, which says where the errors are.
+        engine: executes the tasks.
+        report: prints the lines and holds the exit status.
+        max_errors: the run ends after more errors. None: never.
+        where: end of the last line, which says where the errors are stored.
     """
     from ..datasets.shards.outcome import TooManyErrors
 
     started = time.perf_counter()
-    found: list[Outcome] = []
+    finished: list[Outcome] = []
     report.skipped = len(run.done)
     shown = 0
     with Bar(len(run.done) + len(run.tasks), report) as bar:
@@ -223,15 +223,15 @@ def follow(run: Run, engine: Engine, report: Report, max_errors: int | None, whe
             elif outcome.failure is not None:
                 report.error(None, outcome.failure)
             else:
-                found.append(outcome)
+                finished.append(outcome)
                 report.done += 1
-                said = f"{outcome.samples} samples, {outcome.bytes} bytes"
-                report.say(f"{outcome.name} -> {outcome.output} ({said}{_errors(outcome.errors)})")
+                amount = f"{outcome.samples} samples, {outcome.bytes} bytes"
+                report.say(f"{outcome.name} -> {outcome.output} ({amount}{_errors(outcome.errors)})")
             bar.next()
-    errors = sum(outcome.errors for outcome in [*run.done, *found])
-    for what in ("samples", "tiles"):
-        if amount := sum(getattr(outcome, what) for outcome in found):
-            report.count(what, amount)
+    errors = sum(outcome.errors for outcome in [*run.done, *finished])
+    for unit in ("samples", "tiles"):
+        if total := sum(getattr(outcome, unit) for outcome in finished):
+            report.count(unit, total)
     report.sum_up(time.perf_counter() - started, "shards")
     if errors:
         report.note(run.output.name, f"{errors} sample{'s have' if errors > 1 else ' has'} an error{where}")

@@ -19,25 +19,25 @@ from .options import bpp_text
 @json_option
 @report_options
 def info(source: str, as_json: bool, report: Report) -> None:
-    """Print what a data set holds: samples, errors by kind, bytes, tokens. Works without the model."""
+    """Print a summary of a data set: samples, errors by kind, bytes and tokens. Works without the model."""
     need_pyarrow()
     from ..datasets.reading import describe
 
-    found = describe(source)
+    facts = describe(source)
     if as_json:
-        click.echo(json.dumps({"dataset": source} | found))
+        click.echo(json.dumps({"dataset": source} | facts))
         return
-    good = found["samples"] - sum(found["errors"].values())
-    options = ", ".join(f"{name} {value}" for name, value in found["options"].items())
+    good = facts["samples"] - sum(facts["errors"].values())
+    options = ", ".join(f"{name} {value}" for name, value in facts["options"].items())
     lines = [
-        f"{source}: {found['samples']} samples in {found['shards']} shards of {found['file_bytes']} bytes",
-        f"model {found['model']} ({found['hash'][:8]}...), {options}, tokcodec {', '.join(found['versions'])}",
-        f"{good} files of {found['bytes']} bytes, {found['tiles']} tiles, {found['tokens']} tokens",
+        f"{source}: {facts['samples']} samples in {facts['shards']} shards of {facts['file_bytes']} bytes",
+        f"model {facts['model']} ({facts['hash'][:8]}...), {options}, tokcodec {', '.join(facts['versions'])}",
+        f"{good} files of {facts['bytes']} bytes, {facts['tiles']} tiles, {facts['tokens']} tokens",
     ]
-    if found["bpp"] is not None:
-        lines[-1] += f", {bpp_text(found['bpp'])}"
-    lines += [f"{number:8} with {tokens} or more tokens" for tokens, number in found["samples_by_tokens"].items()]
-    lines += [f"{number:8} errors: {kind}" for kind, number in found["errors"].items()]
+    if facts["bpp"] is not None:
+        lines[-1] += f", {bpp_text(facts['bpp'])}"
+    lines += [f"{number:8} with {tokens} or more tokens" for tokens, number in facts["samples_by_tokens"].items()]
+    lines += [f"{number:8} errors: {kind}" for kind, number in facts["errors"].items()]
     for line in lines:
         click.echo(line)
 
@@ -47,7 +47,7 @@ def info(source: str, as_json: bool, report: Report) -> None:
 @engine_options
 @report_options
 def verify(source: str, pool: WorkerPool, report: Report) -> None:
-    """Read every file of a data set and compare it with its row; count damaged files and duplicate keys."""
+    """Read every file of a data set, compare it with its row, and count damaged files and duplicate keys."""
     need_pyarrow()
     import numpy as np
 
@@ -60,14 +60,14 @@ def verify(source: str, pool: WorkerPool, report: Report) -> None:
     damaged = samples = 0
     keys = []
     with Bar(len(shards), report) as bar:
-        for found in engine.run(verify_shard, [VerifyTask(shard, model) for shard in shards]):
-            for line in found.outcome.lines:
+        for verified in engine.run(verify_shard, [VerifyTask(shard, model) for shard in shards]):
+            for line in verified.outcome.lines:
                 report.line(line)
-            if found.outcome.failure is not None:
-                report.error(None, found.outcome.failure)
-            damaged += found.outcome.errors
-            samples += found.outcome.samples
-            keys.append(found.keys)
+            if verified.outcome.failure is not None:
+                report.error(None, verified.outcome.failure)
+            damaged += verified.outcome.errors
+            samples += verified.outcome.samples
+            keys.append(verified.keys)
             bar.next()
     twice = samples - len(np.unique(np.concatenate(keys)))
     missing = sum(shard.errors for shard in shards)
@@ -82,12 +82,12 @@ def verify(source: str, pool: WorkerPool, report: Report) -> None:
 @json_option
 @report_options
 def stats(source: str, limit: int, as_json: bool, report: Report) -> None:
-    """Statistics of the tokens: entropy by rank, information in neighbours, frequencies, unused codes.
+    """Print statistics of the tokens: entropy by rank, information in neighbours, frequencies, unused codes.
 
     Entropies are in bits. tokcodec/datasets/statistics.py describes the estimates.
     """
     need_pyarrow()
     from ..datasets.statistics import language, table
 
-    found: Any = language(source, limit)
-    click.echo(json.dumps({"dataset": source} | found.as_dict()) if as_json else table(found))
+    statistics: Any = language(source, limit)
+    click.echo(json.dumps({"dataset": source} | statistics.as_dict()) if as_json else table(statistics))

@@ -1,4 +1,4 @@
-"""What the command `decode` does with a file, after its options: to a picture, or to the stages of one."""
+"""The work of the command `decode` on one file: drawing its picture, or the stages of the picture."""
 
 from __future__ import annotations
 
@@ -24,23 +24,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Decoding:
-    """How to read files, how to draw them and what to write.
-
-    Fields:
-        options: how to read and draw.
-        suffix: of the pictures, in `images.WRITE_FORMATS`.
-        max_bytes: read at most this many bytes of a file.
-        base64: files are base64 text.
-    """
+    """How to read files, how to draw them and how to write the pictures."""
 
     report: Report
+    """Gets the notes."""
     options: DecodeOptions
+    """How to read and draw."""
     suffix: str
+    """Suffix of the pictures, a key of `images.WRITE_FORMATS`."""
     max_bytes: int | None
+    """Use at most this many bytes of a file. None: all."""
     base64: bool
+    """Files are base64 text."""
 
     def work(self, job: Job, bar: Bar) -> tuple[bytes, str]:
-        """The picture in a file, for `jobs.run`."""
+        """Draw the picture of a file, for `jobs.run`."""
         from .. import codec
 
         contents, warn = self.load(job.source)
@@ -52,7 +50,13 @@ class Decoding:
         return self._encoded(picture), text
 
     def write_stages(self, source: str, path: str, files: Files) -> None:
-        """The stages of the picture in a file: as the animation `path` if its suffix is of one, else into a folder."""
+        """Write the stages of the picture of a file.
+
+        Args:
+            source: path of the file, or STDIO.
+            path: an animation if its suffix is that of one, otherwise a folder for pictures.
+            files: says whether existing files are replaced.
+        """
         with self.report.guard(source):
             contents, warn = self.load(source)
             counts = stages(contents, self.options.tokens)
@@ -68,32 +72,36 @@ class Decoding:
                 return codec.draw(contents, replace(self.options, tokens=count), warn=note)
 
             def work(job: Job, bar: Bar) -> tuple[bytes, str]:
-                wanted = shown[job.target]
-                pictures = [stage(count) for count in wanted]
-                made = animation(pictures, os.path.splitext(path)[1]) if animated else self._encoded(pictures[0])
-                text = f"{', '.join(map(str, wanted))} token{'s' * (wanted != [1])}"
-                return made, f"{text} per tile" if contents.tiles > 1 else text
+                numbers = shown[job.target]
+                pictures = [stage(count) for count in numbers]
+                data = animation(pictures, os.path.splitext(path)[1]) if animated else self._encoded(pictures[0])
+                text = f"{', '.join(map(str, numbers))} token{'s' * (numbers != [1])}"
+                return data, f"{text} per tile" if contents.tiles > 1 else text
 
             if not animated:
                 try:
                     os.makedirs(path, exist_ok=True)
                 except OSError as error:
-                    raise TokError(f"the folder {path} cannot be made: {reason(error)}") from error
+                    raise TokError(f"cannot create the folder {path}: {reason(error)}") from error
             run([Job(source, target) for target in shown], files, self.report, work)
 
     def load(self, source: str) -> tuple[Contents, Warn]:
-        """What a file, or its first `max_bytes`, holds, and who is told that it is cut."""
+        """Read a file, or its first `max_bytes`.
+
+        Returns:
+            Its contents, and the function to call with a note if the file is cut.
+        """
         bare = self.options.container == "bare"
         data = read_tok(source, bare=bare)
         if self.base64:
             data = from_base64(data)
         elif bare and is_base64(data):
-            self.report.note(source, "looks like base64 text: --base64 reads that")
+            self.report.note(source, "looks like base64 text: use --base64 to read it")
         if bare and _has_header(data):
-            self.report.note(source, "is a .tok file: without --bare it is read as one")
+            self.report.note(source, "is a .tok file: leave out --bare to read it as one")
         contents = self.options.read(data[: self.max_bytes])
-        asked = self.max_bytes is not None and len(data) >= self.max_bytes  # a file that is cut here is no news
-        return contents, _silent if asked else partial(self.report.note, source)
+        cut_here = self.max_bytes is not None and len(data) >= self.max_bytes  # the user asked for it: no note
+        return contents, _silent if cut_here else partial(self.report.note, source)
 
     def _encoded(self, picture: Image.Image) -> bytes:
         from ..pictures.images import write_picture
@@ -104,7 +112,7 @@ class Decoding:
 
 
 def _has_header(data: bytes) -> bool:
-    """Whether the data is a `.tok` file of an installed model, as its check says."""
+    """Whether the data is a `.tok` file of an installed model, by the check in its header."""
     from ..models.registry import resolve
 
     try:

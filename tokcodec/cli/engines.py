@@ -1,4 +1,4 @@
-"""Options of `tokcodec dataset` that say who does the work."""
+"""Options of `tokcodec dataset` that choose the workers."""
 
 from __future__ import annotations
 
@@ -13,34 +13,44 @@ if TYPE_CHECKING:
     from ..datasets.engines import Engine
 
 MAX_JOBS = 64
-"""Threads of `datasets.bulk`, which has the same limit: to import it takes long."""
+"""At most this many threads per worker, as in `datasets.bulk`, whose import takes long."""
 
 
 @dataclass(frozen=True)
 class WorkerPool:
-    """Who does the work. Raises click.UsageError for options of the other engine."""
+    """The workers of a run. Raises click.UsageError for options of the other engine."""
 
     engine: str
+    """"local" or "ray"."""
     workers: int | None
+    """Number of workers, each with a shard at a time. None: the cores divided by `num_cpus`, or Ray's choice."""
     address: str | None
+    """Address of a Ray cluster. None: one is started."""
     num_cpus: int
+    """Cores of a worker."""
     num_gpus: float
+    """GPUs of a worker, 0.25 for a quarter of one. Ray only."""
 
     def __post_init__(self) -> None:
         if self.engine == "local" and (self.address is not None or self.num_gpus):
-            raise click.UsageError("--address and --num-gpus go with --engine ray.")
+            raise click.UsageError("--address and --num-gpus need --engine ray.")
 
     @property
     def jobs(self) -> int:
-        """Threads of a worker that read ahead."""
+        """Number of threads of a worker that read ahead."""
         return min(self.num_cpus, MAX_JOBS) if self.num_cpus > 1 else 0
 
     def device(self, device: str) -> str:
-        """The device of the workers: where they have a part of a GPU, auto is cuda."""
+        """The device of the workers: "cuda" instead of "auto" if they have a share of a GPU."""
         return "cuda" if self.num_gpus > 0 and device == "auto" else device
 
     def start(self) -> Engine:
-        """The engine. Raises MissingPackageError or EngineError."""
+        """Start the engine.
+
+        Raises:
+            MissingPackageError: Ray is not installed.
+            EngineError: the cluster cannot be reached or started.
+        """
         if self.engine == "local":
             from ..cores import available
             from ..datasets.engines.local import Local
@@ -60,18 +70,18 @@ engine_options = bundled(
         type=click.Choice(["local", "ray"]),
         default="local",
         show_default=True,
-        help="Processes on this machine, or a Ray cluster.",
+        help="Use processes on this machine, or a Ray cluster.",
     ),
     click.option(
         "--workers",
         type=click.IntRange(1),
         metavar="N",
-        help="Shards at a time; by default as many as there are cores for.",
+        help="Number of workers, each with a shard at a time. Default: cores / --num-cpus.",
     ),
     click.option(
         "--address",
         metavar="ADDRESS",
-        help="With --engine ray: auto, host:port or ray://host:port of a cluster; by default one is started here.",
+        help="With --engine ray: auto, host:port or ray://host:port of a cluster. Default: start one here.",
     ),
     click.option(
         "--num-cpus",
@@ -79,13 +89,13 @@ engine_options = bundled(
         default=1,
         show_default=True,
         metavar="N",
-        help="Cores of a worker; with more than one it reads ahead.",
+        help="Cores per worker. With more than one it reads ahead.",
     ),
     click.option(
         "--num-gpus",
         type=click.FloatRange(0),
         default=0.0,
         metavar="N",
-        help="With --engine ray: GPUs of a worker; 0.25 lets four share one.",
+        help="With --engine ray: GPUs per worker. With 0.25 four workers share one.",
     ),
 )

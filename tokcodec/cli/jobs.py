@@ -1,4 +1,4 @@
-"""Inputs to outputs: which files a command works on, where each result goes, and writing it there."""
+"""Jobs: the files that a command works on, the place of each result, and the safe writing of results."""
 
 from __future__ import annotations
 
@@ -18,15 +18,18 @@ from ..errors import LimitError, OutputError, TokError, reason
 from .console import STDIO, Bar, Report, need_stdout
 
 TOK_SUFFIX = ".tok"
-MAX_FILE_BYTES = 1 << 30  # twice the largest useful .tok; a pipe without end must not fill the memory
+MAX_FILE_BYTES = 1 << 30
+"""Limit of a `.tok` file, twice the largest useful size: an endless pipe must not fill the memory."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """One input (path or STDIO) and where its result goes (path or STDIO)."""
+    """One input and the place of its result."""
 
     source: str
+    """Path of the input, or STDIO."""
     target: str
+    """Path of the result, or STDIO."""
 
     def __str__(self) -> str:
         return f"{self.source} -> {self.target}"
@@ -34,17 +37,18 @@ class Job:
 
 @dataclass(frozen=True)
 class Files:
-    """What the command line says about files.
-
-    Without `output` (for one input) a result lies beside its input; in output_dir lie the results of files flat, those
-    of a folder in the same sub-folders as there. Raises click.UsageError where that contradicts itself.
-    """
+    """The files that the command line names. Raises click.UsageError if its options contradict each other."""
 
     inputs: tuple[str, ...]
+    """Files and folders, or STDIO alone."""
     output: str | None = None
+    """Path of the result of one input. None: beside each input."""
     output_dir: str | None = None
+    """Folder of the results. Results of a named folder are written to the same sub-folders as there."""
     recursive: bool = False
+    """Whether folders are searched."""
     force: bool = False
+    """Whether existing files are replaced."""
 
     def __post_init__(self) -> None:
         if self.output is not None:
@@ -62,21 +66,26 @@ class Files:
 
     @property
     def resumes(self) -> bool:
-        """Whether outputs that exist are skipped: of several files some may be done, one that is named is an error."""
+        """Whether existing outputs are skipped. If `output` names a single file, an existing one is an error."""
         return (self.recursive or self.output_dir is not None) and not self.force
 
 
 def check_stdout(force: bool) -> None:
-    """Raise click.UsageError where data would go to a terminal, unless forced."""
+    """Raise click.UsageError if data would be written to a terminal without `force`."""
     if not force and sys.stdout is not None and sys.stdout.isatty():
         raise click.UsageError("Not writing data to a terminal; use --output, or --force.")
 
 
 def plan(files: Files, report: Report, *, suffixes: Collection[str], new_suffix: str) -> list[Job]:
-    """The jobs for the files of a command line, in that order; those in folders by name.
+    """The jobs for the files of a command line, in their order. Files of a folder are ordered by name.
 
-    suffixes: of the files looked for in folders, and those that new_suffix replaces; behind others it is appended.
-    What cannot be done is reported: a folder without `recursive`, and a second input for an output that is taken.
+    Reports an error for a folder without `recursive`, and for a second input with the same output.
+
+    Args:
+        files: the inputs and the places of the results.
+        report: prints the errors.
+        suffixes: suffixes of the files to find in folders. `new_suffix` replaces them.
+        new_suffix: suffix of the results. It is appended to names with other suffixes.
     """
     jobs: list[Job] = []
     taken: dict[str, str] = {}
@@ -89,7 +98,7 @@ def plan(files: Files, report: Report, *, suffixes: Collection[str], new_suffix:
             target = (stem if suffix.lower() in suffixes else place) + new_suffix
         key = os.path.normcase(os.path.realpath(target))
         if target != STDIO and taken.setdefault(key, source) is not source:
-            report.error(source, f"not done: {target} is the output for {taken[key]}")
+            report.error(source, f"skipped: {target} is already the output of {taken[key]}")
         else:
             jobs.append(Job(source, target))
     return jobs
@@ -98,23 +107,35 @@ def plan(files: Files, report: Report, *, suffixes: Collection[str], new_suffix:
 def expand(
     inputs: Sequence[str], report: Report, suffixes: Collection[str], recursive: bool
 ) -> Iterator[tuple[str, str]]:
-    """(path, path relative to the folder that was named) of every input; those in folders by name."""
+    """Find the files of the inputs. Files of a folder are ordered by name.
+
+    Args:
+        inputs: files and folders, or STDIO.
+        report: prints an error for a folder without `recursive`, and a note for one without files.
+        suffixes: suffixes of the files to find in folders, in lower case.
+        recursive: whether to search folders.
+
+    Returns:
+        Pairs of a path and the path relative to the named folder.
+    """
     for name in inputs:
         if name == STDIO or not os.path.isdir(name):
             yield name, os.path.basename(name)
         elif not recursive:
-            report.error(name, "is a folder; -r takes the files in it")
+            report.error(name, "is a folder: use -r for the files in it")
         else:
-            found = 0
-            for found, path in enumerate(_walk(name, report, suffixes), 1):  # noqa: B007 (the count is used below)
+            number = 0
+            for number, path in enumerate(_walk(name, report, suffixes), 1):  # noqa: B007 (the count is used below)
                 yield path, os.path.relpath(path, name)
-            if not found:
+            if not number:
                 report.note(name, "nothing to do in this folder")
 
 
 def _walk(top: str, report: Report, suffixes: Collection[str]) -> Iterator[str]:
-    """Files with one of the suffixes. Hidden ones are left out, links to folders, which may lead in a circle, and pipes
-    and devices, which may never end."""
+    """Find files with one of the suffixes.
+
+    Skips hidden files, links to folders (they may form a circle), pipes and devices (they may never end).
+    """
 
     def fail(error: OSError) -> None:
         report.error(str(error.filename), error)
@@ -124,7 +145,7 @@ def _walk(top: str, report: Report, suffixes: Collection[str]) -> Iterator[str]:
         for name in sorted(files):
             path = os.path.join(folder, name)
             wanted = os.path.splitext(name)[1].lower() in suffixes and not name.startswith(".")
-            if wanted and (os.path.isfile(path) or not os.path.exists(path)):  # a link to nothing fails when it is read
+            if wanted and (os.path.isfile(path) or not os.path.exists(path)):  # reading a dangling link fails
                 yield path
 
 
@@ -133,10 +154,16 @@ Stream = Callable[[Iterator[Job]], Iterator[Callable[[], tuple[bytes, str]]]]
 
 
 def run(jobs: Sequence[Job], files: Files, report: Report, work: Work) -> None:
-    """Do the jobs one by one: `work` returns the bytes to write and what to say about them.
+    """Do the jobs one by one.
 
-    What fails is reported, and the others are done. A run over a folder, or into one, goes on where an earlier one has
-    stopped: outputs that exist are skipped unless forced. It ends with a line that sums up.
+    An error of a job is reported, and the run continues with the next. A run over a folder, or into one, resumes an
+    earlier run: existing outputs are skipped without `force`. It ends with a summary.
+
+    Args:
+        jobs: the jobs, in order.
+        files: says whether existing files are replaced or skipped.
+        report: prints a line for each job.
+        work: called with a job and the progress bar. Returns the bytes to write and a text about them.
     """
 
     def timed(job: Job, bar: Bar) -> tuple[bytes, str]:
@@ -149,7 +176,15 @@ def run(jobs: Sequence[Job], files: Files, report: Report, work: Work) -> None:
 
 
 def run_many(jobs: Sequence[Job], files: Files, report: Report, stream: Stream) -> None:
-    """As `run`, for work that looks ahead: `stream` takes the jobs and yields, in their order, what `work` would do."""
+    """As `run`, for work that reads ahead.
+
+    Args:
+        jobs: the jobs, in order.
+        files: says whether existing files are replaced or skipped.
+        report: prints a line for each job.
+        stream: called with an iterator over the jobs to do. Yields, in their order, a function for each that returns
+            the bytes to write and a text about them.
+    """
     with Bar(len(jobs), report) as bar:
         _run(jobs, files, report, bar, stream)
 
@@ -160,11 +195,11 @@ def _run(jobs: Sequence[Job], files: Files, report: Report, bar: Bar, stream: St
 
     def todo() -> Iterator[Job]:
         for job in jobs:
-            wanted = False
+            needed = False
             with report.guard(job.source, job.target):
-                wanted = _wanted(job, files)
-                report.skipped += not wanted
-            if wanted:
+                needed = _is_needed(job, files)
+                report.skipped += not needed
+            if needed:
                 begun.append(job)
                 yield job
             else:
@@ -186,8 +221,8 @@ def _run(jobs: Sequence[Job], files: Files, report: Report, bar: Bar, stream: St
         report.sum_up(time.perf_counter() - started)
 
 
-def _wanted(job: Job, files: Files) -> bool:
-    """Whether there is work to do. Raises OutputError before the work for what writing would refuse after it."""
+def _is_needed(job: Job, files: Files) -> bool:
+    """Whether the result is still missing. Raises OutputError before the work if the result cannot be written."""
     if job.target == STDIO:
         need_stdout()
         return True
@@ -212,35 +247,41 @@ def _write(target: str, data: bytes, files: Files) -> None:
         try:
             Path(target).parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise OutputError(f"its folder cannot be made: {reason(error)}") from error
+            raise OutputError(f"cannot create its folder: {reason(error)}") from error
     write_atomic(target, data, force=files.force)
 
 
 def write_stdout(data: bytes) -> None:
-    """All bytes to stdout. Raises OutputError."""
+    """Write all bytes to stdout. Raises OutputError if that fails."""
     need_stdout()
     try:
         rest = memoryview(data)
-        while rest:  # without a buffer (python -u) it may take a part only
+        while rest:  # without a buffer (python -u) a write may be partial
             rest = rest[sys.stdout.buffer.write(rest) :]
         sys.stdout.buffer.flush()
-    except BrokenPipeError:  # whoever reads has seen enough
+    except BrokenPipeError:  # the reader has closed the pipe
         raise
     except OSError as error:
         raise OutputError(reason(error)) from error
 
 
 def stdin() -> BinaryIO:
-    """The binary stdin. Raises TokError when it is closed."""
+    """The binary stdin. Raises TokError if it is closed."""
     if sys.stdin is None:
         raise TokError("stdin is closed")
     return sys.stdin.buffer
 
 
 def read_tok(source: str, *, bare: bool = False) -> bytes:
-    """All bytes of a `.tok` file or of stdin; of anything else no more than a header is read. Raises TokError.
+    """Read all bytes of a `.tok` file or of stdin. Reading stops after the header if the input is not a `.tok` file.
 
-    bare: without a header that could be checked.
+    Args:
+        source: path of the file, or STDIO.
+        bare: the file has no header that could be checked. Default: False.
+
+    Raises:
+        TokError: the file cannot be read, or is not a `.tok` file.
+        LimitError: the file has more than MAX_FILE_BYTES bytes.
     """
     from ..container.header import parse_header
 
@@ -255,7 +296,7 @@ def read_tok(source: str, *, bare: bool = False) -> bytes:
 
 
 def _read(file: BinaryIO, check: Callable[[bytes], object]) -> bytes:
-    head = file.read(64)  # enough to tell what kind of file it is instead
+    head = file.read(64)  # enough to name the kind of another file
     check(head)
     data = head + file.read(MAX_FILE_BYTES)
     if len(data) > MAX_FILE_BYTES:

@@ -1,4 +1,4 @@
-"""The command `tokcodec`: thin shells over the library. torch is imported by the commands that need it, never here."""
+"""The command `tokcodec`: thin shells over the library. Only the commands that need torch import it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def cli() -> None:
       tokcodec info photo.tok
       tokcodec truncate photo.tok --size 60 -o smaller.tok
 
-    "-" is stdin or stdout. Exit code: 0 all done, 1 a file failed, 2 wrong usage.
+    "-" is stdin or stdout. Exit codes: 0 all done, 1 a file failed, 2 wrong usage.
     """
 
 
@@ -54,44 +54,47 @@ def cli() -> None:
 @model_option
 @report_options
 def info(files: tuple[str, ...], as_json: bool, model: str | None, report: Report) -> None:
-    """Say what files hold; works without the model."""
+    """Describe files. Works without the model."""
     from .. import tokfile
 
     need_stdout()
     for name in files:
         with report.guard(name):
-            found = tokfile.info(read_tok(name), model=model)
-            click.echo(_as_json(name, found) if as_json else printable(f"{name}: {_describe(found)}"))
+            facts = tokfile.info(read_tok(name), model=model)
+            click.echo(_as_json(name, facts) if as_json else printable(f"{name}: {_describe(facts)}"))
 
 
-def _as_json(name: str, found: TokInfo) -> str:
+def _as_json(name: str, facts: TokInfo) -> str:
     from dataclasses import asdict
 
-    derived = {key: getattr(found, key) for key in ("tiles", "complete", "payload_bytes", "bpp")}
-    return json.dumps({"file": name, "version": VERSION} | asdict(found) | derived)
+    derived = {key: getattr(facts, key) for key in ("tiles", "complete", "payload_bytes", "bpp")}
+    return json.dumps({"file": name, "version": VERSION} | asdict(facts) | derived)
 
 
-def _describe(found: TokInfo) -> str:
-    declared = "an unknown number of" if found.declared is None else str(found.declared)
-    pitch = f"pitch {found.pitch}" if found.pitch else "the whole picture"
-    tiles = f"{found.columns}x{found.rows} tiles ({pitch})" if found.tiles > 1 else f"1 tile ({pitch})"
-    if found.held is None:
+def _describe(facts: TokInfo) -> str:
+    declared = "an unknown number of" if facts.declared is None else str(facts.declared)
+    pitch = f"pitch {facts.pitch}" if facts.pitch else "the whole picture"
+    tiles = f"{facts.columns}x{facts.rows} tiles ({pitch})" if facts.tiles > 1 else f"1 tile ({pitch})"
+    if facts.held is None:
         tokens = f"{declared} tokens declared"
-        model = f"model id {found.model_id:02x}, which is not installed"
+        model = f"model id {facts.model_id:02x}, which is not installed"
     else:
-        tokens = f"{declared} tokens" if found.complete else f"{found.held} of {declared} tokens"
-        model = f"model {found.model}"
-    if found.tiles > 1:
-        tokens += f" ({'at most ' * found.adaptive}{found.tokens} per tile)"
-    size = f"{found.bytes} bytes ({found.header_bytes} header + {found.payload_bytes} payload)"
-    return f"{found.width}x{found.height} pixels, {tiles}, {tokens}, {model}, {size}, {bpp_text(found.bpp)}"
+        tokens = f"{declared} tokens" if facts.complete else f"{facts.held} of {declared} tokens"
+        model = f"model {facts.model}"
+    if facts.tiles > 1:
+        tokens += f" ({'at most ' * facts.adaptive}{facts.tokens} per tile)"
+    size = f"{facts.bytes} bytes ({facts.header_bytes} header + {facts.payload_bytes} payload)"
+    return f"{facts.width}x{facts.height} pixels, {tiles}, {tokens}, {model}, {size}, {bpp_text(facts.bpp)}"
 
 
 @cli.command()
 @click.argument("file", type=PATH)
 @click.option("--tokens", type=tokens_type, metavar="N", help="Keep N tokens of every tile.")
 @click.option(
-    "--size", type=parse_size, metavar="SIZE", help="Keep as many as fit: 120, 1.5k (k = 1000), 2ki (ki = 1024) bytes."
+    "--size",
+    type=parse_size,
+    metavar="SIZE",
+    help="Keep the most tokens that fit into SIZE bytes: 120, 1.5k (k = 1000), 2ki (ki = 1024).",
 )
 @output_option
 @force_option
@@ -106,7 +109,7 @@ def truncate(
     model: str | None,
     report: Report,
 ) -> None:
-    """Cut a file to fewer tokens or bytes."""
+    """Cut a file to fewer tokens or to a size in bytes."""
     if (tokens is None) == (size is None):
         raise click.UsageError("Give exactly one of --tokens and --size.")
     if output is None and file != STDIO:

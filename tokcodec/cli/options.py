@@ -15,9 +15,9 @@ from .jobs import TOK_SUFFIX, Files
 
 tokens_type = click.IntRange(1, MAX_TOKENS)
 force_option = click.option("-f", "--force", is_flag=True, help="Overwrite existing files; write data to a terminal.")
-output_option = click.option("-o", "--output", metavar="PATH", type=PATH, help="Name of the result; - is stdout.")
+output_option = click.option("-o", "--output", metavar="PATH", type=PATH, help="Path of the result. - is stdout.")
 model_option = click.option("--model", metavar="NAME", help="Name or folder of a model; see `tokcodec models list`.")
-base64_option = click.option("--base64", is_flag=True, help="With --bare: as text, photo.b64.")
+base64_option = click.option("--base64", is_flag=True, help="With --bare: files are base64 text, photo.b64.")
 device_option = click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True, help="Where to compute."
 )
@@ -26,7 +26,7 @@ max_pixels_option = click.option(
     type=click.IntRange(1),
     default=DEFAULT_MAX_PIXELS,
     metavar="N",
-    help="Refuse larger pictures; by default 89 million.",
+    help="Refuse pictures of more pixels. Default: 89 million.",
 )
 max_tiles_option = click.option(
     "--max-tiles",
@@ -36,11 +36,12 @@ max_tiles_option = click.option(
     metavar="N",
     help="Refuse files of more tiles.",
 )
-LOOKS = "perceptual", "fidelity"  # of our own models
+LOOKS = "perceptual", "fidelity"
+"""The looks of our own models."""
 
 
 def _look(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
-    """Any word where other packages bring models: which looks those have is known when one is loaded."""
+    """Check the look. Any word is valid if another package provides models: their looks are known once loaded."""
     if value is not None and value not in LOOKS:
         from ..tokenizers.families import others_installed
 
@@ -58,13 +59,21 @@ look_option = click.option(
     metavar=f"[{'|'.join(LOOKS)}]",
     callback=_look,
     shell_complete=_complete_look,
-    help="What looks best, or the least squared error; by default the model's first. Others' models may have more.",
+    help="perceptual: most natural. fidelity: least squared error. Default: the model's first. Third-party models may "
+    "offer others.",
 )
 decode_format_option = click.option(
-    "--format", "kind", metavar="FORMAT", help="png, webp, tiff, ppm, bmp or jpg; by default as PATH ends, or png."
+    "--format",
+    "kind",
+    metavar="FORMAT",
+    help="png, webp, tiff, ppm, bmp or jpg. Default: the suffix of PATH, otherwise png.",
 )
 dtype_option = click.option(
-    "--dtype", type=click.Choice(["float32", "bfloat16"]), default="float32", show_default=True, help="Of the networks."
+    "--dtype",
+    type=click.Choice(["float32", "bfloat16"]),
+    default="float32",
+    show_default=True,
+    help="Precision of the decoder network.",
 )
 
 
@@ -77,22 +86,22 @@ pitch_option = click.option(
     type=click.Choice([str(pitch) if pitch else "fit" for pitch in PITCHES]),
     callback=_pitch,
     metavar="PIXELS",
-    help="Source pixels per tile: 16 to 2048, less for more detail, 256 by default; fit: one tile for all.",
+    help="Source pixels from tile to tile, 16 to 2048: fewer give more detail. fit: one tile. Default: 256.",
 )
 
 
 def container_of(bare: bool, base64: bool) -> tuple[str, str]:
-    """Container and suffix of the files that hold tokens. Raises click.UsageError."""
+    """Container and suffix of the files that hold tokens. Raises click.UsageError for base64 without bare."""
     if base64 and not bare:
-        raise click.UsageError("--base64 goes with --bare.")
+        raise click.UsageError("--base64 needs --bare.")
     return "bare" if bare else "tok", BASE64_SUFFIX if base64 else TOK_SUFFIX
 
 
 _file_options = (
     click.argument("inputs", metavar="INPUT...", nargs=-1, required=True, type=PATH),
     output_option,
-    click.option("-r", "--recursive", is_flag=True, help="Take the files in folders."),
-    click.option("--output-dir", metavar="DIR", type=PATH, help="Write results here; folders are mirrored."),
+    click.option("-r", "--recursive", is_flag=True, help="Search folders for files."),
+    click.option("--output-dir", metavar="DIR", type=PATH, help="Write results to DIR, in the sub-folders of inputs."),
     force_option,
 )
 files_options = bundled("files", Files, *_file_options)
@@ -109,7 +118,7 @@ def _stages_or_files(
     if progressive is None:
         return Files(inputs, output, output_dir, recursive, force)
     if progressive in ("", STDIO) or output or output_dir or recursive or len(inputs) > 1:
-        raise click.UsageError("--progressive takes one input and names what it writes, files alone.")
+        raise click.UsageError("--progressive needs one input and a path for its result, without other output options.")
     return Files(inputs, progressive, force=force)
 
 
@@ -120,16 +129,16 @@ stages_or_files_options = bundled(
         "--progressive",
         metavar="PATH",
         type=PATH,
-        help="Write what 1, 2, 4, ... tokens show: an animation for PATH.gif, .webp or .png, else pictures in a "
-        "folder.",
+        help="Write the pictures of 1, 2, 4, ... tokens: an animation for PATH.gif, .webp or .png, otherwise a folder "
+        "of pictures.",
     ),
     *_file_options,
 )
-"""Where pictures go: the files of `files_options`, or what --progressive names."""
+"""The places of pictures: the files of `files_options`, or the result of --progressive."""
 
 
 def parse_dimensions(text: str) -> tuple[int, int]:
-    """Width and height in pixels: 640x480."""
+    """Width and height in pixels, from a text such as 640x480. Raises click.BadParameter for another text."""
     match = re.fullmatch(r"([0-9]{1,5})[xX]([0-9]{1,5})", text)
     size = (int(match[1]), int(match[2])) if match else (0, 0)
     if not all(1 <= side <= MAX_SIDE for side in size):
@@ -138,4 +147,5 @@ def parse_dimensions(text: str) -> tuple[int, int]:
 
 
 def bpp_text(value: float) -> str:
+    """Bits per pixel, with 4 digits and the unit."""
     return f"{value:.4g} bits per pixel"

@@ -1,4 +1,4 @@
-"""Options of `tokcodec encode` that ask for a size or a quality, and where it matters."""
+"""Options of `tokcodec encode` for a target size or quality, and for regions that matter more."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ UNITS = {"": 1, "k": 1000, "ki": 1024}
 
 
 def parse_size(text: str) -> int:
-    """A number of bytes: 120, 1.5k (1000 bytes each) or 2ki (1024 bytes each)."""
+    """A number of bytes, from 120, 1.5k (k = 1000) or 2ki (ki = 1024). Raises click.BadParameter for another text."""
     match = re.fullmatch(r"([0-9]{1,12})(?:\.([0-9]{1,6}))?(k|ki|)b?", text.lower())
     if not match:
         raise click.BadParameter(f"{text!r} is not a size such as 120, 1.5k (k = 1000) or 2ki (ki = 1024).")
@@ -38,13 +38,14 @@ focus_option = click.option(
     "--focus",
     metavar="X,Y,W,H[:WEIGHT]",
     multiple=True,
-    help="With a target or --adaptive: error counts 4, or WEIGHT, times there; in pixels, or per cent as 25%.",
+    help="Region to favour, in pixels or percent (25%); needs a target or --adaptive. WEIGHT: 4 by default. "
+    "Repeatable.",
 )
 focus_map_option = click.option(
     "--focus-map",
     metavar="MASK",
     type=PATH,
-    help="A picture laid over the other: black and transparent count once, white 4 times.",
+    help="Grey picture of weights, stretched to fit: black and transparent 1, white 4.",
 )
 
 
@@ -53,25 +54,25 @@ target_options = several(
         "--target-size",
         type=parse_size,
         metavar="SIZE",
-        help="The best file of at most 120, 1.5k (k = 1000) or 2ki (ki = 1024) bytes.",
+        help="Make the best file of at most SIZE bytes: 120, 1.5k (k = 1000), 2ki (ki = 1024).",
     ),
     click.option(
         "--target-bpp",
         type=click.FloatRange(0, min_open=True),
         metavar="BPP",
-        help="The best file of at most BPP bits per pixel.",
+        help="Make the best file of at most BPP bits per pixel.",
     ),
     click.option(
         "--target-psnr",
         type=click.FloatRange(0, 100, min_open=True),
         metavar="DB",
-        help="The smallest file whose fidelity look has a PSNR of at least DB.",
+        help="Make the smallest file whose fidelity look has a PSNR of at least DB.",
     ),
     click.option(
         "--target-lpips",
         type=click.FloatRange(0, 1, min_open=True),
         metavar="VALUE",
-        help="The smallest file whose default look has an LPIPS of at most VALUE.",
+        help="Make the smallest file whose default look has an LPIPS of at most VALUE.",
     ),
-    click.option("--adaptive", is_flag=True, help="As many bytes as --tokens takes, spent where detail is."),
+    click.option("--adaptive", is_flag=True, help="Same size as with --tokens, but more tokens for detailed tiles."),
 )

@@ -1,1 +1,1 @@
-"""Pictures and their geometry: reading, writing, cutting into tiles and blending; never tokens, models or torch."""
+"""Pictures and their geometry: reads, writes, cuts into tiles and blends. Never uses tokens, models or torch."""

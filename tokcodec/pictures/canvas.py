@@ -1,4 +1,4 @@
-"""Tiles -> picture: resamples decoded tiles to their place and blends them without seams; no torch."""
+"""Tiles to a picture: resamples decoded tiles to their place and blends them without seams. Does not import torch."""
 
 from __future__ import annotations
 
@@ -13,19 +13,21 @@ from .seams import FREQUENCIES, along, profile, spectrum
 from .tiling import OVERLAP, TILE, Grid, tile_pixels, tile_span
 
 STRIP = 512
-"""Output rows resampled at a time: bounds the memory of a tile that covers millions of pixels."""
+"""Number of output rows resampled at a time. It bounds the memory of a tile that covers millions of pixels."""
 HALF = np.float32(0.5)
 
 Floats = NDArray[np.float32]
 
 
 class Canvas:
-    """Blends decoded tiles, given in order, into a picture: held in 8 bit, little more than a row of tiles in float.
+    """Blends decoded tiles, added in order, into a picture. Memory: the picture in 8 bit, and a row of tiles in float.
 
-    Where neighbours overlap both show the same pixels; half of the difference of their smooth parts is taken from the
-    one and half given to the other (`seams`), first between the tiles of a row, then between rows.
+    Neighbours show the same pixels in their overlap. Half of the difference of their smooth parts is subtracted from
+    one and half added to the other (`seams`), first between the tiles of a row, then between rows.
 
-    side: samples of a tile along each of its sides.
+    Args:
+        grid: the tiles of the picture.
+        side: samples along a tile's side. Default: 256.
     """
 
     def __init__(self, grid: Grid, side: int = TILE) -> None:
@@ -46,11 +48,16 @@ class Canvas:
         self._above: list[Floats] = []
 
     def add(self, tiles: NDArray[np.uint8] | Floats, blank: NDArray[np.bool_] | None = None) -> None:
-        """Add the next tiles of the grid: [n, side, side, 3], uint8 or float32 in [0, 1] (clipped; NaN becomes 0).
+        """Add the next tiles of the grid.
 
-        blank: bool [n], tiles of one colour that stand for nothing: no other is adapted to them, and they are filled
-        with their first sample. Raises TypeError for another
-        dtype, ValueError for another shape or more tiles than the grid has.
+        Args:
+            tiles: [n, side, side, 3], uint8 or float32 in [0, 1]. Other values are clipped, NaN becomes 0.
+            blank: bool [n], tiles without content: they are filled with their first sample, and their neighbours are
+                not adapted to them. Default: none.
+
+        Raises:
+            TypeError: the tiles have another dtype.
+            ValueError: the tiles have another shape, or are more than the grid has.
         """
         if tiles.dtype not in (np.uint8, np.float32):
             raise TypeError(f"tiles must be uint8, or float32 in [0, 1]; not {tiles.dtype}")
@@ -73,17 +80,17 @@ class Canvas:
                 self._place(planes)
 
     def finish(self) -> Image.Image:
-        """The RGB picture, exactly width x height. Raises ValueError if tiles are missing."""
+        """The RGB picture, width x height pixels. Raises ValueError if tiles are missing."""
         if self._added != self.grid.tiles:
             raise ValueError(f"{self._added} of {self.grid.tiles} tiles were added")
         return self._picture
 
     def _place_alone(self, planes: Floats) -> None:
-        """Draw the tile that is the whole picture: nothing is added to it, so none of it waits in float."""
+        """Draw the tile that is the whole picture, strip by strip: no neighbour changes it."""
         self._added = 1
         if (self.grid.width, self.grid.height) == (self.side, self.side):
-            # At scale 1 it is the picture. Not only exact: NumPy's matrix product wakes threads of its own, which for a
-            # while get in the way of torch's.
+            # At scale 1 the tile is the picture. This is exact, and avoids NumPy's threads, which for a while compete
+            # with torch's.
             self._paste(planes, 0)
             return
         for top in range(0, self.grid.height, STRIP):
@@ -91,13 +98,13 @@ class Canvas:
             self._paste(part @ self._columns[0].T, top)
 
     def _paste(self, strip: Floats, top: int) -> None:
-        """Round finished rows of the picture, from pixel row `top` on: float32 3 x rows x width."""
+        """Round finished rows, float32 3 x rows x width, into the picture from pixel row `top` on."""
         levels = np.empty((*strip.shape[1:], 3), np.uint8)
         levels[:] = np.rint(np.clip(strip, 0, 255)).transpose(1, 2, 0)
         self._picture.paste(Image.fromarray(levels), (0, top))
 
     def _place(self, planes: Floats) -> None:
-        """Adapt a tile and the one to its left to each other; the left one is final then."""
+        """Adapt a tile and the one to its left to each other. The left one is final then."""
         row, column = divmod(self._added, self.grid.columns)
         if column == 0:
             self._begin_row(row)
@@ -116,7 +123,7 @@ class Canvas:
             self._end_row(row)
 
     def _begin_row(self, row: int) -> None:
-        """Make room for a row of tiles below what the previous one has left."""
+        """Extend the band by a row of tiles, below the unfinished rows of the previous one."""
         end = tile_pixels(self.grid.height, self.grid.rows, row)[1]
         band = np.zeros((3, end - self._top, self.grid.width), np.float32)
         band[:, : self._band.shape[1]] = self._band
@@ -124,7 +131,7 @@ class Canvas:
         self._above, self._upper, self._lower = self._lower, [], []
 
     def _blend(self, planes: Floats, row: int, column: int) -> None:
-        """Add a tile to the band, and note its ends. planes: float32 3 x side x side, or 3 x 1 x 1 of a blank tile."""
+        """Add a tile, float32 3 x side x side or 3 x 1 x 1 if blank, to the band, and keep the spectra of its ends."""
         if planes.shape[1] == 1:
             nothing = np.zeros((3, FREQUENCIES), np.float32)
             self._upper.append(nothing)
@@ -142,13 +149,13 @@ class Canvas:
             self._add(rows[top : top + STRIP] @ planes, row, column, top)
 
     def _add(self, part: Floats, row: int, column: int, top: int = 0) -> None:
-        """Add rows of a tile, from its pixel row `top` on, that are resampled downwards but not yet across."""
+        """Add rows of a tile, from its pixel row `top` on. They are resampled vertically, not yet horizontally."""
         first, end = tile_pixels(self.grid.width, self.grid.columns, column)
         start = tile_pixels(self.grid.height, self.grid.rows, row)[0] + top - self._top
         self._band[:, start : start + part.shape[1], first:end] += part @ self._columns[column].T
 
     def _end_row(self, row: int) -> None:
-        """Adapt a row of tiles and the one above to each other; round the pixel rows to which nothing more is added."""
+        """Adapt a row of tiles and the one above to each other, and round the finished pixel rows."""
         if row > 0:
             kept = self._top - tile_pixels(self.grid.height, self.grid.rows, row - 1)[0]
             above: Floats = self._rows[row - 1][kept:] @ self._profile[:, ::-1].T
@@ -173,19 +180,32 @@ class Canvas:
 
 @lru_cache(maxsize=4)
 def blend_matrices(side: int, n: int, samples: int = TILE) -> tuple[Floats, ...]:
-    """`blend_matrix` of every tile along a side: several decodings of one picture need the same ones."""
+    """`blend_matrix` of every tile along a side, cached for several decodings of one picture.
+
+    Args:
+        side: pixels along the picture's side.
+        n: number of tiles along it.
+        samples: samples along a tile's side. Default: 256.
+    """
     return tuple(blend_matrix(side, n, i, samples) for i in range(n))
 
 
 def blend_matrix(side: int, n: int, i: int, samples: int = TILE) -> Floats:
-    """Resampling and blending of tile i of n along one side: float32 [pixels, samples].
+    """The matrix that resamples and blends a tile along one side.
 
-    pixels: as in `tiling.tile_pixels`; samples: of the tile.
+    Row p holds the weights of the samples in pixel p: a Lanczos-3 kernel, widened when the tile shrinks, as in Pillow,
+    with its sum scaled to the blending weight. The blending weight rises linearly from 0 to 1 over the overlap with the
+    previous tile and falls over the overlap with the next one, so that the weights at every pixel sum to 1. (Cut and
+    blended at pitch 256, eight Kodak pictures have 41.7 dB with Lanczos both ways, 38.2 dB with cubic both ways.)
 
-    Row p holds the samples' shares in pixel p: a Lanczos-3 kernel, widened when the tile shrinks, as in Pillow, with
-    its sum scaled to the blending weight. The weight rises linearly from 0 to 1 over the overlap with the previous tile
-    and falls over the next one's, so that the weights at every pixel sum to 1. (Cut and blended at pitch 256, eight
-    Kodak pictures come back at 41.7 dB with Lanczos both ways, at 38.2 dB with cubic both ways.)
+    Args:
+        side: pixels along the picture's side.
+        n: number of tiles along it.
+        i: the tile, 0 to n - 1.
+        samples: samples along a tile's side. Default: 256.
+
+    Returns:
+        float32 [pixels of `tiling.tile_pixels`, samples].
     """
     start, end = tile_span(side, n, i)
     centres = np.arange(*tile_pixels(side, n, i)) + 0.5
@@ -197,7 +217,14 @@ def blend_matrix(side: int, n: int, i: int, samples: int = TILE) -> Floats:
 
 
 def blend_weights(side: int, n: int, i: int, centres: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Weight of tile i of n at some places along a side."""
+    """Blending weight of a tile at places along a side.
+
+    Args:
+        side: pixels along the picture's side.
+        n: number of tiles along it.
+        i: the tile, 0 to n - 1.
+        centres: the places, in pixels.
+    """
     weight = np.ones_like(centres)
     if i > 0:
         weight *= _ramp(side, n, i, centres)
@@ -207,6 +234,6 @@ def blend_weights(side: int, n: int, i: int, centres: NDArray[np.floating]) -> N
 
 
 def _ramp(side: int, n: int, i: int, centres: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Rises from 0 at the start of tile i to 1 at the end of tile i - 1."""
+    """A ramp from 0 at the start of tile i to 1 at the end of tile i - 1."""
     start, end = tile_span(side, n, i)[0], tile_span(side, n, i - 1)[1]
     return np.asarray(((centres - start) / (end - start)).clip(0, 1))

@@ -1,7 +1,7 @@
-"""Writing files safely: the whole new file or the old one, never a part; an existing file only when asked.
+"""Writing files safely: always the whole new file or the old one, and an existing file only with `force`.
 
-The data goes to a temporary file in the same folder and takes its name by one atomic step. Only a kill that cannot be
-caught can leave the temporary file (`.tokcodec-*.tmp`) behind.
+The data is written to a temporary file in the same folder, which is then renamed atomically. Only a kill that cannot
+be caught can leave the temporary file (`.tokcodec-*.tmp`) behind.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from typing import BinaryIO
 from ..errors import SYSTEM_REASONS, OutputError, reason
 
 _EXISTS = "exists already; use -f to overwrite"
-# What file systems that lack link() or fsync() answer to it: FAT and exFAT, some network and FUSE ones.
+# Errors of file systems that lack link() or fsync(): FAT and exFAT, some network and FUSE ones.
 _UNSUPPORTED = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EACCES, errno.EINVAL}
 
 
 def check_output(path: str | Path, *, force: bool) -> None:
-    """Refuse early what `write_atomic` would refuse later: raises OutputError, writes nothing."""
+    """Raise OutputError if `write_atomic` would refuse the path. Writes nothing."""
     try:
         _target(Path(path), force)
     except OSError as error:
@@ -31,12 +31,19 @@ def check_output(path: str | Path, *, force: bool) -> None:
 
 
 def write_atomic(path: str | Path, data: bytes | Callable[[BinaryIO], object], *, force: bool) -> None:
-    """Write bytes, or what a function writes to a binary stream, as the file `path`: completely or not at all.
+    """Write a file completely or not at all.
 
-    An existing file is replaced only with `force`, and keeps its permissions; a symbolic link stays and the file it
-    points to is replaced, as if written through the link; a hard link is parted from its other names. A device or pipe
-    is written directly. Raises OutputError (exists already, no permission, disk full, ...), and whatever the function
-    raises; then an existing file is as it was and nothing new is left.
+    The new file keeps the permissions of the one that it replaces. If the path is a symbolic link, the file that it
+    points to is replaced. A hard link is separated from its other names. A device or pipe is written directly.
+
+    Args:
+        path: path of the file.
+        data: the bytes, or a function that writes them to a binary stream.
+        force: replace an existing file.
+
+    Raises:
+        OutputError: the file exists already, permission is denied, the disk is full, ... An exception of the function
+            is raised too. In both cases an existing file is unchanged and no new one is left.
     """
     try:
         target, old = _target(Path(path), force)
@@ -50,20 +57,20 @@ def write_atomic(path: str | Path, data: bytes | Callable[[BinaryIO], object], *
 
 
 def _target(path: Path, force: bool) -> tuple[Path, os.stat_result | None]:
-    """The file behind symbolic links and its status, None if it is new."""
+    """The file behind symbolic links, and its status. None if the file is new."""
     try:
         old = path.stat()
     except FileNotFoundError:
         old = None
     if old is None:
-        path = Path(os.path.realpath(path))  # a dangling link: create what it points to
+        path = Path(os.path.realpath(path))  # a dangling link: create the file that it points to
         folder = path.parent
         if not folder.exists():
             raise OutputError("its folder does not exist")
     else:
         if stat.S_ISDIR(old.st_mode):
             raise OutputError("is a folder")
-        if not force and (stat.S_ISREG(old.st_mode) or stat.S_ISBLK(old.st_mode)):  # a disk is worth the question too
+        if not force and (stat.S_ISREG(old.st_mode) or stat.S_ISBLK(old.st_mode)):  # a disk needs `force` too
             raise OutputError(_EXISTS)
         if not stat.S_ISREG(old.st_mode):
             return path, old
@@ -75,7 +82,7 @@ def _target(path: Path, force: bool) -> tuple[Path, os.stat_result | None]:
 
 
 def _read_only(folder: Path) -> bool:
-    """Whether the file system takes no writing from anyone: then rights are not what to look at."""
+    """Whether the file system is read-only, so that permissions are not the reason."""
     return hasattr(os, "statvfs") and bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
 
 
@@ -84,17 +91,17 @@ def _write_regular(
 ) -> None:
     temporary = target.parent / f".tokcodec-{secrets.token_hex(8)}.tmp"  # short: the target's name may be at its limit
     try:
-        # Mode 0666 less the umask, as any new file; O_EXCL follows no link that somebody has planted.
+        # Mode 0666 less the umask, as for any new file. O_EXCL does not follow a link that somebody has planted.
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
         with open(os.open(temporary, flags, 0o666), "wb") as stream:
             if old is not None:
-                _take_over(stream.fileno(), old)
+                _copy_owner(stream.fileno(), old)
             _fill(stream, data)
             stream.flush()
             _sync(stream.fileno())
         _publish(temporary, target, force)
     finally:
-        with contextlib.suppress(OSError):  # gone after a replace; left after a link or any failure
+        with contextlib.suppress(OSError):  # missing after a replace, left after a link or an error
             temporary.unlink()
 
 
@@ -106,7 +113,7 @@ def _fill(stream: BinaryIO, data: bytes | Callable[[BinaryIO], object]) -> None:
 
 
 def _sync(descriptor: int) -> None:
-    """On the disk before the old file goes: otherwise a power cut may leave an empty one."""
+    """Flush to the disk before the old file is replaced: otherwise a power cut may leave an empty file."""
     try:
         os.fsync(descriptor)
     except OSError as error:
@@ -114,8 +121,8 @@ def _sync(descriptor: int) -> None:
             raise
 
 
-def _take_over(descriptor: int, old: os.stat_result) -> None:
-    """Owner (as far as allowed) and permissions of the file to be replaced."""
+def _copy_owner(descriptor: int, old: os.stat_result) -> None:
+    """Set the owner (as far as allowed) and the permissions of the file to be replaced."""
     if hasattr(os, "fchown"):
         with contextlib.suppress(OSError):
             os.fchown(descriptor, old.st_uid, old.st_gid)
@@ -124,7 +131,7 @@ def _take_over(descriptor: int, old: os.stat_result) -> None:
 
 
 def _publish(temporary: Path, target: Path, force: bool) -> None:
-    """Give the finished file its name; without `force` fail if the name has been taken meanwhile."""
+    """Rename the finished file. Without `force` raise OutputError if the name exists by now."""
     if force:
         os.replace(temporary, target)
         return
@@ -135,7 +142,7 @@ def _publish(temporary: Path, target: Path, force: bool) -> None:
     except OSError as error:
         if error.errno not in _UNSUPPORTED:
             raise
-        try:  # claim the name by an empty file, then replace that
+        try:  # create an empty file under the name, then replace it
             os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
         except FileExistsError as taken:
             raise OutputError(_EXISTS) from taken

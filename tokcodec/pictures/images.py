@@ -1,6 +1,7 @@
-"""Reading and writing pictures: every picture becomes 8-bit sRGB, upright and opaque, or a PictureError; no torch.
+"""Reading and writing pictures. Every picture becomes 8-bit sRGB, upright and opaque, or raises PictureError.
 
-Not handled: colour described other than by an ICC profile (PNG gAMA, cHRM and cICP; HDR in AVIF) is taken as sRGB.
+ICC profiles are the only description of colour that is used: pictures with another one (PNG gAMA, cHRM and cICP, HDR
+in AVIF) are read as sRGB.
 """
 
 from __future__ import annotations
@@ -20,14 +21,18 @@ from ..errors import LimitError, PictureError, TokError, TokWarning, reason
 from .files import write_atomic
 from .limits import DEFAULT_MAX_PIXELS, check_size
 
-MAX_STREAM_BYTES = 1 << 30  # a pipe without end must not fill the memory; DEFAULT_MAX_PIXELS fit in, uncompressed
+MAX_STREAM_BYTES = 1 << 30
+"""Limit of a stream, so that an endless pipe does not fill the memory. DEFAULT_MAX_PIXELS fit in, uncompressed."""
 
-# Formats of photographs. Left out on purpose: EPS (Pillow runs Ghostscript on it), formats without a magic number (TGA,
-# DIB), which claim any garbage as theirs, and rare ones, since each parser is something to attack.
 READ_FORMATS = (
     "JPEG", "PNG", "WEBP", "AVIF", "TIFF", "GIF", "BMP", "PPM", "JPEG2000", "QOI", "PSD", "SGI",
 )  # fmt: skip
-_ONE_PICTURE = {"MPO", "PSD"}  # their further "frames" are previews, gain maps and layers: no animation
+"""Formats of photographs, by Pillow's names.
+
+Left out on purpose: EPS (Pillow runs Ghostscript on it), formats without a magic number (TGA, DIB), which accept any
+data, and rare ones, since each parser can be attacked.
+"""
+_ONE_PICTURE = {"MPO", "PSD"}  # their further "frames" are previews, gain maps and layers, not an animation
 
 Warn = Callable[[str], None]
 
@@ -38,10 +43,20 @@ Warn = Callable[[str], None]
 def read_picture(
     source: str | Path | BinaryIO, *, max_pixels: int = DEFAULT_MAX_PIXELS, backdrop: str = "white", warn: Warn
 ) -> Image.Image:
-    """Read a picture file, or a binary stream, as an RGB picture: see `to_rgb`; of an animation the first frame.
+    """Read a picture as an RGB picture, converted as by `to_rgb`. An animation gives its first frame.
 
-    `warn` is called with one line for each thing that is lost. The size is checked before pixels are decoded. Raises
-    LimitError for too large a picture, PictureError for everything else that is wrong with the file or its picture.
+    The size is checked before pixels are decoded.
+
+    Args:
+        source: path of a file, or a binary stream.
+        max_pixels: refuse pictures of more pixels, at least 1. Default: 89,478,485.
+        backdrop: colour behind transparent pixels. Default: "white".
+        warn: called with a line for each thing that is dropped.
+
+    Raises:
+        LimitError: the picture is too large.
+        PictureError: the file or its picture has another error.
+        ValueError: `max_pixels` is below 1.
     """
     if max_pixels < 1:
         raise ValueError(f"max_pixels must be at least 1, not {max_pixels}")
@@ -60,7 +75,7 @@ def read_picture(
             picture = to_rgb(image, backdrop=backdrop, warn=notes.append)
     except OSError as error:
         raise PictureError(reason(error)) from error
-    for note in notes:  # here, so that an OSError of `warn` is not taken for one of the file
+    for note in notes:  # here, so that an OSError of `warn` does not count as one of the file
         warn(note)
     return picture
 
@@ -74,10 +89,10 @@ def _read_all(stream: BinaryIO) -> bytes:
 
 @contextmanager
 def process_limit(max_pixels: int) -> Iterator[None]:
-    """Raise Pillow's limit on pixels to `max_pixels` for the whole process, all of its threads included.
+    """Raise Pillow's limit on pixels to `max_pixels` for the whole process, with all of its threads.
 
-    Only for who owns the process, such as the command: `read_picture` never raises the limit of an application. Some
-    decoders (TIFF, WebP, GIF) refuse more than twice Pillow's limit, and warn above it.
+    For programs that own their process, such as the command. `read_picture` never raises the limit of an application.
+    Some decoders (TIFF, WebP, GIF) refuse more than twice Pillow's limit, and warn above it.
     """
     before = Image.MAX_IMAGE_PIXELS
     if before is not None:
@@ -89,7 +104,7 @@ def process_limit(max_pixels: int) -> Iterator[None]:
 
 
 def _open(stream: BinaryIO) -> ImageFile.ImageFile:
-    """Identify the picture and read its header: Image.open for READ_FORMATS without Pillow's limit, ours follows."""
+    """Identify the picture and read its header: Image.open for READ_FORMATS, without Pillow's limit on pixels."""
     stream.seek(0)
     prefix = stream.read(16)
     if not prefix:
@@ -115,15 +130,15 @@ def _open(stream: BinaryIO) -> ImageFile.ImageFile:
 def _has_more_frames(image: Image.Image) -> bool:
     try:
         return bool(getattr(image, "is_animated", False))
-    except Exception:  # what follows the first frame is damaged; the first one has been decoded
+    except Exception:  # a later frame is damaged: the first one has been decoded
         return True
 
 
 def _load(image: Image.Image) -> None:
-    """Decode the pixels. Whatever a decoder stumbles over means a damaged picture: its list of exceptions is open."""
+    """Decode the pixels. Every exception of a decoder means a damaged picture, since decoders document none."""
     try:
         image.load()
-    except TokWarning:  # of a `.tok` file that the application opened: made an error by its filters
+    except TokWarning:  # from a `.tok` file that the application opened, if its filters make warnings errors
         raise
     except Exception as error:
         raise _damaged(image.format, error) from error
@@ -142,13 +157,22 @@ def _damaged(name: str | None, error: Exception) -> TokError:
 
 
 def to_rgb(image: Image.Image | NDArray[np.uint8], *, backdrop: str = "white", warn: Warn) -> Image.Image:
-    """Convert a Pillow image of any mode, or a uint8 array HxWx3, to an 8-bit sRGB picture.
+    """Convert a picture to 8-bit sRGB.
 
-    In this order: EXIF orientation is applied, 16-bit and float samples (0..65535 and 0..1) are scaled to 8 bit, an
-    embedded ICC profile is converted to sRGB (perceptual), transparency is composited on `backdrop`. What is lost or
-    guessed is told to `warn`, one line each. Of an animation the current frame is taken. Raises PictureError for a
-    picture that cannot be decoded or converted, TypeError and ValueError for an argument of another type, dtype or
-    shape.
+    The steps, in this order: apply the EXIF orientation, scale 16-bit and float samples (0..65535 and 0..1) to 8 bit,
+    convert from an embedded ICC profile to sRGB (perceptual), composite transparency on `backdrop`. An animation gives
+    its current frame.
+
+    Args:
+        image: PIL image of any mode, or uint8 array height x width x 3.
+        backdrop: colour behind transparent pixels. Default: "white".
+        warn: called with a line for each thing that is dropped or guessed.
+
+    Raises:
+        PictureError: the picture cannot be decoded or converted.
+        LimitError: there is not enough memory.
+        TypeError: the argument has another type or dtype.
+        ValueError: the array has another shape.
     """
     if isinstance(image, np.ndarray):
         return _from_array(image)
@@ -159,7 +183,7 @@ def to_rgb(image: Image.Image | NDArray[np.uint8], *, backdrop: str = "white", w
     _load(image)
     notes: list[str] = []
     converted = _convert(image, backdrop, notes.append)
-    for note in notes:  # here, so that an exception of `warn` is not taken for one of the picture
+    for note in notes:  # here, so that an exception of `warn` does not count as one of the picture
         warn(note)
     return converted
 
@@ -196,13 +220,13 @@ def _upright(image: Image.Image, warn: Warn) -> Image.Image:
         return ImageOps.exif_transpose(image) if turned else image
     except MemoryError:
         raise
-    except Exception:  # any parser error: the pixels are whole, only their orientation is unknown
+    except Exception:  # an error of the parser: the pixels are whole, only their orientation is unknown
         warn("damaged EXIF data: the orientation is not applied")
         return image
 
 
 def _to_8_bit(image: Image.Image, warn: Warn) -> Image.Image:
-    """Bring 16-bit, 32-bit and float grey to L or LA, where Pillow would clip; leave every other mode as it is."""
+    """Convert 16-bit, 32-bit and float grey to L or LA, where Pillow would clip. Other modes are unchanged."""
     if not (image.mode == "I" or image.mode == "F" or image.mode.startswith("I;16")):
         return image
     values: NDArray[Any] = np.asarray(image)
@@ -225,15 +249,15 @@ def _to_8_bit(image: Image.Image, warn: Warn) -> Image.Image:
 
 
 def _split_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
-    """The colours without, and the alpha as L or None."""
-    if image.mode == "La":  # premultiplied grey: Pillow knows only this way out
+    """The colours without alpha, and the alpha as L or None."""
+    if image.mode == "La":  # premultiplied grey: Pillow offers only this conversion
         image = image.convert("LA")
     if image.mode == "1" and "transparency" in image.info:  # Pillow compares 0 and 255 with the file's 0 and 1
         transparent = 255 if image.info["transparency"] else 0
         image = image.convert("L")
         image.info["transparency"] = transparent
     if image.has_transparency_data:
-        grey = image.mode in ("L", "LA")  # stays grey for the sake of a grey profile
+        grey = image.mode in ("L", "LA")  # stays grey for a grey profile
         image = image.convert("LA" if grey else "RGBA")
         return (image.getchannel("L") if grey else image.convert("RGB")), image.getchannel("A")
     if image.mode in ("1", "L"):
@@ -242,7 +266,7 @@ def _split_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
 
 
 def _to_srgb(image: Image.Image, profile: object, warn: Warn) -> Image.Image:
-    """L, RGB, CMYK or LAB to sRGB by the embedded profile; without one by Pillow's plain conversion."""
+    """Convert L, RGB, CMYK or LAB to sRGB by the embedded profile, without one by Pillow's plain conversion."""
     if isinstance(profile, bytes) and profile and image.mode != "LAB":
         try:
             source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
@@ -263,15 +287,15 @@ def _to_srgb(image: Image.Image, profile: object, warn: Warn) -> Image.Image:
     if image.mode == "CMYK":
         warn("CMYK without a usable colour profile: the colours are a guess")
     if image.mode == "RGB" and "icc_profile" not in image.info:
-        return image  # without a copy, which takes 4 bytes a pixel
+        return image  # without a copy, which would need 4 bytes per pixel
     converted = image.convert("RGB")
-    converted.info.pop("icc_profile", None)  # done with: else the same note comes when the picture is encoded
+    converted.info.pop("icc_profile", None)  # it has been used: encoding the picture must not repeat the note
     return converted
 
 
 # ---- writing
 
-WRITE_FORMATS: dict[str, tuple[str, dict[str, Any]]] = {  # suffix -> Pillow's name and options
+WRITE_FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
     ".png": ("PNG", {}),
     ".webp": ("WEBP", {"lossless": True}),
     ".tif": ("TIFF", {"compression": "tiff_adobe_deflate"}),
@@ -281,12 +305,18 @@ WRITE_FORMATS: dict[str, tuple[str, dict[str, Any]]] = {  # suffix -> Pillow's n
     ".jpg": ("JPEG", {"quality": 95, "subsampling": 0}),
     ".jpeg": ("JPEG", {"quality": 95, "subsampling": 0}),
 }
+"""Formats to write: Pillow's name and options, by suffix."""
 
 
 def picture_format(target: str | Path | None, format: str | None = None) -> str:
-    """The suffix in WRITE_FORMATS by which to write: `format` ("png"), else the target's suffix, else ".png".
+    """The key of WRITE_FORMATS for a picture.
 
-    Raises ValueError that lists the formats for one that is unknown.
+    Args:
+        target: path of the picture. Its suffix is used unless `format` is given, and ".png" if it has none.
+        format: name of a format, "png". Default: by `target`.
+
+    Raises:
+        ValueError: the format is unknown. The text lists the known ones.
     """
     suffix = f".{format.lstrip('.')}" if format else Path(target or "").suffix
     suffix = suffix.lower() or ".png"
@@ -299,13 +329,21 @@ def picture_format(target: str | Path | None, format: str | None = None) -> str:
 def write_picture(
     image: Image.Image, target: str | Path | BinaryIO, format: str | None = None, *, force: bool = False
 ) -> None:
-    """Write an RGB picture to a path (safely: see `write_atomic`) or a binary stream (PNG unless `format` says else).
+    """Write a picture, losslessly except as JPEG (quality 95).
 
-    Lossless but for JPEG (quality 95). Raises ValueError for an unknown format, OutputError if writing to a path fails.
+    Args:
+        image: RGB picture.
+        target: a path, written by `write_atomic`, or a binary stream.
+        format: name of a format, "png". Default: by the suffix of the path, and "png" for a stream.
+        force: replace an existing file. Default: False.
+
+    Raises:
+        ValueError: the format is unknown.
+        OutputError: writing to the path fails.
     """
     path = target if isinstance(target, (str, Path)) else None
     name, options = WRITE_FORMATS[picture_format(path, format)]
-    # First into memory: a full disk is then an ordinary write error, and a pipe need not seek.
+    # First to memory: a full disk is then an ordinary write error, and a pipe need not seek.
     encoded = target if isinstance(target, io.BytesIO) else io.BytesIO()
     image.save(encoded, name, **options)
     if path is not None:

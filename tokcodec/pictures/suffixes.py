@@ -1,4 +1,4 @@
-"""Which files are taken for pictures by their names; no Pillow."""
+"""The suffixes of pictures. Does not import Pillow."""
 
 from __future__ import annotations
 
@@ -8,4 +8,4 @@ PICTURE_SUFFIXES = frozenset(
         *(".ppm", ".psd", ".qoi", ".sgi", ".tif", ".tiff", ".webp"),
     )
 )
-"""What is taken for a picture inside a folder or an archive; a file given by name may be called anything."""
+"""Files with these suffixes count as pictures in folders and archives. A file given by name may have any suffix."""

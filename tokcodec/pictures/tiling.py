@@ -1,8 +1,8 @@
-"""Picture -> tiles: where the tiles lie, and cutting them out (`canvas` puts them together again); no torch.
+"""A picture to tiles: their positions, and cutting them out (`canvas` is the inverse). Does not import torch.
 
-Along a side of W pixels lie n tiles of equal extent, each overlapping the next by 1/16 of that extent, so that they
-cover the side exactly. Everything follows from width, height and pitch in exact integer fractions: both ends of a file
-compute the same geometry.
+A side of W pixels has n tiles of equal extent, each overlapping the next by 1/16 of that extent, so that they cover
+the side exactly. Width, height and pitch determine all positions in exact integer fractions, so that encoder and
+decoder compute the same geometry.
 """
 
 from __future__ import annotations
@@ -20,27 +20,41 @@ if TYPE_CHECKING:
     from PIL import Image
     from PIL.Image import Resampling
 
-TILE = DEFAULT_TILE  # samples along a tile's side, unless a model has others
-OVERLAP = 16  # neighbours share 1/16 of a tile: a ramp long enough to hide the seam, for 6 % of a tile's side
+TILE = DEFAULT_TILE
+"""Samples along a tile's side, unless a model has others."""
+OVERLAP = 16
+"""Neighbours share 1 / OVERLAP of a tile: a ramp long enough to hide the seam, for 6 % of a tile's side."""
 
 Rect = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
 class Grid:
-    """The tiles of a picture: `columns` x `rows`, numbered row by row. Sizes in pixels."""
+    """The tiles of a picture, numbered row by row."""
 
     width: int
+    """Pixels of the picture along its horizontal side."""
     height: int
+    """Pixels of the picture along its vertical side."""
     columns: int
+    """Number of columns of tiles."""
     rows: int
+    """Number of rows of tiles."""
 
     @classmethod
     def for_picture(cls, width: int, height: int, pitch: int) -> Grid:
-        """The grid of a width x height picture whose tiles are about `pitch` pixels apart (FIT: one tile for all).
+        """The grid of a picture.
 
         The number of tiles along a side is side / pitch rounded half up, at least 1: a 768x512 picture has 3 x 2 tiles
-        at pitch 256 and 2 x 1 at pitch 512. Raises ValueError for a side below 1 or a negative pitch.
+        at pitch 256 and 2 x 1 at pitch 512.
+
+        Args:
+            width: pixels along the horizontal side, at least 1.
+            height: pixels along the vertical side, at least 1.
+            pitch: pixels from tile to tile, about. FIT: one tile.
+
+        Raises:
+            ValueError: a side is below 1, or the pitch is negative.
         """
         if width < 1 or height < 1:
             raise ValueError(f"a picture has at least 1x1 pixels, not {width}x{height}")
@@ -60,9 +74,10 @@ class Grid:
         return right - left, bottom - top
 
     def scale(self, bounds: Sequence[int]) -> int:
-        """Which of a model's sets of codewords serves the tiles: the number of bounds that they are below.
+        """Index of the model's codewords for the tiles: the number of bounds that their size is below.
 
-        bounds: source pixels along a tile's side, for tiles of equal area; exact in integers.
+        Args:
+            bounds: source pixels along the side of a square tile of equal area. Compared exactly, in integers.
         """
         units = ((OVERLAP - 1) * self.columns + 1) * ((OVERLAP - 1) * self.rows + 1)
         area = OVERLAP**2 * self.width * self.height  # of a tile, times `units`
@@ -83,14 +98,29 @@ def _count(side: int, pitch: int) -> int:
 
 
 def tile_span(side: int, n: int, i: int) -> tuple[float, float]:
-    """Where tile i of n begins and ends: the extent e solves n e - (n - 1) e / OVERLAP = side."""
+    """Start and end of a tile along a side, in pixels. The extent e solves n e - (n - 1) e / OVERLAP = side.
+
+    Args:
+        side: pixels along the picture's side.
+        n: number of tiles along it.
+        i: the tile, 0 to n - 1.
+    """
     unit = (OVERLAP - 1) * n + 1  # the side in sixteenths of a tile
     start = (OVERLAP - 1) * i
     return start * side / unit, (start + OVERLAP) * side / unit
 
 
 def tile_pixels(side: int, n: int, i: int) -> tuple[int, int]:
-    """First and past-the-last pixel whose centre lies in tile i of n: never empty, and together all pixels."""
+    """Range of the pixels whose centres are in a tile: never empty, and all tiles together cover all pixels.
+
+    Args:
+        side: pixels along the picture's side.
+        n: number of tiles along it.
+        i: the tile, 0 to n - 1.
+
+    Returns:
+        The first pixel, and the one after the last.
+    """
     unit = (OVERLAP - 1) * n + 1
     start = (OVERLAP - 1) * i
     first, end = (-((unit - 2 * side * edge) // (2 * unit)) for edge in (start, start + OVERLAP))  # ceil(edge - 1/2)
@@ -118,21 +148,33 @@ def centre_square(image: Image.Image, side: int, resampling: Resampling | None =
 
 
 def cut(image: Image.Image, grid: Grid, indices: Iterable[int] | None = None, *, side: int = TILE) -> NDArray[np.uint8]:
-    """The tiles `indices` (None: all) of an RGB picture as uint8 [n, side, side, 3].
+    """Cut tiles out of a picture.
 
-    Each tile's rectangle is resampled to so many samples (Lanczos, which averages when it shrinks); a rectangle of
-    exactly as many whole pixels is copied. A large picture is cut in batches of indices. Raises ValueError if image and
-    grid do not belong together, IndexError for an index beyond the grid.
+    The rectangle of each tile is resampled to side x side samples (Lanczos, which averages when it shrinks). A
+    rectangle of exactly side x side whole pixels is copied.
+
+    Args:
+        image: RGB picture.
+        grid: the tiles of the picture.
+        indices: the tiles to cut. Large pictures are cut in batches. Default: all.
+        side: samples along a tile's side. Default: 256.
+
+    Returns:
+        uint8 [n, side, side, 3].
+
+    Raises:
+        ValueError: the picture is not RGB, or has another size than the grid.
+        IndexError: an index is outside of the grid.
     """
-    from PIL.Image import Resampling  # here: what reads files needs the geometry alone
+    from PIL.Image import Resampling  # here, since reading tokens needs the geometry only
 
     if image.mode != "RGB":
         raise ValueError(f"tiles are cut from RGB pictures, not {image.mode}")
     if image.size != (grid.width, grid.height):
         raise ValueError(f"a grid for {grid.width}x{grid.height} pixels, but a picture of {image.width}x{image.height}")
-    chosen = list(range(grid.tiles) if indices is None else indices)
-    tiles = np.empty((len(chosen), side, side, 3), np.uint8)
-    for tile, index in zip(tiles, chosen, strict=True):
+    numbers = list(range(grid.tiles) if indices is None else indices)
+    tiles = np.empty((len(numbers), side, side, 3), np.uint8)
+    for tile, index in zip(tiles, numbers, strict=True):
         rect = grid.rect(index)
         left, top, right, bottom = rect
         if right - left == bottom - top == side and left.is_integer() and top.is_integer():

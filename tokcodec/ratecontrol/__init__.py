@@ -1,1 +1,1 @@
-"""A size or a quality to pitch and tokens per tile; never reads or writes a file."""
+"""Rate control: chooses pitch and token counts for a target size or quality. Never reads or writes a file."""

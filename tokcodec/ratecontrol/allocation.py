@@ -1,8 +1,8 @@
-"""How many tokens each tile gets: the least error for a number of bits, or the fewest bits for an error; numpy only.
+"""The number of tokens of each tile: the least error for a number of bits, or the fewest bits for an error.
 
-Tiles are served at equal slope: each takes the level at which error + slope * bits is least, and the slope is found by
-bisection (Lagrangian bit allocation, Shoham & Gersho 1988), over a geometric series of largest counts. What is left of
-the room is filled level by level.
+All tiles have the same slope: each has the level that minimises error + slope * bits. Bisection finds the slope
+(Lagrangian bit allocation, Shoham & Gersho 1988), for a geometric series of largest counts. The rest of the room is
+filled level by level. Needs NumPy only.
 """
 
 from __future__ import annotations
@@ -19,15 +19,19 @@ from ..container.counts import FACTORS, LEVELS, tile_counts
 LEVEL_BITS = 3.0
 """Cost of a tile's level in an adaptive file."""
 SLOPE_FOUND = 0.997
-"""The search for the slope ends at this part of the room or of the error. The rest is filled tile by tile."""
+"""The search for the slope ends at this part of the room, or of the error. The rest is filled tile by tile."""
 TARGET_FILL = 0.97
 """An allocation should use this part of the room, even if one that uses less had a slightly smaller error."""
 REUSE_COST_RATIO = 1.02
 """A revised allocation may take this many times the bits of a new one."""
-_COUNTS_PER_OCTAVE = 8  # largest counts tried for each power of two: closer ones differ by less than the levels do
-_COUNTS_AT_ONCE = 8  # largest counts computed together: bounds the memory for many tiles
-_BISECTIONS = 24  # of the slope's logarithm: the range below is halved to a millionth
-_SLOPES = 1e-14, 1e2  # error per bit: beyond all that a picture's mean squared error can change by
+_COUNTS_PER_OCTAVE = 8
+"""Largest counts to try for each power of two. Closer ones differ by less than the levels do."""
+_COUNTS_AT_ONCE = 8
+"""Largest counts computed together. It bounds the memory for many tiles."""
+_BISECTIONS = 24
+"""Bisections of the slope's logarithm, which divide the range below by 16 million."""
+_SLOPES = 1e-14, 1e2
+"""Range of the slope, in error per bit: wider than any change of a picture's mean squared error per bit."""
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -35,24 +39,24 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Allocation:
-    """How many tokens each tile gets, and what that promises."""
+    """The number of tokens of each tile, with its predicted error and cost."""
 
     tokens: int
     """The largest count."""
     levels: Ints | None
-    """int64 [tiles], see `container.counts`; None for equal counts."""
+    """int64 [tiles], see `container.counts`. None for equal counts."""
     error: float
-    """Sum over the tiles of their errors, as the curves give them."""
+    """Sum of the tiles' errors, by the curves."""
     bits: float
-    """Ideal cost of the payload."""
+    """Ideal cost of the payload, in bits."""
 
 
 class Allocator:
-    """Chooses counts from curves.
+    """Chooses counts by curves.
 
     Args:
-        errors: of each tile after 0, 1, ... N tokens, float32 [tiles, N + 1].
-        bits: cumulated cost of the same tokens, float32 [tiles, N + 1].
+        errors: error of each tile after 0, 1, ... N tokens, float32 [tiles, N + 1].
+        bits: cumulated cost of the same tokens in bits, float32 [tiles, N + 1].
     """
 
     def __init__(self, errors: Floats, bits: Floats) -> None:
@@ -64,15 +68,15 @@ class Allocator:
         self._equal_bits = bits.sum(0, dtype=np.float64)
 
     def all(self) -> Allocation:
-        """Every token."""
+        """The allocation of every token."""
         return self.equal(self.most)
 
     def equal(self, tokens: int) -> Allocation:
-        """The same count, 1 to N, for every tile."""
+        """The allocation of the same count, 1 to N, for every tile."""
         return Allocation(tokens, None, float(self._equal_errors[tokens]), float(self._equal_bits[tokens]))
 
     def for_bits(self, room: float) -> Allocation | None:
-        """The least error within `room` bits; None where not even one token for each tile fits."""
+        """The least error within `room` bits. None if one token for each tile does not fit."""
         if self._equal_bits[1] > room:
             return None
         equal = self.equal(int(np.searchsorted(self._equal_bits, room, side="right")) - 1)
@@ -86,14 +90,14 @@ class Allocator:
         if best is None:
             return equal
         filled = [equal, self._fill(best, room)]
-        if filled[1].bits < TARGET_FILL * room:  # few tiles: their levels are coarse steps, other largest counts differ
+        if filled[1].bits < TARGET_FILL * room:  # few tiles have coarse levels: try the other largest counts
             filled += [self._fill(self._for_largest(int(largest), slope), room) for largest in self._largest]
         fitting = [allocation for allocation in filled if allocation.bits <= room]
         full = [allocation for allocation in fitting if allocation.bits >= TARGET_FILL * room]
         return min(full or fitting, key=lambda allocation: allocation.error)
 
     def for_error(self, goal: float) -> Allocation | None:
-        """The fewest bits with a summed error of at most `goal`; None where all tokens are not enough."""
+        """The fewest bits with a summed error of at most `goal`. None if all tokens have a larger error."""
         if self._equal_errors[self.most] > goal:
             return None
         equal = self.equal(max(1, int(np.argmax(self._equal_errors <= goal))))
@@ -112,9 +116,15 @@ class Allocator:
     def _bisect_slope(
         self, accepted: Callable[[Allocation], bool], close: Callable[[Allocation], bool], towards: float
     ) -> tuple[Allocation | None, float]:
-        """The accepted allocation whose slope is nearest to `towards`, one of _SLOPES, and its slope.
+        """Search the accepted allocation whose slope is nearest to one end of _SLOPES.
 
-        The search ends early at an accepted allocation that is also close.
+        Args:
+            accepted: whether an allocation is valid. All are on the side of the other end of _SLOPES.
+            close: whether an accepted allocation is good enough to end the search.
+            towards: the end of _SLOPES to approach.
+
+        Returns:
+            The allocation, None if none is accepted, and its slope.
         """
         best, slope = None, _SLOPES[1]
         accepted_end, other_end = (np.log(end) for end in (_SLOPES if towards == _SLOPES[1] else _SLOPES[::-1]))
@@ -132,16 +142,18 @@ class Allocator:
     def revise(self, allocation: Allocation, goal: float) -> Allocation | None:
         """Change the levels of a few tiles until the summed error is just below `goal`.
 
-        None where levels cannot do that, or where a new allocation is clearly cheaper (REUSE_COST_RATIO).
+        Returns:
+            The changed allocation. None if no levels reach the goal, or if a new allocation is cheaper by
+            REUSE_COST_RATIO.
         """
         revised = self._change_levels(allocation, goal)
         if revised is None:
             return None
-        anew = self.for_error(goal)
-        return None if anew is not None and revised.bits > REUSE_COST_RATIO * anew.bits else revised
+        new = self.for_error(goal)
+        return None if new is not None and revised.bits > REUSE_COST_RATIO * new.bits else revised
 
     def _change_levels(self, allocation: Allocation, goal: float) -> Allocation | None:
-        """`revise`, whatever it costs."""
+        """`revise` without a limit on the cost."""
         if allocation.levels is None:
             return None
         if allocation.error <= goal:
@@ -156,9 +168,9 @@ class Allocator:
             order = np.argsort(-worth, kind="stable")[: np.count_nonzero(worth)]
             if not len(order):
                 return None
-            taken = order[: int(np.searchsorted(np.cumsum(saved[order]), error - goal)) + 1]
-            levels[taken] -= 1
-            error -= float(saved[taken].sum())
+            tiles = order[: int(np.searchsorted(np.cumsum(saved[order]), error - goal)) + 1]
+            levels[tiles] -= 1
+            error -= float(saved[tiles].sum())
         return self._with(allocation.tokens, levels)
 
     def at_slope(self, slope: float) -> Allocation:
@@ -179,7 +191,7 @@ class Allocator:
         return self._with(largest, (self.errors[:, counts] + np.float32(slope) * self.bits[:, counts]).argmin(1))
 
     def _with(self, largest: int, levels: Ints) -> Allocation:
-        """The allocation of these levels, with the lowest of them 0."""
+        """The allocation of levels, shifted so that the lowest of them is 0."""
         if levels.min() > 0:
             largest = int(tile_counts(largest, levels[levels.argmin()][None])[0])
             levels = levels - levels.min()
@@ -192,7 +204,7 @@ class Allocator:
         return Allocation(largest, levels, error, bits + LEVEL_BITS * self.tiles)
 
     def _fill(self, allocation: Allocation, room: float) -> Allocation:
-        """Spend what is left: first by larger counts for all, then by better levels where they save most per bit."""
+        """Spend the rest of the room: on larger counts for all, then on better levels of the tiles that gain most."""
         levels = np.zeros(self.tiles, np.int64) if allocation.levels is None else allocation.levels
         larger = range(allocation.tokens + 1, self.most + 1)
         fitting = bisect_right(larger, room, key=lambda tokens: self._with(tokens, levels).bits)
@@ -205,46 +217,52 @@ class Allocator:
             raised = np.maximum(levels - 1, 0)
             saved = self.errors[rows, counts[levels]] - self.errors[rows, counts[raised]]
             cost = self.bits[rows, counts[raised]] - self.bits[rows, counts[levels]]
-            taken = _best(saved, cost, left)
-            if not len(taken):
+            tiles = _best(saved, cost, left)
+            if not len(tiles):
                 return self._with(allocation.tokens, levels)
-            levels[taken] -= 1
-            left -= float(cost[taken].sum())
+            levels[tiles] -= 1
+            left -= float(cost[tiles].sum())
 
     def _trim(self, allocation: Allocation, goal: float) -> Allocation:
-        """Take back what is more than enough: by smaller counts for all, then by lower levels where they cost least."""
+        """Save bits while the error stays below `goal`: smaller counts for all, then lower levels of some tiles."""
         levels = np.zeros(self.tiles, np.int64) if allocation.levels is None else allocation.levels
         fewer = range(1, allocation.tokens)
         failing = bisect_left(fewer, -goal, key=lambda tokens: -self._with(tokens, levels).error)
         return self._lower(self._with(1 + failing, levels), goal)
 
     def _lower(self, allocation: Allocation, goal: float) -> Allocation:
-        """Lower levels where they cost least, until the summed error comes close to `goal`."""
+        """Lower the levels of the tiles that lose least, until the summed error is just below `goal`."""
         if allocation.levels is None:
             return allocation
         rows, levels, left = np.arange(self.tiles), allocation.levels.copy(), goal - allocation.error
-        top = int(levels.argmin())  # one tile keeps level 0, or the largest count would mean something else
+        top = int(levels.argmin())  # one tile keeps level 0, since levels are relative to the largest count
         counts = _counts(np.array([allocation.tokens]))[0]
         while True:
             lowered = np.minimum(levels + 1, LEVELS - 1)
             lost = self.errors[rows, counts[lowered]] - self.errors[rows, counts[levels]]
             lost[top] = np.inf
             saved = self.bits[rows, counts[levels]] - self.bits[rows, counts[lowered]]
-            taken = _best(saved, lost, left)
-            if not len(taken):
+            tiles = _best(saved, lost, left)
+            if not len(tiles):
                 return self._with(allocation.tokens, levels)
-            levels[taken] += 1
-            left -= float(lost[taken].sum())
+            levels[tiles] += 1
+            left -= float(lost[tiles].sum())
 
 
 def _best(gain: Floats, price: Floats, left: float) -> Ints:
-    """Tiles with a gain, those with the most for its price first, as many as `left` pays for."""
+    """The tiles with the largest gain per price, as long as their prices sum to at most `left`.
+
+    Args:
+        gain: gain of each tile, float32 [tiles].
+        price: its price, float32 [tiles].
+        left: the budget.
+    """
     worth = np.where((gain > 0) & (price <= left), gain / np.maximum(price, 1e-30), 0)
     order = np.argsort(-worth, kind="stable")[: np.count_nonzero(worth)]
     return order[: np.searchsorted(np.cumsum(price[order], dtype=np.float64), left, side="right")]
 
 
 def _counts(largest: Ints) -> Ints:
-    """Counts by largest count and level: int64 [n] -> [n, LEVELS]; as `counts.tile_counts`."""
+    """Counts by largest count and level, as `counts.tile_counts`: int64 [n] -> [n, LEVELS]."""
     counts: Ints = np.maximum(1, (largest[:, None] * np.array(FACTORS) + 128) // 256)
     return counts

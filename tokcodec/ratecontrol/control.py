@@ -1,7 +1,7 @@
 """Encoding to a target: chooses pitch, tokens and their distribution over the tiles.
 
-Predicted curves (`curves`) say what an allocation (`allocation`) costs and which error it leaves. A size is then met by
-packing real files (`sizes`), a quality by drawing them and correcting the prediction (`search`).
+Curves (`curves`) predict the cost and the error of an allocation (`allocation`). A search for a size then packs real
+files (`sizes`). A search for a quality draws them and corrects the prediction (`search`).
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from .targets import LPIPS, PSNR, TOLERANCE, Target
 
 
 class RateControl:
-    """One picture and the files of a wanted size or quality.
+    """Encodes one picture to a target size or quality.
 
     Args:
-        picture: in mode RGB.
+        picture: RGB picture.
         model: the model of the file.
         tokenizer: encodes, and draws unless `drawer` is given.
-        pitch: the only pitch to use, as the header stores it; None: the best one.
-        container: "tok" or "bare".
-        measured: find error curves by decoding even if the tokenizer can predict them.
-        weights: weights of the pixels' errors; None: all count alike.
-        drawer: returns the tokenizer that draws a given number of tiles fastest; None: `tokenizer`.
+        pitch: the only pitch to use, as the header stores it. Default: the best one.
+        container: "tok" or "bare". Default: "tok".
+        measured: measure error curves by decoding even if the tokenizer can predict them. Default: False.
+        weights: weights of the pixels' errors. Default: all count alike.
+        drawer: returns the tokenizer that draws a given number of tiles fastest. Default: `tokenizer`.
         warn: called with a line of text if a target is missed or estimated.
         progress: called with (tiles encoded, tiles) at each pitch that is tried.
     """
@@ -79,14 +79,14 @@ class RateControl:
         return SizeSearch(self.planner, self.warn).for_size(budget)
 
     def as_equal(self, tokens: int) -> bytes:
-        """At most the bytes of a file with `tokens` tokens in each tile, spent where the picture needs them."""
+        """The file with the least error of at most the bytes that `tokens` tokens in each tile have."""
         (pitch,) = self.planner.pitches
         budget = len(self.planner.pack(self.planner.plan(pitch, self.planner.allocator(pitch).equal(tokens))))
         sizes = SizeSearch(self.planner, self.warn)
         return sizes.pack_within(pitch, sizes.fit(pitch, budget), budget)
 
     def for_psnr(self, target: float) -> bytes:
-        """The smallest file whose fidelity look has at least `target` dB; the best, with a warning, if none."""
+        """The smallest file whose fidelity look has at least `target` dB. If none has, the best one, with a warning."""
         planner, search = self.planner, QualitySearch(self.planner, PSNR_WINDOW, self.warn)
         look = "fidelity" if "fidelity" in planner.tokenizer.looks else None
 
@@ -95,14 +95,14 @@ class RateControl:
 
         start = target + SEARCH.aim * TOLERANCE[PSNR]
         if planner.tokenizer.mends and not planner.measured:
-            # The gain of the network depends on the picture: a first plan shows it well enough to begin with.
+            # The gain of the network depends on the picture: a first plan gives a good estimate.
             plan = search.plan_for(quality.to_error(target - SEARCH.usual_gain))
             fall = math.log(plan.first_error / plan.error)
             start -= estimate.network_gain(fall, plan.share)
         return search.run(Goal(f"PSNR of {target:g} dB", start, margin, TOLERANCE[PSNR], slope=1.0))
 
     def for_lpips(self, target: float) -> bytes:
-        """The smallest file whose default look has an LPIPS of at most `target`; the best, with a warning, if none."""
+        """The smallest file whose default look has at most this LPIPS. If none has, the best one, with a warning."""
         planner = self.planner
         distance: quality.Distance | None = None
         try:
@@ -111,7 +111,7 @@ class RateControl:
             drawer = planner.drawer
             planner.drawer = lambda tiles: drawer(max(tiles, MANY_DRAWN))  # torch is imported already
         except (FileNotFoundError, ValueError) as error:  # no weights, no torch, or a picture too small
-            self.warn(f"LPIPS is estimated, to about {estimate.ERROR:g} ({error})")
+            self.warn(f"LPIPS is estimated, with an error of about {estimate.ERROR:g} ({error})")
 
         def margin(plan: Plan) -> float:
             if distance is not None:

@@ -1,7 +1,7 @@
-"""The worth of tokens: the error of every tile of a picture after each number of tokens, and their bits.
+"""Curves: the error of every tile of a picture after each number of tokens, and the bits of the tokens.
 
-Predicted curves cost nothing: a tokenizer whose decoder is a sum knows the remaining error while it encodes. Measured
-curves decode every tile at a few lengths, and work for any tokenizer.
+Predicted curves cost nothing: a tokenizer whose decoder is a sum computes the remaining error while it encodes.
+Measured curves decode every tile at a few lengths, and work for any tokenizer.
 """
 
 from __future__ import annotations
@@ -33,26 +33,29 @@ SHRUNK_RATIO = 1.05
 
 @dataclass(frozen=True)
 class Curves:
-    """The tokens of a picture at one pitch, and their worth."""
+    """The tokens of a picture at one pitch, with their errors and bits."""
 
     pitch: int
     """Source pixels from tile to tile, as the header stores it."""
     grid: Grid
+    """The tiles."""
     scale: int
     """The scale of the tiles, see `contents.scale_of`."""
     tokens: npt.NDArray[np.int32]
-    """int32 [tiles, N]"""
+    """The tokens, int32 [tiles, N]."""
     errors: npt.NDArray[np.float32]
-    """float32 [tiles, N + 1]: each tile's part in the picture's mean squared error (values in [0, 1]) after 0, 1, ... N
-    tokens."""
+    """Each tile's part of the picture's mean squared error after 0, 1, ... N tokens, float32 [tiles, N + 1].
+
+    Pixel values are in [0, 1].
+    """
     bits: npt.NDArray[np.float32]
-    """float32 [tiles, N + 1]: ideal cost of the first 0, 1, ... N tokens."""
+    """Ideal cost of the first 0, 1, ... N tokens in bits, float32 [tiles, N + 1]."""
     picture: Image.Image
     """The picture that was encoded."""
     side: int
     """Samples along a tile's side."""
     weights: Weights | None = None
-    """Weights of the pixels' errors; None: all count alike."""
+    """Weights of the pixels' errors. None: all count alike."""
 
     @cached_property
     def floor(self) -> float:
@@ -61,6 +64,7 @@ class Curves:
 
     @property
     def tiles(self) -> int:
+        """Number of tiles."""
         return len(self.tokens)
 
 
@@ -76,17 +80,17 @@ def find_curves(
     weights: Weights | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Curves:
-    """Encode an RGB picture at a pitch and find the worth of its tokens.
+    """Encode a picture at a pitch, and compute the errors and bits of its tokens.
 
     Args:
-        picture: in mode RGB.
+        picture: RGB picture.
         pitch: one of `header.PITCHES`.
         model: the model whose entropy tables give the cost of the tokens.
-        tokenizer: that of the model.
-        container: "tok" or "bare", which decides on the scale.
-        count: tokens per tile to find; None: all.
-        measured: decode at a few lengths even if the tokenizer can predict the errors.
-        weights: weights of the pixels' errors; None: all count alike.
+        tokenizer: the tokenizer of the model.
+        container: "tok" or "bare", which determines the scale. Default: "tok".
+        count: tokens per tile to encode. Default: all.
+        measured: decode at a few lengths even if the tokenizer can predict the errors. Default: False.
+        weights: weights of the pixels' errors. Default: all count alike.
         progress: called with (tiles done, tiles).
 
     Raises:
@@ -112,7 +116,7 @@ def find_curves(
 
 
 def shares(grid: Grid) -> npt.NDArray[np.float64]:
-    """Part of the picture that every tile makes up, float64 [tiles], summing to 1: half of each overlap is its own."""
+    """Each tile's share of the picture, float64 [tiles], with sum 1. Half of each overlap belongs to a tile."""
 
     def along(n: int) -> npt.NDArray[np.float64]:
         part = np.full(n, 2.0 * OVERLAP)
@@ -142,10 +146,19 @@ def _encode(
 def measure(
     tokenizer: Tokenizer, tokens: npt.NDArray[np.int64], x: npt.NDArray[np.float32], scale: int = 0
 ) -> npt.NDArray[np.float32]:
-    """Squared errors by decoding 1, 2, 4, ... N tokens: int64 n x N, float32 n x 3 x T x T -> float32 n x (N + 1).
+    """Measure squared errors by decoding 1, 2, 4, ... N tokens.
 
-    Between the lengths the logarithm of the error runs straight over the logarithm of the length; no token at all is
-    grey. Errors that rise with more tokens are levelled: such tokens are worth nothing.
+    Between these lengths the logarithm of the error is linear in the logarithm of the length. A tile without tokens is
+    grey. If an error rises with more tokens, the lower error is kept.
+
+    Args:
+        tokenizer: decodes, in the look "fidelity" if it has that.
+        tokens: int64 n x N.
+        x: the tiles, float32 n x 3 x T x T in [0, 1].
+        scale: the scale of the tiles. Default: 0.
+
+    Returns:
+        Squared errors after 0, 1, ... N tokens, float32 n x (N + 1).
     """
     count = tokens.shape[1]
     lengths = sorted({1 << power for power in range(count.bit_length()) if 1 << power < count} | {count})
@@ -159,7 +172,7 @@ def measure(
 
 
 def _bits(model: Model, scale: int, tokens: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:
-    """Cumulated cost in bits, by the tables or flat, whichever is less for the whole picture."""
+    """Cumulated cost in bits, float32 [tiles, N + 1], by the tables or flat: the lower one for the whole picture."""
     flat, tables = math.log2(math.prod(model.radices)), model.tables[scale]
     bits = np.zeros((len(tokens), tokens.shape[1] + 1), np.float32)
     for batch in batches(len(tokens)):
@@ -170,7 +183,7 @@ def _bits(model: Model, scale: int, tokens: npt.NDArray[np.int32]) -> npt.NDArra
 
 
 def _floor(picture: Image.Image, grid: Grid, samples: int, weights: Weights | None) -> float:
-    """Mean squared error of the picture shrunk to its tiles' samples and enlarged again."""
+    """Mean squared error of the picture when it is shrunk to its tiles' samples and enlarged again."""
     small = [
         min(side, max(1, round(side * samples / extent)))
         for side, extent in zip(picture.size, grid.tile_extent, strict=True)

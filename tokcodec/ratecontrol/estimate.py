@@ -1,6 +1,6 @@
-"""What rate control guesses before it decodes: LPIPS without its network, and what a look's network mends.
+"""Estimates without decoding: LPIPS, and the gain of the fidelity network.
 
-Least squares over 24 photographs of the training set with model base-2, by `python -m bench.studies.estimate_fit`.
+Fitted by least squares over 24 photographs of the training set with model base-2 (`bench.studies.estimate_fit`).
 """
 
 from __future__ import annotations
@@ -8,11 +8,13 @@ from __future__ import annotations
 import math
 
 CONSTANT, PER_DB, PER_OCTAVE = 0.654, -0.0192, -0.0160
+"""LPIPS: a constant, and slopes per dB of PSNR and per doubling of the tokens per pixel."""
 ERROR = 0.08
 """Root mean square error of `estimated_lpips` on these photographs."""
 LINE = 0.897, -0.0242
 """LPIPS from the PSNR alone: constant and slope."""
 GAIN, PER_FALL, PER_SHARE = -0.326, 0.545, -0.077
+"""Gain of the network in dB: a constant, and slopes over `fall` and over the logarithm of `share`."""
 
 
 def estimated_lpips(psnr: float, tokens_per_pixel: float) -> float:
@@ -21,9 +23,11 @@ def estimated_lpips(psnr: float, tokens_per_pixel: float) -> float:
 
 
 def network_gain(fall: float, share: float) -> float:
-    """dB by which the fidelity network is better than the bare sum of the codewords.
+    """dB by which the fidelity network is better than the sum of the codewords alone.
 
-    fall: natural logarithm of the error after one token over the error after those used: a picture that is easy to code
-    is smooth, and the network knows smooth pictures; share: mean part of the tokens that is used.
+    Args:
+        fall: natural logarithm of the error after one token divided by the error after the used ones. It is large for
+            smooth pictures, where the network gains most.
+        share: mean share of the tokens that is used, above 0 and at most 1.
     """
     return max(0.0, GAIN + PER_FALL * fall + PER_SHARE * math.log(share))

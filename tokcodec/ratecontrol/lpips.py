@@ -1,7 +1,7 @@
-"""LPIPS v0.1 (Zhang et al., CVPR 2018, arXiv 1801.03924) over weights in a file; torchvision is not needed.
+"""LPIPS v0.1 (Zhang et al., CVPR 2018, arXiv 1801.03924), with weights from a file. Does not need torchvision.
 
-Figures of different nets (`squeeze`, `alex`, `vgg`) are not comparable: always print the net beside the value.
-Nothing is fetched from a network unless `download` is called.
+Values of different nets (`squeeze`, `alex`, `vgg`) are not comparable: always print the net beside the value.
+Only `download` uses the internet.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _SHIFT = (-0.030, -0.088, -0.188)
 _SCALE = (0.458, 0.448, 0.450)
 _EPSILON = 1e-10
 
-# Layers of torchvision's `features` after which a feature is taken, and the channels found there.
+# Layers of torchvision's `features` whose outputs are compared, and their numbers of channels.
 _TAPS = {"squeeze": (1, 4, 7, 9, 10, 11, 12), "alex": (1, 4, 7, 9, 11), "vgg": (3, 8, 15, 22, 29)}
 _CHANNELS = {
     "squeeze": (64, 128, 256, 384, 384, 512, 512),
@@ -43,7 +43,7 @@ _HEADS_DIGEST = {"squeeze": "68f1b1752260e0335c6394983132e210e3ed5c2540e78d239be
 
 
 class WeightsMissingError(FileNotFoundError):
-    """No LPIPS weights for this net were found; the text says where they were looked for."""
+    """The LPIPS weights of this net are missing. The text names the places that were searched."""
 
 
 class _Fire(nn.Module):
@@ -92,10 +92,16 @@ _LAYERS = {"squeeze": _squeeze_layers, "alex": _alex_layers, "vgg": _vgg_layers}
 
 
 class LPIPS(nn.Module):
-    """Learned perceptual distance of pictures; frozen, differentiable with respect to its inputs.
+    """Learned perceptual distance of pictures. Its weights are fixed. It is differentiable by its inputs.
 
-    `net`: "squeeze", "alex" or "vgg". `weights`: a file as `load_weights` takes it. Raises ValueError for an unknown
-    net, WeightsMissingError and ModelFileError as `load_weights` does.
+    Args:
+        net: "squeeze", "alex" or "vgg". Default: "squeeze".
+        weights: file with the weights, see `load_weights`. Default: the places that `load_weights` searches.
+
+    Raises:
+        ValueError: the net is unknown.
+        WeightsMissingError: the weights are missing.
+        ModelFileError: the weights cannot be read, or do not fit.
     """
 
     def __init__(self, net: str = "squeeze", weights: str | os.PathLike[str] | None = None) -> None:
@@ -116,30 +122,30 @@ class LPIPS(nn.Module):
         wanted: dict[str, Tensor] = dict(self.layers.named_parameters())
         wanted |= {f"lin{i}.model.1.weight": head for i, head in enumerate(self.heads)}
         for name, parameter in wanted.items():
-            found = state.get(name)
-            if found is None:
+            tensor = state.get(name)
+            if tensor is None:
                 raise ModelFileError(f"LPIPS weights for {self.net}: no tensor {name!r}")
-            if found.shape != parameter.shape:
-                shapes = f"{tuple(found.shape)} instead of {tuple(parameter.shape)}"
+            if tensor.shape != parameter.shape:
+                shapes = f"{tuple(tensor.shape)} instead of {tuple(parameter.shape)}"
                 raise ModelFileError(f"LPIPS weights for {self.net}: {name!r} has shape {shapes}")
             with torch.no_grad():
-                parameter.copy_(found)
+                parameter.copy_(tensor)
 
     def features(self, x: Tensor) -> list[Tensor]:
-        """Features of unit length over channels. `x`: float NCHW, RGB in [0, 1], at least 32x32 -> one NCHW per tap."""
+        """Features of unit length over channels: float NCHW, RGB in [0, 1], at least 32x32 -> one NCHW per layer."""
         x = (x * 2 - 1 - self.get_buffer("shift")) / self.get_buffer("scale")
         x = x.contiguous(memory_format=torch.channels_last)
-        found = []
+        features = []
         for index, layer in enumerate(self.layers["features"].children()):
             x = layer(x)
             if index in _TAPS[self.net]:
-                # vector_norm, not sqrt(sum): its gradient at an all-zero feature is 0 and not NaN.
-                found.append(x / (torch.linalg.vector_norm(x, dim=1, keepdim=True) + _EPSILON))
-        return found
+                # vector_norm instead of sqrt(sum): its gradient at an all-zero feature is 0, not NaN.
+                features.append(x / (torch.linalg.vector_norm(x, dim=1, keepdim=True) + _EPSILON))
+        return features
 
     def compare(self, first: list[Tensor], second: list[Tensor]) -> Tensor:
-        """Distance of two results of `features` -> float [N]; the first may have N = 1 (a reference computed once)."""
-        # The 1x1 head applied after the spatial mean: both are linear, and this order is far cheaper.
+        """Distances of two results of `features`, float [N]. The first may have N = 1, a reference computed once."""
+        # The 1x1 head is applied after the spatial mean: both are linear, and this order is far cheaper.
         parts = [
             ((a - b).square().mean(dim=(2, 3)) * head.view(1, -1)).sum(dim=1)
             for a, b, head in zip(first, second, self.heads, strict=True)
@@ -147,16 +153,23 @@ class LPIPS(nn.Module):
         return torch.stack(parts).sum(dim=0)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """LPIPS of pictures `x` and `y`, float NCHW RGB in [0, 1] -> float [N]; 0 for equal pictures."""
+        """LPIPS of pictures `x` and `y`, float NCHW RGB in [0, 1] -> float [N]. 0 for equal pictures."""
         return self.compare(self.features(x), self.features(y))
 
 
 def load_weights(net: str = "squeeze", path: str | os.PathLike[str] | None = None) -> dict[str, Tensor]:
-    """Weights of one net: `features.N...` (torchvision's names) and `lin0.model.1.weight`, ...
+    """Load the weights of a net: `features.N...` (torchvision's names) and `lin0.model.1.weight`, ...
 
-    Looked for in `path` or, without it, in the file that $TOKCODEC_LPIPS names, then in torch's hub cache (the
-    backbone's usual name, and `lpips_v0.1_NET.pth` for the heads). A file is safetensors, or a state dict read with
-    `weights_only=True`. Raises WeightsMissingError, or ModelFileError for a file that cannot be read.
+    Without `path` it searches the file that $TOKCODEC_LPIPS names, then torch's hub cache (the backbone's usual name,
+    and `lpips_v0.1_NET.pth` for the heads).
+
+    Args:
+        net: "squeeze", "alex" or "vgg". Default: "squeeze".
+        path: a safetensors file, or a state dict that `torch.load(weights_only=True)` reads.
+
+    Raises:
+        WeightsMissingError: the weights are missing.
+        ModelFileError: a file cannot be read.
     """
     named = path if path is not None else os.environ.get(WEIGHTS_ENV)
     if named:
@@ -173,10 +186,15 @@ def load_weights(net: str = "squeeze", path: str | os.PathLike[str] | None = Non
 
 
 def download(net: str = "squeeze") -> None:
-    """Fetch the weights of one net into torch's hub cache, checked by hash, for `load_weights` to find.
+    """Download the weights of a net into torch's hub cache and check their hashes.
 
-    Raises ValueError for a net whose heads have no known digest, ModelFileError if what came is something else,
-    and OSError if the network fails.
+    Args:
+        net: "squeeze".
+
+    Raises:
+        ValueError: the net's heads have no known digest.
+        ModelFileError: the downloaded weights are not those of LPIPS v0.1.
+        OSError: the network fails.
     """
     if net not in _HEADS_DIGEST:
         raise ValueError(f"the heads of {net} have no pinned hash: give a file with its weights instead")

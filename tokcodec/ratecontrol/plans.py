@@ -1,4 +1,4 @@
-"""A file before it is written: the tokens at one pitch, the count of each tile, and the error that they promise."""
+"""Plans of files: the tokens at one pitch, the count of each tile, and the predicted error."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .focus import Weights
 from .settings import PLAIN_TILES_RATIO
 
 KEPT_TILES = 256
-"""Up to this many tiles of a picture their last drawing is kept (200 MB), so that only changed ones are drawn again."""
+"""The last drawing of at most this many tiles is kept (200 MB), so that only changed tiles are drawn again."""
 
 Progress = Callable[[int, int], None]
 Warn = Callable[[str], None]
@@ -33,11 +33,14 @@ Warn = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Plan:
-    """A pitch's curves and an allocation over them."""
+    """The curves at one pitch and an allocation for them."""
 
     curves: Curves
+    """The tokens at the pitch, with their errors and bits."""
     allocation: Allocation
+    """The number of tokens of each tile."""
     model: Model
+    """The model of the file."""
 
     @property
     def pitch(self) -> int:
@@ -51,7 +54,7 @@ class Plan:
 
     @property
     def share(self) -> float:
-        """Mean part of a tile's tokens that are used, 0 to 1."""
+        """Mean share of a tile's tokens that is used, 0 to 1."""
         whole = float(self.curves.bits[:, -1].sum()) * self.model.n_tokens / self.curves.tokens.shape[1]
         share: float = self.allocation.bits / whole
         return share
@@ -71,7 +74,7 @@ class Plan:
 
     @property
     def key(self) -> Hashable:
-        """Equal for plans that give the same file."""
+        """Equal for plans of the same file."""
         return self.pitch, self.counts.tobytes()
 
     @property
@@ -81,17 +84,17 @@ class Plan:
 
 
 class Planner:
-    """A picture, and its tokens at every pitch that is asked for.
+    """A picture, and its tokens at every requested pitch.
 
     Args:
-        picture: in mode RGB.
+        picture: RGB picture.
         model: the model of the file.
         tokenizer: encodes, and draws unless `drawer` is given.
-        pitch: the only pitch to use, as the header stores it; None: `automatic_pitches`.
-        container: "tok" or "bare".
-        measured: find curves by decoding even if the tokenizer can predict them.
-        weights: weights of the pixels' errors; None: all count alike.
-        drawer: returns the tokenizer that draws a given number of tiles fastest; None: `tokenizer`.
+        pitch: the only pitch to use, as the header stores it. Default: `automatic_pitches`.
+        container: "tok" or "bare". Default: "tok".
+        measured: measure curves by decoding even if the tokenizer can predict them. Default: False.
+        weights: weights of the pixels' errors. Default: all count alike.
+        drawer: returns the tokenizer that draws a given number of tiles fastest. Default: `tokenizer`.
         progress: called with (tiles encoded, tiles) at each pitch.
     """
 
@@ -120,14 +123,19 @@ class Planner:
 
     @property
     def where(self) -> str:
-        """What a message about the picture adds if not every pitch was tried."""
+        """Text that a message about the picture adds if not every pitch was tried."""
         if len(self.pitches) == 1:
             return " at this pitch"
         smallest = self.pitches[-1]
         return "" if smallest == distinct_pitches(*self.picture.size)[-1] else f" at pitch {smallest} and above"
 
     def coded(self, pitch: int, count: int | None = None) -> tuple[Curves, Allocator]:
-        """The picture encoded at a pitch, once. count: tokens per tile that can be of use; None: all."""
+        """Encode the picture at a pitch, once.
+
+        Args:
+            pitch: the pitch, as the header stores it.
+            count: tokens per tile that are needed at most. Default: all.
+        """
         if pitch not in self._coded or self._coded[pitch][1].most < (count or self.model.n_tokens):
             curves = find_curves(
                 self.picture,
@@ -148,11 +156,11 @@ class Planner:
         return self.coded(pitch)[0]
 
     def allocator(self, pitch: int, count: int | None = None) -> Allocator:
-        """The allocator over the curves at a pitch. count: tokens per tile that can be of use; None: all."""
+        """The allocator for the curves at a pitch. At most `count` tokens per tile are needed, by default all."""
         return self.coded(pitch, count)[1]
 
     def plan(self, pitch: int, allocation: Allocation) -> Plan:
-        """The plan of an allocation over the curves at a pitch."""
+        """The plan of an allocation at a pitch that has been encoded."""
         return Plan(self._coded[pitch][0], allocation, self.model)
 
     def pack(self, plan: Plan) -> bytes:
@@ -162,7 +170,7 @@ class Planner:
         return pack(header, self.model, curves.tokens, allocation.levels, container=self.container)
 
     def draw(self, plan: Plan, look: str | None = None) -> Image.Image:
-        """The picture that the file of a plan decodes to, without the detour over its bytes."""
+        """Draw the picture of a plan, the same as decoding its file."""
         curves, tokenizer = plan.curves, self.drawer(plan.curves.tiles)
         if self._drawn[0] != (curves.pitch, look):
             self._drawn = (curves.pitch, look), {}
@@ -171,7 +179,7 @@ class Planner:
 
 
 def distinct_pitches(width: int, height: int) -> list[int]:
-    """The pitches, as the header stores them, that cut a picture differently; from one tile to the most."""
+    """The pitches, as the header stores them, that give a picture different tiles, from one tile to the most."""
     pitches: dict[tuple[int, int], int] = {}
     for pitch in (FIT, *sorted(PITCHES[1:], reverse=True)):
         grid = Grid.for_picture(width, height, pitch)
@@ -183,9 +191,9 @@ def automatic_pitches(width: int, height: int, tile: int = DEFAULT_TILE) -> list
     """The distinct pitches that a target may choose, from one tile to the most.
 
     Args:
-        width: of the picture, pixels.
-        height: of the picture, pixels.
-        tile: samples along a side of the model's tiles, which is the default pitch.
+        width: pixels along the picture's horizontal side.
+        height: pixels along the picture's vertical side.
+        tile: samples along a side of the model's tiles, which is the default pitch. Default: 256.
     """
     plain = Grid.for_picture(width, height, tile).tiles
     most = max(DEFAULT_MAX_TILES, PLAIN_TILES_RATIO * plain)

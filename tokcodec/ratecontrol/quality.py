@@ -1,4 +1,4 @@
-"""How good a decoded picture is: PSNR, and LPIPS where its weights are at hand."""
+"""The quality of a decoded picture: PSNR, and LPIPS if its weights are installed."""
 
 from __future__ import annotations
 
@@ -17,18 +17,24 @@ if TYPE_CHECKING:
     from .lpips import LPIPS
 
 BLOCK = 1024
-"""LPIPS of a large picture is the mean over blocks of about this side: its memory grows with the pixels."""
+"""LPIPS of a large picture is the mean over blocks of at most this side, since its memory grows with the pixels."""
 SMALLEST_SIDE = 32
-"""Pixels that the LPIPS network needs along a side."""
+"""Number of pixels that the LPIPS network needs along a side."""
 
 
 def psnr(a: Image.Image, b: Image.Image, weights: Weights | None = None) -> float:
-    """PSNR in dB of two RGB pictures of one size, over all channels; infinite for equal ones."""
+    """PSNR in dB over all channels. Infinite for equal pictures.
+
+    Args:
+        a: RGB picture.
+        b: RGB picture of the same size.
+        weights: weights of the pixels' errors. Default: all count alike.
+    """
     return to_psnr(mean_squared_error(a, b, weights))
 
 
 def to_psnr(error: float) -> float:
-    """dB from a mean squared error of values in [0, 1]."""
+    """PSNR in dB of a mean squared error of values in [0, 1]."""
     return -10 * math.log10(error) if error > 0 else math.inf
 
 
@@ -38,7 +44,13 @@ def to_error(db: float) -> float:
 
 
 def mean_squared_error(a: Image.Image, b: Image.Image, weights: Weights | None = None) -> float:
-    """Of two RGB pictures of one size, over all pixels, each by its weight, and channels, values in [0, 1]."""
+    """Mean squared error of values in [0, 1], over all pixels and channels.
+
+    Args:
+        a: RGB picture.
+        b: RGB picture of the same size.
+        weights: weights of the pixels' errors. Default: all count alike.
+    """
     if weights is None:
         counts = np.array(ImageChops.difference(a, b).histogram(), np.int64)  # of 256 values in each channel
         total = float(np.dot(counts, (np.arange(len(counts)) % 256) ** 2))
@@ -53,9 +65,16 @@ def mean_squared_error(a: Image.Image, b: Image.Image, weights: Weights | None =
 
 
 class Distance:
-    """LPIPS (squeeze) of pictures to one reference, whose features are computed once.
+    """LPIPS (squeeze) between pictures and one reference, whose features are computed once.
 
-    Raises WeightsMissingError, ModelFileError, and ValueError for a picture with a side below 32 pixels.
+    Args:
+        reference: RGB picture.
+        device: "cpu" or "cuda".
+
+    Raises:
+        WeightsMissingError: the weights of LPIPS are missing.
+        ModelFileError: they cannot be read.
+        ValueError: a side of the picture is below 32 pixels.
     """
 
     def __init__(self, reference: Image.Image, device: str) -> None:
@@ -95,7 +114,7 @@ def _net(device: str) -> LPIPS:
 
 
 def _boxes(width: int, height: int) -> list[tuple[int, int, int, int]]:
-    """Equal blocks of at most BLOCK pixels a side, at least half of that where there are several."""
+    """Split a picture into equal blocks of at most BLOCK pixels a side: left, top, right and bottom of each."""
     across, down = (max(1, math.ceil(side / BLOCK)) for side in (width, height))
     xs = [width * i // across for i in range(across + 1)]
     ys = [height * i // down for i in range(down + 1)]

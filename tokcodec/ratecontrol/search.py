@@ -1,4 +1,4 @@
-"""The smallest file of a quality: plans are made from predicted errors, drawn, measured, and corrected."""
+"""The search for the smallest file of a quality: plans by predicted errors are drawn, measured and corrected."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ class Goal:
     """A quality to reach."""
 
     name: str
-    """As messages call it: "PSNR of 30 dB"."""
+    """Its name in messages: "PSNR of 30 dB"."""
     start: float
     """The predicted PSNR of the first plan, in dB."""
     margin: Callable[[Plan], float]
-    """Draws a plan and returns by how much it is better than the target, in the unit of the target."""
+    """Draws a plan and returns its margin: its quality above the target, in the unit of the target."""
     tolerance: float
-    """By how much a file may be better than the target, in the same unit."""
+    """The largest margin of a good result, in the same unit."""
     slope: float
-    """By how much the margin grows with each predicted dB, at first guess."""
+    """Expected growth of the margin per predicted dB."""
 
 
 class QualitySearch:
-    """Searches the smallest file whose quality reaches a goal.
+    """Searches for the smallest file whose quality reaches a goal.
 
     The cost is bounded by the tiles of the smallest pitch that is tried: they are drawn at most 23 times (twice
     `attempts`, and `complete_pitches`), and all pitches together are encoded to at most 4 times as many tiles. A
     picture of one colour has at most `flat_tiles` tiles.
 
     Args:
-        planner: the picture.
+        planner: the planner of the picture.
         window: the shares of the tokens at which a pitch is a good choice.
         warn: called with a line of text if no file reaches the goal.
     """
@@ -51,10 +51,10 @@ class QualitySearch:
         self.pitches, self.tiles = (list(compress(listed, useful)) for listed in (planner.pitches, planner.tiles))
 
     def run(self, goal: Goal) -> bytes:
-        """The file whose margin lies in 0 .. tolerance, or the nearest above; with a warning the best one if none."""
+        """The file with a margin of 0 to `tolerance`, or the nearest above. If none, the best one, with a warning."""
         tried: Tried = {}
         best = self._search(goal, goal.start, tried)
-        if best is None:  # too early to give up: on graphics a dB of the prediction may be worth a third of one
+        if best is None:  # on graphics a predicted dB may be a third of a real one: try all tokens
             complete = self._complete(goal, tried)
             best = complete and self._search(goal, goal.start, tried, complete)
         if best is not None:
@@ -63,11 +63,11 @@ class QualitySearch:
         return self.planner.pack(max(tried.values(), key=lambda pair: pair[0])[1])
 
     def plan_for(self, error: float, pitch: int | None = None) -> Plan:
-        """The fewest predicted bits for a mean squared error; all tokens of the smallest pitch if they are too few.
+        """The fewest predicted bits for a mean squared error. If none reach it, all tokens of the smallest pitch.
 
         Args:
-            error: of values in [0, 1].
-            pitch: the only one to use, as the header stores it; None: the best one within the window.
+            error: the mean squared error, of values in [0, 1].
+            pitch: the only pitch to use, as the header stores it. Default: the best one within the window.
         """
         planner = self.planner
         if pitch is not None:
@@ -87,7 +87,7 @@ class QualitySearch:
         return planner.plan(smallest, planner.allocator(smallest).all())
 
     def _complete(self, goal: Goal, tried: Tried) -> Plan | None:
-        """All tokens of one of the smallest pitches: of those whose margin is not below 0 the fewest bits."""
+        """All tokens of one of the smallest pitches: the plan with the fewest bits among those that reach the goal."""
         planner = self.planner
         pitches = self.pitches[-SEARCH.complete_pitches :]
         plans = [planner.plan(pitch, planner.allocator(pitch).all()) for pitch in pitches]
@@ -98,13 +98,13 @@ class QualitySearch:
         return min(reaching, key=lambda plan: plan.allocation.bits, default=None)
 
     def _search(self, goal: Goal, wanted: float, tried: Tried, complete: Plan | None = None) -> Plan | None:
-        """Search over the predicted PSNR for the plan whose margin lies in 0 .. tolerance. None if all plans fail.
+        """Search over the predicted PSNR for a plan with a margin of 0 to `tolerance`. None if all plans fail.
 
         Args:
             goal: the quality.
-            wanted: the predicted PSNR to begin with, in dB.
-            tried: gets the plans that are drawn, with their margins.
-            complete: a drawn plan that succeeds, and whose pitch alone is searched.
+            wanted: the predicted PSNR to start with, in dB.
+            tried: gets the drawn plans, with their margins.
+            complete: a drawn plan that succeeds. Only its pitch is searched. Default: all pitches.
         """
         below: tuple[float, float] | None = None  # (predicted PSNR, margin) of the best plan that fails
         above: tuple[float, float] | None = None  # and of the worst that succeeds
@@ -123,7 +123,7 @@ class QualitySearch:
                     break
                 tried[plan.key] = goal.margin(plan), plan
             elif tried[plan.key][0] >= 0:
-                predicted = wanted  # with less it is the same file still
+                predicted = wanted  # a lower prediction gives the same file
             margin = tried[plan.key][0]
             if margin >= 0:
                 above = predicted, margin
@@ -140,14 +140,14 @@ class QualitySearch:
             if below and above and abs(above[0] - below[0]) < SEARCH.done_within_db:
                 break
             wanted = _next_wanted(below, above, goal)
-            if known and below and above:  # files are coarse here: look for one just above the one that fails
+            if known and below and above:  # few different files here: try one just above the failing one
                 wanted = below[0] + 0.1 * (above[0] - below[0])
             if complete is None and not self.window.low / 4 < plan.share < 0.95:
                 pitch = None
         return best
 
     def _near(self, plan: Plan | None, wanted: float) -> Plan | None:
-        """A plan for a predicted PSNR in which most tiles are as in another plan: they need not be drawn again."""
+        """A plan for a predicted PSNR that shares most tiles with another plan, so that few are drawn again."""
         if plan is None or not SEARCH.reuse_tiles <= plan.curves.tiles <= KEPT_TILES:
             return None
         if abs(wanted - quality.to_psnr(plan.error)) > SEARCH.reuse_within_db:
@@ -157,12 +157,12 @@ class QualitySearch:
         return None if allocation is None else self.planner.plan(plan.pitch, allocation)
 
     def _at(self, pitch: int, error: float) -> Plan | None:
-        """The fewest predicted bits for a mean squared error at a pitch; None if all tokens are too few."""
+        """The fewest predicted bits for a mean squared error at a pitch. None if all tokens do not reach it."""
         allocation = self.planner.allocator(pitch).for_error(error - self.planner.curves(pitch).floor)
         return None if allocation is None else self.planner.plan(pitch, allocation)
 
     def _place_from(self, place: int, error: float) -> int:
-        """Place of the pitch that will reach an error with the best share of its tokens, seen from another pitch."""
+        """Index of the pitch that should reach an error with the best share of its tokens, judged from another."""
         planner = self.planner
         curves, allocator = planner.coded(self.pitches[place])
         reached = allocator.equal(max(1, round(allocator.most * self.window.best))).error + curves.floor
@@ -172,7 +172,13 @@ class QualitySearch:
 
 
 def _next_wanted(below: tuple[float, float] | None, above: tuple[float, float] | None, goal: Goal) -> float:
-    """The predicted PSNR to try next: by the slope, or straight between a failure and a success."""
+    """The predicted PSNR to try next: by the slope, or by linear interpolation between a failure and a success.
+
+    Args:
+        below: predicted PSNR and margin of the best plan that fails. None: none yet.
+        above: predicted PSNR and margin of the worst plan that succeeds. None: none yet.
+        goal: the quality.
+    """
     aim = SEARCH.aim * goal.tolerance
     if below is None or above is None:
         predicted, margin = below or above or (0.0, 0.0)

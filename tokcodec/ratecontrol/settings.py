@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class PitchWindow:
-    """The shares of a tile's tokens, means over the tiles (0 to 1), at which a pitch is a good choice.
+    """The mean shares of a tile's tokens, 0 to 1, at which a pitch is a good choice.
 
-    Few tokens on many tiles are worse than a middling share on fewer tiles, and so are many tokens on few tiles.
+    A medium share is better than few tokens on many tiles, and than many tokens on few tiles.
     """
 
     low: float
@@ -27,27 +27,27 @@ LPIPS_WINDOW = PitchWindow(low=0.4, best=0.65, high=0.95)
 
 
 PLAIN_TILES_RATIO = 4
-"""An automatic pitch has at most this many times the tiles of the default pitch, or `DEFAULT_MAX_TILES`.
+"""An automatic pitch has at most this many times the tiles of the default pitch, or at most `DEFAULT_MAX_TILES`.
 
-The larger of the two counts. It bounds the time of a target for every picture, and always allows pitches from 128
-pixels on. The option `pitch` sets a smaller one.
+The larger of the two limits holds. It bounds the time of a target for every picture, and always allows pitches from
+128 pixels on. The option `pitch` can set a smaller pitch.
 """
 
 
 @dataclass(frozen=True)
 class SizeSettings:
-    """How the pitch for a size is searched. Checked by `bench.studies.pitch`."""
+    """Settings of the search for a size. Checked by `bench.studies.pitch`."""
 
     target_fill: float = 0.95
-    """Part of the budget that a file should use. A file that uses less, with all of its tokens, gives a warning."""
+    """Part of the budget that a file should use. A file with all of its tokens that uses less gives a warning."""
     smaller_pitch_share: float = 0.68
     """The next smaller pitch is tried if the tiles use a larger share of their tokens than this."""
     smaller_pitch_tokens: float = 0.8
     """It is also tried if the largest count is more than this part of all tokens."""
     most_tiles_ratio: float = 2.5
-    """It is not tried if it has more than this many times the tiles: encoding takes as many times longer."""
+    """It is not tried if it has more than this many times the tiles, since the time of encoding grows with them."""
     focused_pitches: int = 3
-    """Smaller pitches that are tried where weights are given: small tiles follow the outlines of a region."""
+    """Number of smaller pitches to try if weights are given: small tiles follow the outlines of a region."""
     padding_bits: float = 4.0
     """Bits of the budget left unused, since a payload ends on a whole byte: half a byte on average."""
 
@@ -57,7 +57,7 @@ SIZE = SizeSettings()
 
 @dataclass(frozen=True)
 class SearchLimits:
-    """How a quality is searched: where the search starts, when it ends, and what it may cost."""
+    """Settings of the search for a quality: its start, its end and its cost."""
 
     first_tiles: int = 2
     """The search starts at the smallest pitch with at most this many tiles. More tiles would cost time."""
@@ -68,11 +68,11 @@ class SearchLimits:
     aim: float = 0.4
     """Part of the tolerance by which a plan should exceed the target."""
     attempts: int = 10
-    """Pictures that are drawn at most in one search."""
+    """At most this many pictures are drawn in one search."""
     flat_tiles: int = 16
     """A picture of one colour gets at most this many tiles: they are all alike, so more of them hardly add anything."""
     allocations: int = 60
-    """Allocations that are tried at most in one search. Several goals may give the same file, which is drawn once."""
+    """At most this many allocations are tried in one search. Several may give the same file, which is drawn once."""
     done_within_db: float = 0.005
     """The search ends if a plan that fails and one that succeeds are predicted to differ by less than this many dB."""
     reuse_tiles: int = 6
@@ -80,7 +80,7 @@ class SearchLimits:
     reuse_within_db: float = 0.25
     """The largest distance to the goal, in predicted dB, at which a plan is changed in a few tiles."""
     complete_pitches: int = 3
-    """This many of the smallest pitches must fail with all of their tokens before a quality counts as out of reach."""
+    """A quality counts as out of reach if this many of the smallest pitches fail with all of their tokens."""
 
 
 SEARCH = SearchLimits()

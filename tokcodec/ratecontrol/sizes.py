@@ -1,4 +1,4 @@
-"""Files of at most a number of bytes: the pitch and the counts with the least error, checked by packing real files."""
+"""The search for a size: the pitch and the counts with the least error, checked by packing real files."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from .settings import PSNR_WINDOW, SIZE
 
 
 class SizeSearch:
-    """Finds the file with the least squared error within a budget.
+    """Searches for the file with the least squared error within a budget.
 
     Args:
-        planner: the picture.
+        planner: the planner of the picture.
         warn: called with a line of text if all tokens use too little of the budget.
     """
 
@@ -40,28 +40,31 @@ class SizeSearch:
         return data
 
     def fit(self, pitch: int, budget: int, less: float = 0.0) -> Plan | None:
-        """The plan with the least error for a budget at a pitch; None where one token for each tile is too much.
+        """The plan with the least error for a budget at a pitch. None if one token for each tile does not fit.
 
         Args:
-            pitch: as the header stores it.
-            budget: bytes of the file.
-            less: bits of the budget to leave unused.
+            pitch: the pitch, as the header stores it.
+            budget: bytes of the file at most.
+            less: bits of the budget to leave unused. Default: 0.
         """
         planner = self.planner
         room = 8 * (budget - planner.overhead) - SIZE.padding_bits - less
-        # No tile can have more tokens than this: the others have a least share of them, and no model halves their bits.
+        # Upper bound on the tokens of a tile: the other tiles have a least share, and no model halves the bits.
         others = (planner.tiles[planner.pitches.index(pitch)] - 1) * min(FACTORS) / max(FACTORS)
         count = math.ceil(max(1.0, 8 * budget / (planner.token_bits / 2 * (1 + others))))
         allocation = planner.allocator(pitch, min(count, planner.model.n_tokens)).for_bits(room)
         return None if allocation is None else planner.plan(pitch, allocation)
 
     def pack_within(self, pitch: int, plan: Plan | None, budget: int) -> bytes:
-        """The file of a plan, or of one with fewer bits until a real file fits. Raises LimitError if none does.
+        """Pack a plan, then plans with fewer bits, until the real file fits into the budget.
 
         Args:
-            pitch: of the plan, as the header stores it.
-            plan: the first one to try; None: one token for each tile.
-            budget: bytes of the file.
+            pitch: the pitch of the plan, as the header stores it.
+            plan: the first plan to try. None: one token for each tile.
+            budget: bytes of the file at most.
+
+        Raises:
+            LimitError: no file fits.
         """
         planner, less = self.planner, 0.0
         while plan is not None:
@@ -74,18 +77,18 @@ class SizeSearch:
         if len(data) > budget:
             bpp = 8 * len(data) / (planner.picture.width * planner.picture.height)
             least = f"{len(data)} bytes{planner.where} ({bpp:.2g} bpp)"
-            raise LimitError(f"this picture takes at least {least}, not {budget}")
+            raise LimitError(f"this picture needs at least {least}, not {budget}")
         return data
 
     def _place_for(self, budget: int) -> int:
-        """Place of the larger of the two pitches to try: one larger than the smallest with enough tokens for a tile."""
+        """Index of the larger of the two pitches to try: one above the smallest that has enough tokens per tile."""
         bits = 8 * (budget - self.planner.overhead)
         whole = self.planner.token_bits * self.planner.model.n_tokens
         affordable = [i for i, tiles in enumerate(self.planner.tiles) if bits >= PSNR_WINDOW.low * whole * tiles]
         return max(0, max(affordable, default=0) - 1)
 
     def _worth_trying(self, place: int, wider: Plan) -> bool:
-        """Whether the pitch at `place` may be better than a larger one by enough for the time that it takes."""
+        """Whether the pitch at index `place` may be so much better than a larger one that it is worth its time."""
         if wider.share > PSNR_WINDOW.high:
             return True
         capped = wider.allocation.tokens > SIZE.smaller_pitch_tokens * self.planner.model.n_tokens

@@ -1,4 +1,4 @@
-"""What a file shall come to: a size or a quality, checked before any work; no torch."""
+"""Targets: a size or a quality, checked before any work. Does not import torch."""
 
 from __future__ import annotations
 
@@ -11,26 +11,28 @@ from ..models.modelfile import Model
 
 SIZE, BPP, PSNR, LPIPS = "size", "bpp", "psnr", "lpips"
 LARGEST_PSNR = 100.0
-"""dB. Pictures in 8 bit that differ in a single value by one have about this, depending on their size."""
+"""The largest PSNR in dB. 8-bit pictures whose only difference is 1 in a single value have about this PSNR."""
 LARGEST = 1e18
-"""Of any target: beyond it there is no picture, and numbers overflow."""
+"""The largest value of any target. No picture needs more, and numbers would overflow."""
 TOLERANCE = {PSNR: 0.1, LPIPS: 0.01}
-"""By how much a quality may be better than asked for."""
+"""A quality may be better than its target by this much."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """kind: SIZE (bytes), BPP (bits of the file per pixel), PSNR (dB, fidelity look) or LPIPS (default look)."""
+    """A size or a quality to reach."""
 
     kind: str
+    """SIZE, BPP, PSNR or LPIPS."""
     value: float
+    """Bytes (SIZE), bits of the file per pixel (BPP), dB in the fidelity look (PSNR), LPIPS of the default look."""
 
     def budget(self, width: int, height: int) -> int:
-        """Bytes of a size or bpp target."""
+        """Largest number of bytes of a SIZE or BPP target, for a picture of width x height pixels."""
         return int(self.value) if self.kind == SIZE else math.floor(self.value * width * height / 8)
 
     def check(self, model: Model, container: str = "tok") -> None:
-        """Raise ValueError for a value that no file of the model can have."""
+        """Raise ValueError if no file of the model can have the value."""
         if math.inf > abs(self.value) > LARGEST:
             raise ValueError(f"target {self.kind} must be at most {LARGEST:g}")
         if self.kind == SIZE:
@@ -48,7 +50,7 @@ class Target:
 
 
 def smallest_file(model: Model, container: str = "tok") -> int:
-    """Bytes into which one token fits for certain, in a tile of its own."""
+    """Bytes that are enough for a file of one tile with one token."""
     bits = math.log2(math.prod(model.radices))
     header = BARE_SIZE if container == "bare" else HEADER_SIZE
     return header + math.ceil((bits + 1) / 8)

@@ -120,7 +120,7 @@ class Search:
         self.price = price
         self.tokenizer, self.moves, self.tiles, self.tune, self.weights = tokenizer, moves, tiles, tune, weights
         self.network = tokenizer.network(tune.look) if tokenizer.weights(tune.look) else None
-        self.told = condition(counts.tolist(), scale, tokenizer.scales)
+        self.conditions = condition(counts.tolist(), scale, tokenizer.scales)
         self.counts = torch.as_tensor(counts, device=tiles.device)
         share = (self.counts / tokenizer.n_tokens).sqrt()
         self.features, self.lpips = tune.features * share, tune.lpips * share
@@ -165,7 +165,7 @@ class Search:
         if self.network is None:
             drawn: torch.Tensor = self.tokenizer.drawing.inverse(vectors)
         else:
-            drawn = self.tokenizer.draw(self.network, vectors, self.told)
+            drawn = self.tokenizer.draw(self.network, vectors, self.conditions)
         return drawn
 
     def loss(self, drawn: torch.Tensor) -> torch.Tensor:

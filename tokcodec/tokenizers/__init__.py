@@ -1,4 +1,4 @@
-"""Tokenizers by family, tiles to tokens and back; never sees a file's bytes. torch comes where it pays off."""
+"""Tokenizers by family: tiles to tokens and back. Never sees a file's bytes. Imports torch only if that saves time."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     import torch
 
 DTYPES = ("float32", "bfloat16")
-"""Arithmetic of a decoder's networks; tokens never depend on it. bfloat16 is faster on some machines, and rougher."""
+"""Precision of a decoder's networks, without effect on tokens. bfloat16 is faster on some machines, but less exact."""
 
 MANY_DRAWN = 90
-"""Tiles to draw for which importing torch pays off on a CPU (`bench.studies.startup` finds it)."""
+"""Number of tiles to draw from which importing torch saves time on a CPU (measured by `bench.studies.startup`)."""
 MANY_ENCODED = 1000
-"""Tiles to encode for which importing torch pays off where there is a CUDA device; on a CPU it never does."""
+"""Number of tiles to encode from which importing torch saves time with a CUDA device. On a CPU it never does."""
 NVIDIA = Path("/dev/nvidiactl"), Path("/dev/dxg")
-"""One of these is there where there may be a CUDA device (the second: in a virtual machine of Windows)."""
+"""A machine without these files has no CUDA device. The second one is for virtual machines of Windows."""
 
 
 def load_tokenizer(
@@ -35,12 +35,24 @@ def load_tokenizer(
     encoding: int = 0,
     drawing: int = 0,
 ) -> Tokenizer:
-    """The tokenizer of a model (None: the default one), its files verified, ready on a device: auto, cpu or cuda.
+    """Load the tokenizer of a model, and verify its files. It is cached for the process.
 
-    dtype: float32 or bfloat16, for decoding only; encoding, drawing: tiles that the job will encode and draw. Our own
-    models run on NumPy unless torch is asked for (by cuda or bfloat16) or pays off. Loaded once per process. Raises
-    UnknownModelError, ModelFileError (damaged or changed), DeviceError, MissingPackageError (torch, or the package that
-    brings the model's family, is needed and not installed), and ValueError for another device or dtype.
+    Our own models run on NumPy, unless torch is requested (by "cuda" or "bfloat16") or saves time.
+
+    Args:
+        name_or_path: name or folder of a model, or a model. Default: base-2.
+        device: "auto", "cpu", "cuda" or "cuda:N". Default: "auto", the fastest one for the number of tiles.
+        dtype: "float32" or "bfloat16", the precision of the decoder's network. Default: "float32".
+        encoding: number of tiles to encode, for the choice of the device. Default: 0.
+        drawing: number of tiles to draw, for the choice of the device. Default: 0.
+
+    Raises:
+        UnknownModelError: the model is not installed.
+        ModelFileError: its files are damaged or changed.
+        DeviceError: the device is missing.
+        MissingPackageError: torch, or the package of the model's family, is not installed.
+        ValueError: the device or the dtype is unknown.
+        TypeError: the device is not a string.
     """
     if dtype not in DTYPES:
         raise ValueError(f"dtype must be {' or '.join(DTYPES)}, not {dtype!r}")
@@ -58,9 +70,16 @@ def load_tokenizer(
 
 
 def check_device(device: str) -> None:
-    """Raise DeviceError when the device is not there, ValueError for another word than auto, cpu, cuda or cuda:N.
+    """Check a device.
 
-    And TypeError for what is no word.
+    Args:
+        device: "auto", "cpu", "cuda" or "cuda:N".
+
+    Raises:
+        DeviceError: the device is missing.
+        MissingPackageError: it needs torch, which is not installed.
+        ValueError: it has another name.
+        TypeError: it is not a string.
     """
     if not isinstance(device, str):
         raise TypeError(f"device must be auto, cpu or cuda, not {device!r}")
@@ -74,9 +93,9 @@ def check_device(device: str) -> None:
         raise ValueError(f"device must be auto, cpu or cuda, not {device!r}")
 
 
-def need_torch(what: str) -> None:
-    """Raise MissingPackageError where torch is not installed."""
-    need("torch", what, extra="torch")
+def need_torch(user: str) -> None:
+    """Raise MissingPackageError if torch is not installed. The error line begins with `user`: the work to do."""
+    need("torch", user, extra="torch")
 
 
 def _torch_pays(family: Family, device: str, encoding: int, drawing: int) -> bool:

@@ -1,7 +1,7 @@
-"""The few array functions whose names differ between NumPy and torch: what is written with them runs on both.
+"""Array functions whose names differ between NumPy and torch. Code that uses them runs on both.
 
-Where the two agree (indexing, `@`, arithmetic, `sum`, `reshape`, `swapaxes`) the arrays' own methods are used. Not
-`array-api-compat`: importing its NumPy namespace takes as long as importing NumPy.
+Code uses the arrays' own methods where the two agree (indexing, `@`, arithmetic, `sum`, `reshape`, `swapaxes`).
+`array-api-compat` is not used, since importing its NumPy namespace takes as long as importing NumPy.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Any, TypeAlias
 import numpy as np
 
 Array: TypeAlias = Any
-"""A NumPy array or a torch tensor: all that a function takes are of one kind, and it returns the same."""
+"""A NumPy array or a torch tensor. The arguments of a function are of one kind, and so is its result."""
 Maker: TypeAlias = Callable[[Any], Array]
-"""Makes the kind of array that is wanted, on its device, from a NumPy array: `np.asarray`, say."""
+"""Converts a NumPy array to one kind of array, on its device: for example `np.asarray`."""
 
 
 def concat(parts: Sequence[Array], axis: int) -> Array:
@@ -36,28 +36,34 @@ def stack(parts: Sequence[Array], axis: int) -> Array:
 
 
 def largest(x: Array, number: int) -> Array:
-    """Places of the `number` largest values along the last axis, the largest first: int64."""
+    """Indices of the `number` largest values along the last axis, the largest first: int64."""
     if isinstance(x, np.ndarray):
         return (-x).argsort(-1)[..., :number]
     return x.topk(number, -1).indices
 
 
 def take_along(x: Array, places: Array) -> Array:
-    """Values at places of the last axis, for each of the others."""
+    """Values at indices along the last axis, as `np.take_along_axis`."""
     if isinstance(x, np.ndarray):
         return np.take_along_axis(x, places, -1)
     return x.gather(-1, places)
 
 
 def repeated(x: Array, number: int) -> Array:
-    """A new array of so many copies of x along a new first axis."""
+    """A new array with `number` copies of x along a new first axis."""
     if isinstance(x, np.ndarray):
         return np.repeat(x[None], number, 0)
     return x[None].repeat(number, *[1] * x.ndim)
 
 
 def add_at(x: Array, places: Array, values: Array) -> None:
-    """Add values N x M to x, float64 N x D, at M places of each row, of which some may be equal."""
+    """Add values to elements of each row, in place.
+
+    Args:
+        x: float64 N x D.
+        places: int64 M, the columns. A column may occur several times.
+        values: float64 N x M.
+    """
     if isinstance(x, np.ndarray):
         for row, added in zip(x, values, strict=True):
             row += np.bincount(places, added, len(row))
@@ -66,7 +72,7 @@ def add_at(x: Array, places: Array, values: Array) -> None:
 
 
 def like(x: Array, other: Array) -> Array:
-    """The values of x as the kind of array that `other` is, on its device."""
+    """Convert x to the kind of array of `other`, on its device."""
     if isinstance(other, np.ndarray):
         return x if isinstance(x, np.ndarray) else x.cpu().numpy()
     import torch

@@ -1,9 +1,9 @@
-"""Our own tokenizer: a cascade of vector quantisers over the DCT of a tile; NumPy alone, or torch.
+"""Our own tokenizer: a cascade of vector quantisers over the DCT of a tile, with NumPy or torch.
 
-Token t names a codeword for each of two halves of those coefficients that carry most of what the tokens before it left
-over (residual vector quantisation, Juang & Gray 1982; as a layered code: Barnes, Rizvi & Nasrabadi 1996; product
-codewords: Jegou et al. 2011). The decoder is a sum, so any prefix of the tokens is a coarser picture. A tile that
-covers few source pixels has codewords of its own scale.
+Each token names two codewords. A codeword is a small vector that is added to half of the token's coefficients: those
+with the largest error after the tokens before it (residual vector quantisation, Juang & Gray 1982; as a layered code:
+Barnes, Rizvi & Nasrabadi 1996; product codewords: Jegou et al. 2011). The decoder is a sum, so any prefix of the tokens
+is a coarser picture. Tiles of few source pixels have codewords of their own scale.
 """
 
 from __future__ import annotations
@@ -36,29 +36,38 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 SEARCHED = 8
-"""Tiles that a thread looks for tokens of at a time: more take no less time each."""
+"""Number of tiles that a thread encodes at a time. More would not be faster per tile."""
 
 
 @dataclass(frozen=True)
 class CascadeConfig:
-    """Shape of a cascade; the defaults are the shipped model's."""
+    """Shape of a cascade. The defaults are those of the shipped model."""
 
     n_tokens: int = 256
+    """Tokens of a tile."""
     codewords: int = 64
+    """Codewords for each half of a token."""
     half: int = 8
+    """Coefficients that a codeword changes."""
     luma: int = 64
+    """Side of the square of brightness coefficients that are coded."""
     chroma: int = 32
+    """Side of the squares of colour coefficients that are coded."""
     scales: tuple[int, ...] = (192, 96, 48)
-    """Source pixels a tile below which the next set of codewords serves it."""
+    """Source pixels along a tile's side below which the next set of codewords is used."""
 
 
 class CascadeTokenizer(Tokenizer):
-    """A cascade with its sets of codewords and its looks' weights as NumPy arrays.
+    """A cascade with its codewords and the weights of its looks.
 
-    tensors: planes int [2], mean float [S, D], dims int [S, T, 2 h], words int8 [S, T, 2, K, h] and their step size
-    float [S, T, 2], as `pack_tensors` makes them. looks: a network's weights by look. tables: of every scale, for what
-    naming a codeword costs; without them the encoder minds the error alone. device: None for NumPy, else torch's, and
-    dtype its networks'. source: where they are from, for error messages.
+    Args:
+        tensors: planes int [2], mean float [S, D], dims int [S, T, 2 h], words int8 [S, T, 2, K, h] and their step
+            size float [S, T, 2], as `pack_tensors` makes them.
+        looks: weights of the networks, by look. Default: no network.
+        tables: entropy tables of every scale, for the cost of codewords. Default: the encoder ignores their cost.
+        device: torch's device. Default: compute with NumPy.
+        dtype: precision of the networks, with torch. Default: float32.
+        source: name of the file, for error messages.
     """
 
     def __init__(
@@ -71,7 +80,7 @@ class CascadeTokenizer(Tokenizer):
         source: str = "tensors",
     ) -> None:
         self._weights, self._torch, self._dtype, self._source = dict(looks or {}), device, dtype, source
-        # Without a network of its own the fidelity look is the bare sum of the codewords.
+        # Without a network the fidelity look is the sum of the codewords alone.
         self.looks = tuple(look for look in LOOKS if look in self._weights or look == "fidelity")
         self.mends = "fidelity" in self._weights
         self.device = "cpu" if device is None else str(device)
@@ -83,12 +92,12 @@ class CascadeTokenizer(Tokenizer):
         self.drawing = TileTransform(luma, chroma, self._float32)
         self._codewords: dict[int, Codewords] = {}
         self._networks: dict[str, Layers] = {}
-        self._making = threading.Lock()  # of codewords and networks: by one thread, however many need them
+        self._making = threading.Lock()  # one thread makes codewords and networks for all
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """For `pickle`: made anew from its tensors, without what was laid out for searching and drawing."""
-        made_of = self._tensors, self._weights, self._tables, self._torch, self._dtype, self._source
-        return type(self), made_of, {"model_name": self.model_name, "token_values": self.token_values}
+        """For `pickle`: the arguments of the class, without the arrays that are derived from them."""
+        arguments = self._tensors, self._weights, self._tables, self._torch, self._dtype, self._source
+        return type(self), arguments, {"model_name": self.model_name, "token_values": self.token_values}
 
     # ---- tokens
 
@@ -96,7 +105,7 @@ class CascadeTokenizer(Tokenizer):
         return self._encode(x, count, scale)[0]
 
     def encode_curves(self, x: Array, count: int | None = None, scale: int = 0) -> tuple[Array, Array]:
-        """As the base class says; the errors are those of the bare sum of codewords, before it is clamped."""
+        """As in the base class. The errors are those of the sum of codewords, without a network and not clamped."""
         return self._encode(x, count, scale)
 
     def _encode(self, x: Array, count: int | None, scale: int) -> tuple[Array, Array]:
@@ -105,21 +114,21 @@ class CascadeTokenizer(Tokenizer):
         size = max(1, min(SEARCHED, -(-len(x) // threads()))) if self.tile_by_tile else max(1, len(x))
         with self._no_gradients():
             parts = [x[start : start + size] for start in range(0, max(1, len(x)), size)]
-            found = list(self._each(lambda part: self._search(part, count, scale), parts))
-            tokens, errors = (concat(parts, 0) for parts in zip(*found, strict=True))
+            results = list(self._each(lambda part: self._search(part, count, scale), parts))
+            tokens, errors = (concat(parts, 0) for parts in zip(*results, strict=True))
             return like(tokens, x), like(errors, x)
 
     def _search(self, x: Array, count: int, scale: int) -> tuple[Array, Array]:
-        """Tokens, and the errors that they leave, of some tiles."""
+        """Tokens of tiles, and the errors that remain after each."""
         pixels = self._own(x, np.float64)
         vectors = self.transform.forward(pixels)
         tokens, errors = self.codewords(scale).encode(vectors, count)
-        # The transform is orthonormal: the pixels' energy beyond that of the coded coefficients stays for good.
+        # The transform is orthonormal: the energy of coefficients that are not coded remains as error.
         outside = (pixels * pixels).sum((1, 2, 3)) - (vectors * vectors).sum(1)
         return tokens, (errors + outside[:, None]).clip(0, None)
 
     def codewords(self, scale: int) -> Codewords:
-        """The codewords of a scale, laid out for searching when they are first asked for."""
+        """The codewords of a scale. The arrays for searching are made on the first call."""
         with self._making:
             if scale not in self._codewords:
                 mean, dims, words, step = (self._tensors[name][scale] for name in ("mean", "dims", "words", "step"))
@@ -144,36 +153,42 @@ class CascadeTokenizer(Tokenizer):
             return like(concat(list(self._each(lambda part: self._draw(part, look, scale), parts)), 0), tokens)
 
     def _draw(self, tokens: Array, look: str, scale: int) -> Array:
-        """Pixels of some tiles."""
+        """Draw tiles: int64 N x k -> float32 N x 3 x 256 x 256 in [0, 1]."""
         vectors = self.vectors(tokens, scale)
         if look not in self._weights:
             drawn = self.drawing.inverse(vectors)
         else:
-            told = condition([tokens.shape[1]] * len(tokens), scale, self.scales)
-            drawn = self.draw(self.network(look), vectors, told)
+            conditions = condition([tokens.shape[1]] * len(tokens), scale, self.scales)
+            drawn = self.draw(self.network(look), vectors, conditions)
         return drawn.clip(0, 1)
 
     def vectors(self, tokens: Array, scale: int) -> Array:
         """Sum of the codewords: int64 N x k -> coefficients float32 N x D."""
         return self._own(self.codewords(scale).vectors(tokens), np.float32)
 
-    def draw(self, network: Layers, vectors: Array, told: npt.NDArray[np.float32]) -> Array:
-        """What a network makes of vectors float32 N x D and `look.condition`: N x 3 x 256 x 256, not clamped."""
+    def draw(self, network: Layers, vectors: Array, conditions: npt.NDArray[np.float32]) -> Array:
+        """Draw tiles with a network: float32 N x 3 x 256 x 256, not clamped.
+
+        Args:
+            network: the network of a look.
+            vectors: coefficients, float32 N x D.
+            conditions: the inputs of the network from `look.condition`, float32 [N, ...].
+        """
         if not len(vectors):
             return self.drawing.inverse(vectors)
         small = small_picture(self.drawing, vectors)
         if isinstance(network, NumpyLayers):  # one at a time
-            drawn = concat([correction(network, small[i : i + 1], told[i : i + 1]) for i in range(len(small))], 0)
+            drawn = concat([correction(network, small[i : i + 1], conditions[i : i + 1]) for i in range(len(small))], 0)
         else:
-            drawn = correction(network, small, told)
+            drawn = correction(network, small, conditions)
         return drawn + self.drawing.inverse(vectors)
 
     def weights(self, look: str) -> Tensors | None:
-        """A look's weights, None where the model has none."""
+        """The weights of a look. None if the model has none."""
         return self._weights.get(look)
 
     def network(self, look: str) -> Layers:
-        """The network of a look, made when it is first asked for. Raises ModelFileError where weights do not fit."""
+        """The network of a look, made on the first call. Raises ModelFileError if its weights do not fit."""
         with self._making:
             if look not in self._networks:
                 weights = self._weights[look]
@@ -193,7 +208,7 @@ class CascadeTokenizer(Tokenizer):
     # ---- arrays
 
     def _each(self, work: Callable[[Array], Result], parts: Sequence[Array]) -> Iterator[Result]:
-        """The results of some work on each part: with NumPy by all cores, while torch has threads of its own."""
+        """The results of `work` on each part: on all cores with NumPy, while torch has its own threads."""
         return spread(work, parts) if self.tile_by_tile else map(work, parts)
 
     def _float32(self, x: npt.NDArray[Any]) -> Array:
@@ -207,7 +222,7 @@ class CascadeTokenizer(Tokenizer):
         return torch.from_numpy(np.ascontiguousarray(x)).to(self._torch)
 
     def _own(self, x: Array, dtype: type[np.generic]) -> Array:
-        """An array of any kind as the kind to compute with."""
+        """Convert an array of any kind to the kind that this tokenizer computes with."""
         if self._torch is None:
             return np.asarray(x if isinstance(x, np.ndarray) else x.detach().cpu().numpy(), dtype)
         import torch
@@ -223,21 +238,23 @@ class CascadeTokenizer(Tokenizer):
 
 
 def small_picture(transform: TileTransform, vectors: Array) -> Array:
-    """The network's input: brightness and colours of 64 x 64 samples, about [-1, 1], nothing lost."""
+    """The network's input: brightness and colours of 64 x 64 samples, about [-1, 1]. It keeps all coefficients."""
     small = transform.picture(vectors, INPUT) * (2 / 3**0.5)
     small[:, 0] -= 1
     return small
 
 
 def codeword_bits(tables: FrequencyTables) -> npt.NDArray[np.float64]:
-    """What the entropy tables charge for naming each codeword: float64 T x 2 x K."""
+    """Cost of each codeword in bits, by the entropy tables: float64 T x 2 x K."""
     return -np.log2(np.stack(tables.counts, 1) / TOTAL)
 
 
 def pack_tensors(config: CascadeConfig, scales: list[Tensors]) -> dict[str, npt.NDArray[Any]]:
-    """The tensors to ship, of all scales: mean float [D], dims int [T, 2 h] and words float [T, 2, K, h] of each.
+    """The tensors of a model file. Codewords become int8, with one step size for each digit.
 
-    Words become int8 with one step size for each digit.
+    Args:
+        config: the shape of the cascade.
+        scales: the tensors of each scale: mean float [D], dims int [T, 2 h] and words float [T, 2, K, h].
     """
     words = np.stack([np.asarray(scale["words"]) for scale in scales])
     step = (np.abs(words).max((3, 4)) / 127).astype(np.float32)
@@ -251,6 +268,15 @@ def pack_tensors(config: CascadeConfig, scales: list[Tensors]) -> dict[str, npt.
 
 
 def load(model: Model, device: torch.device | None, dtype: torch.dtype | None) -> CascadeTokenizer:
-    """The cascade in a model's folder. Raises ModelFileError as `read_cascade`."""
+    """Load the cascade of a model.
+
+    Args:
+        model: the model.
+        device: torch's device. None: compute with NumPy.
+        dtype: precision of the networks, with torch. None: float32.
+
+    Raises:
+        ModelFileError: the files are damaged or do not fit, see `read_cascade`.
+    """
     tensors, looks = read_cascade(model)
     return CascadeTokenizer(tensors, looks, model.tables, device, dtype, source=str(model.weights_path))

@@ -1,4 +1,4 @@
-"""The tensors of a cascade in a model's folder, checked: anybody may have made it."""
+"""Reads and checks the tensors of a cascade, since a model may come from a stranger."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ from ..models.modelfile import Model, load_weights
 from .look import INPUT, LIGHT, LOOKS, weights_of
 
 MAX_CODEWORDS = 4096
-"""For each half of a token; our own models have 64."""
+"""Codewords for each half of a token at most. Our own models have 64."""
 MAX_NUMBERS = 1 << 21
-"""In the codewords of a scale; our own models have 2^18."""
+"""Numbers in the codewords of a scale at most. Our own models have 2^18."""
 
 Tensors = Mapping[str, NDArray[Any]]
 
 
 def read_cascade(model: Model) -> tuple[dict[str, NDArray[Any]], dict[str, Tensors]]:
-    """The tensors of a cascade by the names of `CascadeTokenizer`, and the weights of its looks by look.
+    """Read the tensors of a cascade, by the names of `CascadeTokenizer`, and the weights of its looks, by look.
 
-    The looks are checked when they are used, by `look_limits.check_look`.
+    Looks are checked on first use, by `look_limits.check_look`.
 
-    Raises ModelFileError when tensors are missing, do not fit together or the tables, have types, values or sizes that
-    a cascade has not.
+    Raises:
+        ModelFileError: tensors are missing, do not fit together or to the tables, or have wrong types, values or
+            sizes.
     """
     path = model.weights_path
     stored = load_weights(path)
@@ -45,7 +46,7 @@ def read_cascade(model: Model) -> tuple[dict[str, NDArray[Any]], dict[str, Tenso
 
 
 def check_tensors(tensors: Tensors) -> None:
-    """Check planes, words, mean, dims and step. Raises KeyError for a missing one, ValueError for a wrong one."""
+    """Check planes, words, mean, dims and step. Raises KeyError if one is missing, ValueError if one is wrong."""
     planes, words = tensors["planes"], tensors["words"]
     if planes.shape != (2,) or not np.issubdtype(planes.dtype, np.integer):
         raise ValueError(f"not a cascade (planes are {planes.dtype} {list(planes.shape)}, not 2 integers)")

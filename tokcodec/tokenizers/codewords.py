@@ -1,9 +1,9 @@
-"""The codewords of a cascade at one scale: looking for the tokens of tiles, and summing what tokens stand for.
+"""The codewords of a cascade at one scale: the search for the tokens of tiles, and the sum of codewords.
 
-A token is two digits, each of which names a codeword for its own half of the token's coefficients (product
-quantisation, Jegou et al. 2011). The first tokens are looked for together, by beam search; from there each takes the
-codewords that leave least. All in float64: where no two codewords are equally good to twelve places, a tile has the
-same tokens in batches of any size, with any number of threads, by NumPy and by torch.
+A token has two digits. Each digit names a codeword for its own half of the token's coefficients (product quantisation,
+Jegou et al. 2011). A beam search chooses the first tokens jointly. Each later token has the codewords with the least
+remaining error. All computations are in float64: unless two codewords are equally good to twelve digits, a tile has the
+same tokens in batches of any size, with any number of threads, with NumPy and with torch.
 """
 
 from __future__ import annotations
@@ -16,22 +16,30 @@ import numpy.typing as npt
 from .arrays import Array, Maker, add_at, largest, repeated, stack, take_along
 
 RATE_WEIGHT = 0.013
-"""Part of a tile's remaining squared error, divided by the number of the token, that one bit is worth to the encoder:
-about what the error falls by with every bit more."""
+"""Price of a bit in the encoder: this part of a tile's remaining squared error, divided by the number of the token.
+
+The error falls by about this much with every additional bit.
+"""
 BEAM = (2, 4, 8)
-"""Paths that are kept after each of the first tokens, the last number from there on. More would serve 16 tokens better
-and 1 token worse."""
+"""Number of paths that are kept after each of the first tokens. The last number holds for all further ones.
+
+More paths would improve files of 16 tokens and worsen files of 1 token.
+"""
 BEAM_TOKENS = 16
-"""Tokens that are looked for together, however many are asked for: more tokens begin with the same."""
+"""Number of tokens searched jointly. It is always the same, so that files of more tokens begin with the same ones."""
 BEST = 3
-"""Codewords of each half that a path may go on with."""
+"""Number of codewords of each half that continue a path."""
 
 
 class Codewords:
-    """mean: float [D]; dims: int [T, 2 h], numbers of both halves' coefficients; words: float [T, 2, K, h].
+    """The codewords of one scale: T tokens, K codewords for each half, h coefficients in a half, D in a tile.
 
-    bits: cost of naming each codeword, float [T, 2, K]; None: the encoder minds the error alone. array: makes what to
-    compute with from float64 and int64.
+    Args:
+        mean: mean of the coefficients, float [D].
+        dims: indices of the coefficients of both halves, int [T, 2 h].
+        words: the codewords, float [T, 2, K, h].
+        bits: cost of each codeword in bits, float [T, 2, K]. Default: the encoder ignores their cost.
+        array: converts NumPy arrays, float64 and int64, to the kind of array to compute with. Default: NumPy.
     """
 
     def __init__(
@@ -46,11 +54,11 @@ class Codewords:
         self._half = half
         self._array = array
         words = words.astype(np.float64)
-        # One product gives the scores of both halves.
+        # One matrix product computes the scores of both halves.
         blocks = np.zeros((self.n_tokens, 2, half, 2, self.radix))
         for digit in range(2):
             blocks[:, digit, :, digit] = words[:, digit].swapaxes(1, 2)
-        # Only coefficients that tokens touch are carried along, in the order of their first use.
+        # Only coefficients that tokens change are kept, in the order of their first use.
         numbers, first = np.unique(dims, return_index=True)
         touched = numbers[np.argsort(first)]
         place = np.zeros(int(numbers[-1]) + 1, np.int64)
@@ -71,9 +79,11 @@ class Codewords:
         self._second = array(np.array([0, self.radix]))
 
     def encode(self, vectors: Array, count: int) -> tuple[Array, Array]:
-        """The first `count` tokens: float64 N x D -> int64 N x count, and what they leave.
+        """The first `count` tokens of tiles, float64 N x D.
 
-        That is float64 N x (count + 1): squared error over the coefficients after 0, 1, ... count tokens.
+        Returns:
+            The tokens, int64 N x count, and the squared error over the coefficients after 0, 1, ... count tokens,
+            float64 N x (count + 1).
         """
         residual = vectors - self.mean
         left = (residual * residual).sum(1)
@@ -96,9 +106,15 @@ class Codewords:
         return stack(tokens, 1), stack(errors, 1)
 
     def _scores(self, token: int, target: Array, left: Array) -> Array:
-        """What each codeword is worth: half of the squared length that it takes away, less the price of its bits.
+        """Score of each codeword: half of the squared error that it removes, less the price of its bits.
 
-        Targets float64 ... x 2 h, squared errors ... -> float64 ... x 2 K.
+        Args:
+            token: number of the token.
+            target: residual of the token's coefficients, float64 ... x 2 h.
+            left: squared error of the tile, float64 ...
+
+        Returns:
+            float64 ... x 2 K.
         """
         return target @ self._blocks[token] - self._halves[token] - left[..., None] * self._prices[token]
 
@@ -107,7 +123,7 @@ class Codewords:
         return self._words[token][digits + self._second].reshape(*digits.shape[:-1], 2 * self._half)
 
     def _search(self, rest: Array, left: Array) -> Array:
-        """Digits of the first tokens by beam search, of the path that leaves least: int64 tokens x N x 2."""
+        """Digits of the first tokens by beam search, from the path with the least error: int64 tokens x N x 2."""
         tiles = self._array(np.arange(len(rest)))[:, None]
         rest, left = rest[:, None], left[:, None]
         number, kept = min(BEAM_TOKENS, self.n_tokens), min(BEST, self.radix)
@@ -116,13 +132,13 @@ class Codewords:
             width = 1 if token == number - 1 else BEAM[min(token, len(BEAM) - 1)]
             target = rest[:, :, self._places[token]]
             scores = self._scores(token, target, left).reshape(*left.shape, 2, self.radix)
-            # The best pairs of digits are pairs of good ones.
+            # The best pairs of digits consist of good digits.
             best = largest(scores, kept)
             value = take_along(scores, best)
             pairs = value[:, :, 0, :, None] + value[:, :, 1, None, :] - left[:, :, None, None] / 2
             pairs = pairs.reshape(len(pairs), left.shape[1] * kept**2)
-            chosen = largest(pairs, min(width, pairs.shape[1]))
-            parent, first, second = chosen // kept**2, chosen // kept % kept, chosen % kept
+            survivors = largest(pairs, min(width, pairs.shape[1]))
+            parent, first, second = survivors // kept**2, survivors // kept % kept, survivors % kept
             digits = stack([best[tiles, parent, 0, first], best[tiles, parent, 1, second]], 2)
             target = target[tiles, parent]
             remains = target - self._word(token, digits)
@@ -130,14 +146,14 @@ class Codewords:
             rest = rest[tiles, parent]
             rest[:, :, self._places[token]] = remains
             steps.append((parent, digits))
-        path, found = 0 * tiles[:, 0], []
+        path, backwards = 0 * tiles[:, 0], []
         for parent, digits in reversed(steps):
-            found.append(digits[tiles[:, 0], path])
+            backwards.append(digits[tiles[:, 0], path])
             path = parent[tiles[:, 0], path]
-        return stack(found[::-1], 0)
+        return stack(backwards[::-1], 0)
 
     def vectors(self, tokens: Array) -> Array:
-        """Sum the codewords: int64 N x k -> coefficients float64 N x D, with the mean."""
+        """Mean and sum of the codewords: tokens int64 N x k -> coefficients float64 N x D."""
         count = tokens.shape[1]
         digits = stack([tokens // self.radix, tokens % self.radix], 2) + self._second
         words = self._all_words[self._numbers[:count, None], digits]

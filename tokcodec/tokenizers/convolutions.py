@@ -1,7 +1,7 @@
-"""A network's layers in NumPy: the decoder without torch.
+"""A network's layers in NumPy, for decoding without torch.
 
-One picture at a time, H x W x C: a 3 x 3 convolution is the sum of three matrix products, one for each row of its
-windows, whose three columns are copied out strip by strip.
+They process one picture at a time, H x W x C. A 3 x 3 convolution is the sum of three matrix products, one for each row
+of its windows. The three columns of the windows are copied strip by strip.
 """
 
 from __future__ import annotations
@@ -15,13 +15,15 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float32]
 
 STRIP = 1 << 18
-"""Numbers that a strip takes (1 MB): they stay in the cache until they are multiplied and added."""
+"""Numbers in a strip (1 MB), so that they stay in the cache until they are multiplied and added."""
 
 
 class NumpyLayers:
-    """Layers over weights as torch names and shapes them. Pictures between layers: float32 H x W x C.
+    """Layers with weights named and shaped as in torch. Pictures between layers are float32 H x W x C.
 
-    Raises KeyError for a weight that is missing, ValueError for one of a shape that no layer has.
+    Raises:
+        KeyError: a weight is missing.
+        ValueError: a weight has a shape that no layer has.
     """
 
     def __init__(self, weights: Mapping[str, npt.NDArray[Any]]) -> None:
@@ -39,7 +41,7 @@ class NumpyLayers:
                 if w.shape[2:] not in ((1, 1), (2, 2), (3, 3)):
                     raise ValueError(f"{name} has the shape {list(w.shape)}")
                 self._kernels[layer] = w.shape[2]
-                # Rows in the order of a window's numbers: down, across, channel.
+                # Rows in the order of a window's numbers: row, column, channel.
                 w = w.transpose(0, 2, 3, 1).reshape(len(w), -1)
             self._matrices[layer] = np.ascontiguousarray(w.T)
 
@@ -96,12 +98,18 @@ class NumpyLayers:
 
 
 def _sum_of_rows(x: Floats, matrix: Floats, bias: Floats) -> Floats:
-    """A 3 x 3 convolution: the rows above, at and below each place, each times its part of the matrix."""
+    """A 3 x 3 convolution: the rows above, at and below each pixel, each multiplied by its part of the matrix.
+
+    Args:
+        x: the picture, H x W x C.
+        matrix: the weights, 9 C x C'.
+        bias: the bias, C'.
+    """
     height, width, channels = x.shape
     parts = matrix.reshape(3, 3 * channels, len(bias))
     out = np.empty((height, width, len(bias)), np.float32)
     rows = min(height, max(1, STRIP // (width * (3 * channels + 2 * len(bias)))))
-    # One array for all strips, since fresh memory takes time; a row more at both ends, and zeros beyond the borders.
+    # One array for all strips, since new memory takes time. One more row at both ends, and zeros beyond the borders.
     windows = np.zeros((rows + 2, width, 3 * channels), np.float32)
     product = np.empty((rows * width, len(bias)), np.float32)
     for top in range(0, height, rows):
@@ -127,7 +135,13 @@ def _sum_of_rows(x: Floats, matrix: Floats, bias: Floats) -> Floats:
 def _sum_of_shifted(x: Floats, matrix: Floats, bias: Floats) -> Floats:
     """A 3 x 3 convolution to few channels: multiply first, then add nine shifted pictures, which are small.
 
-    In planes, so that whole rows are added, and strip by strip, so that products stay in the cache.
+    Channels are separate planes, so that whole rows are added. Work goes strip by strip, so that products stay in the
+    cache.
+
+    Args:
+        x: the picture, H x W x C.
+        matrix: the weights, 9 C x C'.
+        bias: the bias, C'.
     """
     height, width, channels = x.shape
     few = matrix.shape[1]

@@ -1,4 +1,4 @@
-"""A network's layers in torch: for training, for GPUs, and for jobs of many tiles."""
+"""A network's layers in torch, for training, for GPUs and for jobs of many tiles."""
 
 from __future__ import annotations
 
@@ -16,13 +16,18 @@ from .look import TENTS, correction
 
 
 def start_at_zero(layer: nn.Conv2d | nn.Linear) -> None:
-    """An untrained layer adds nothing."""
+    """Set all parameters of a layer to 0, so that an untrained layer adds nothing."""
     for parameter in layer.parameters():
         nn.init.zeros_(parameter)
 
 
 class Residual(nn.Module):
-    """The weights of one residual block."""
+    """The weights of one residual block.
+
+    Args:
+        width: number of channels.
+        known: number of features of the conditions.
+    """
 
     def __init__(self, width: int, known: int) -> None:
         super().__init__()
@@ -36,24 +41,26 @@ class Residual(nn.Module):
 
 @dataclass(frozen=True)
 class LookSize:
-    """How large a look's network is."""
+    """Size of a look's network."""
 
     widths: tuple[int, ...] = (32, 64, 96)
-    """Channels at 64, 32 and 16 samples a side."""
+    """Channels at 64, 32 and 16 samples per side."""
     tops: tuple[int, ...] = (16, 8)
-    """Channels at 128 and 256."""
+    """Channels at 128 and 256 samples per side."""
     blocks: tuple[int, ...] = (1, 2, 2, 1, 2)
-    """Residual blocks on the way down and up again."""
+    """Numbers of residual blocks at 64, 32, 16, 32 and 64 samples per side."""
 
 
 SIZES = {"full": LookSize(), "light": LookSize((12, 20, 32), (4, 2), (1, 1, 1, 1, 1))}
-"""725 million multiplications a tile, and 59."""
+"""Sizes by name: 725 million multiplications per tile, and 59 million."""
 
 
 class LookNet(nn.Module):
-    """A look's network as `look.correction` states it, with its weights as parameters.
+    """The network of a look, as `look.correction` defines it, with its weights as parameters.
 
-    scales: of the model.
+    Args:
+        scales: number of scales of the model.
+        size: size of the network. Default: SIZES["full"].
     """
 
     def __init__(self, scales: int, size: LookSize = SIZES["full"]) -> None:
@@ -78,7 +85,7 @@ class LookNet(nn.Module):
 
     @classmethod
     def from_weights(cls, weights: Mapping[str, npt.NDArray[Any]]) -> LookNet:
-        """The network that has these weights. Raises KeyError, ValueError or RuntimeError where they fit none."""
+        """The network of weights. Raises KeyError, ValueError or RuntimeError if they do not fit."""
         size = cls.size_of(weights)
         net = cls(weights["condition.0.weight"].shape[1] - TENTS, size)
         net.load_state_dict({name: torch.from_numpy(weight.astype(np.float32)) for name, weight in weights.items()})
@@ -86,7 +93,7 @@ class LookNet(nn.Module):
 
     @staticmethod
     def size_of(weights: Mapping[str, npt.NDArray[Any]]) -> LookSize:
-        """The size of the network that has these weights. Raises KeyError where one is missing."""
+        """The size of the network of weights. Raises KeyError if one is missing."""
         widths = tuple(len(weights[f"{name}.bias"]) for name in ("stem", "down.0", "down.1"))
         tops = tuple(len(weights[f"{name}.bias"]) // 4 for name in ("widen", "middle"))
         blocks = tuple(
@@ -96,13 +103,13 @@ class LookNet(nn.Module):
         return LookSize(widths, tops, blocks)
 
     def ready(self, device: torch.device, dtype: torch.dtype | None) -> LookNet:
-        """The network for inference on a device."""
+        """Prepare the network for inference on a device. `dtype`: float32 by default."""
         self.to(device, dtype or torch.float32, memory_format=torch.channels_last)  # type: ignore[call-overload]
         return self.eval().requires_grad_(False)
 
-    def forward(self, small: torch.Tensor, told: npt.NDArray[np.float32]) -> torch.Tensor:
-        """N x 3 x 64 x 64 in about [-1, 1] and `look.condition` -> what to add to the pixels: N x 3 x 256 x 256."""
-        drawn: torch.Tensor = correction(self, small, told)
+    def forward(self, small: torch.Tensor, conditions: npt.NDArray[np.float32]) -> torch.Tensor:
+        """The correction to add to the pixels, N x 3 x 256 x 256: see `look.correction` for the arguments."""
+        drawn: torch.Tensor = correction(self, small, conditions)
         return drawn
 
     # ---- layers, see look.Layers: pictures are N x C x H x W in the network's dtype

@@ -1,4 +1,4 @@
-"""Tiles of a picture through a tokenizer, a batch at a time: pixels to tokens, and tokens to a picture.
+"""Encodes and draws the tiles of a picture in batches: pixels to tokens, and tokens to a picture.
 
 T is the number of samples along a tile's side.
 """
@@ -23,31 +23,43 @@ if TYPE_CHECKING:
     from .base import Tokenizer
 
 BATCH = 32
-"""Tiles coded at a time: bounds the memory for large pictures (32 tiles are 25 MB in float32)."""
+"""Number of tiles coded at a time. It bounds the memory for large pictures (32 tiles are 25 MB in float32)."""
 BLANK = 128
-"""Grey level of a tile of which a cut file holds no token."""
+"""Grey level of a tile without tokens in a cut file."""
 
 Progress = Callable[[int, int], None]
 Drawn: TypeAlias = dict[int, tuple[int, NDArray[np.float32]]]
-"""Tiles by their number: of how many tokens, and their pixels, float32 [T, T, 3]."""
+"""Drawn tiles by their number: the number of tokens, and the pixels, float32 [T, T, 3]."""
 
 
 def batches(tiles: int) -> Iterator[range]:
+    """Split the numbers 0 .. tiles - 1 into ranges of at most BATCH."""
     for start in range(0, tiles, BATCH):
         yield range(start, min(start + BATCH, tiles))
 
 
 def pixels(tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """What a tokenizer takes from tiles as `cut` makes them: uint8 [n, T, T, 3] -> float32 [n, 3, T, T]."""
+    """Convert tiles of `cut` to the input of a tokenizer: uint8 [n, T, T, 3] -> float32 [n, 3, T, T] in [0, 1]."""
     scaled: NDArray[np.float32] = tiles.transpose(0, 3, 1, 2).astype(np.float32)
     scaled /= 255
     return scaled
 
 
 def tokenise(tokenizer: Tokenizer, tiles: NDArray[np.uint8], count: int, scale: int = 0) -> NDArray[np.int64]:
-    """The first tokens of some tiles: uint8 [n, T, T, 3] -> int64 [n, count].
+    """Encode tiles.
 
-    Raises DeviceError, and ModelFileError as `checked_tokens`.
+    Args:
+        tokenizer: the tokenizer of the model.
+        tiles: uint8 [n, T, T, 3].
+        count: tokens per tile, 1 to the model's number.
+        scale: the scale of the tiles. Default: 0.
+
+    Returns:
+        int64 [n, count].
+
+    Raises:
+        DeviceError: the device has too little memory.
+        ModelFileError: the tokenizer returns wrong tokens, or fails.
     """
     with faults_of(tokenizer):
         tokens = tokenizer.encode(pixels(tiles), count, scale)
@@ -55,9 +67,19 @@ def tokenise(tokenizer: Tokenizer, tiles: NDArray[np.uint8], count: int, scale: 
 
 
 def checked_tokens(tokenizer: Tokenizer, tokens: Any, tiles: int, count: int) -> NDArray[np.int64]:
-    """What a tokenizer, which may be somebody else's, has made of some tiles: int64 [tiles, count].
+    """Check the tokens that a tokenizer, perhaps of another package, returned.
 
-    Raises ModelFileError for another shape, no integers, and values that the model's tokens cannot have.
+    Args:
+        tokenizer: the tokenizer, for the range of its tokens and the error line.
+        tokens: its result.
+        tiles: number of tiles.
+        count: tokens per tile.
+
+    Returns:
+        int64 [tiles, count].
+
+    Raises:
+        ModelFileError: the tokens have another shape, are not integers, or are out of range.
     """
     found = np.asarray(tokens)
     if found.shape != (tiles, count) or not np.issubdtype(found.dtype, np.integer):
@@ -70,10 +92,21 @@ def checked_tokens(tokenizer: Tokenizer, tokens: Any, tiles: int, count: int) ->
 
 
 def decoded(tokenizer: Tokenizer, tokens: NDArray[Any], look: str | None = None, scale: int = 0) -> NDArray[np.float32]:
-    """What a tokenizer draws of tokens int [n, k]: float32 [n, 3, T, T].
+    """Draw tiles, and check the result of the tokenizer.
 
-    Raises DeviceError, ValueError for a look that the model lacks, and ModelFileError for anything but finite floats of
-    that shape.
+    Args:
+        tokenizer: the tokenizer of the model.
+        tokens: int [n, k].
+        look: a look of the model. Default: its first.
+        scale: the scale of the tiles. Default: 0.
+
+    Returns:
+        float32 [n, 3, T, T].
+
+    Raises:
+        DeviceError: the device has too little memory.
+        ValueError: the model does not have the look.
+        ModelFileError: the result has another shape, or values that are not finite numbers.
     """
     look = tokenizer.check_look(look)
     shape = (len(tokens), 3, tokenizer.tile, tokenizer.tile)
@@ -88,7 +121,7 @@ def decoded(tokenizer: Tokenizer, tokens: NDArray[Any], look: str | None = None,
 
 
 def wrong(tokenizer: Tokenizer, what: str) -> ModelFileError:
-    """The error of a tokenizer that does something else than it should; names its model where it is known."""
+    """An error of a tokenizer that returns a wrong result. The text names its model if it is known."""
     name = f"model {tokenizer.model_name}" if tokenizer.model_name else type(tokenizer).__name__
     return ModelFileError(f"{name}: its tokenizer {what}")
 
@@ -103,9 +136,26 @@ def draw(
     scale: int = 0,
     kept: Drawn | None = None,
 ) -> Image.Image:
-    """The picture of tokens, int32 [tiles, at least the largest count], of each tile the first int64 counts [tiles].
+    """Draw a picture.
 
-    kept: tiles that were drawn of fewer or more of the same tokens, in the same look; those drawn now are added.
+    Args:
+        tokenizer: the tokenizer of the model.
+        grid: the tiles of the picture.
+        coded: the tokens, int32 [tiles, at least the largest count].
+        counts: number of tokens to use of each tile, int64 [tiles]. A tile with 0 is grey.
+        look: a look of the model. Default: its first.
+        progress: called with (tiles done, tiles in all).
+        scale: the scale of the tiles. Default: 0.
+        kept: tiles drawn earlier from the same tokens in the same look. Those with an equal count are reused, and newly
+            drawn ones are added. Default: none.
+
+    Returns:
+        The RGB picture.
+
+    Raises:
+        DeviceError: the device has too little memory.
+        ValueError: the model does not have the look.
+        ModelFileError: the tokenizer returns a wrong result, or fails.
     """
     if not counts.any():
         if progress:
@@ -131,7 +181,7 @@ def _one_by_one(
     scale: int,
     kept: Drawn,
 ) -> Iterator[NDArray[np.float32]]:
-    """Pixels of each tile, float32 [T, T, 3] in [0, 1], drawn by as many threads as there are cores."""
+    """Pixels of each tile, float32 [T, T, 3] in [0, 1], drawn in parallel by the threads of `cores`."""
 
     def pixels_of(number: int) -> NDArray[np.float32]:
         count = int(counts[number])
@@ -153,7 +203,7 @@ def _in_batches(
     scale: int,
     kept: Drawn,
 ) -> Iterator[NDArray[np.float32]]:
-    """As `_one_by_one`, those of a batch with equally many tokens together."""
+    """As `_one_by_one`, but the tiles of a batch with the same number of tokens are drawn together."""
     for batch in batches(len(coded)):
         drawn = {number: kept[number][1] for number in batch if number in kept and kept[number][0] == counts[number]}
         new = np.array([number for number in batch if number not in drawn], np.int64)
@@ -168,16 +218,17 @@ def _in_batches(
 
 
 def blank(tokenizer: Tokenizer) -> NDArray[np.float32]:
-    """A tile of which the file holds nothing: float32 [T, T, 3]."""
+    """A tile without tokens: float32 [T, T, 3]."""
     return np.full((tokenizer.tile, tokenizer.tile, 3), BLANK / 255, np.float32)
 
 
 @contextmanager
 def faults_of(tokenizer: Tokenizer) -> Iterator[None]:
-    """Turn what a tokenizer raises into an error of one line: another package's may raise anything, or exit.
+    """Turn exceptions of a tokenizer into errors of one line. Those of our own tokenizers are unchanged.
 
-    Raises DeviceError where the memory of a GPU is full, and ModelFileError for whatever another package's tokenizer
-    raises. What our own raise comes through.
+    Raises:
+        DeviceError: the memory of a GPU is full. The line advises to use the CPU.
+        ModelFileError: a tokenizer of another package raises an exception, or exits.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""Published One-D-Piece and TiTok checkpoints as tokenizers: which exist, what fits, encoding and decoding.
+"""Published One-D-Piece and TiTok checkpoints as tokenizers: the known ones, their checks, encoding and decoding.
 
 Sources: One-D-Piece (arXiv 2501.10064) and TiTok (arXiv 2406.07550), the two-stage models with their pixel decoder.
 """
@@ -19,32 +19,42 @@ from .arrays import Array, like
 from .base import Tokenizer
 from .titok_modules import CODEBOOK, Layout, TitokNet
 
-RADICES = (CODEBOOK,)  # a token is one codebook index: nothing to split it into
-NAMED_MISFITS = 3  # entries named per kind of misfit: enough to recognise what a file is
-DECODE_BATCH = 4  # tiles decoded at once: about 0.2 GB of activations at 256x256 and 128 channels
-ENCODE_BATCH = 32  # tiles encoded at once: about 0.3 GB in the largest model
+RADICES = (CODEBOOK,)
+"""A token has one digit, its index into the codebook."""
+NAMED_MISFITS = 3
+"""Number of entries that an error names per kind of misfit: enough to recognise the file."""
+DECODE_BATCH = 4
+"""Number of tiles decoded at once: about 0.2 GB of activations at 256x256 and 128 channels."""
+ENCODE_BATCH = 32
+"""Number of tiles encoded at once: about 0.3 GB in the largest model."""
 
 Shapes = Mapping[str, tuple[int, ...]]
 
 _NOTE_LAST_TOKEN = (
-    "the published weights of January 2025 never saw the last token in training, so 255 tokens are kept by default"
+    "the published weights of January 2025 were trained without the last token, so 255 tokens are used by default"
 )
 _NOTE_UNORDERED = (
-    "its tokens are not ordered: it was trained with all of them and fewer mean nothing, so they are kept together"
+    "its tokens are not ordered: it was trained with all of them and cannot decode fewer, so all are always used"
 )
-_TERMS = "; the authors of TiTok say of their models that they are for research purposes only"
+_TERMS = "; the authors of TiTok state that their models are for research purposes only"
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One published size; `ordered`: its first tokens alone are a picture; `note` and `terms` are for users."""
+    """One published checkpoint."""
 
     title: str
+    """Name of the checkpoint."""
     layout: Layout
+    """The numbers that determine the shapes of its tensors."""
     ordered: bool
+    """Whether any prefix of its tokens decodes."""
     default_tokens: int
+    """Tokens per tile by default."""
     note: str
+    """A note on the tokens for users."""
     terms: str = ""
+    """Terms of use of the authors, as an addition to the note."""
 
 
 def _one_d_piece(size: str, width: int, layers: int) -> Variant:
@@ -68,9 +78,10 @@ VARIANTS: dict[str, Variant] = {
 
 
 def identify(shapes: Shapes) -> str:
-    """Key into VARIANTS of the state dict with these shapes.
+    """The key in VARIANTS of a state dict with these shapes.
 
-    Raises ModelFileError when it is none of them, naming the first missing, unexpected and misshapen entries.
+    Raises:
+        ModelFileError: it is none of them. The text names the first missing, unexpected and misshapen entries.
     """
     latents = shapes.get("latent_tokens", ())
     if len(latents) != 2:
@@ -90,15 +101,16 @@ def identify(shapes: Shapes) -> str:
 
 
 def expected_shapes(layout: Layout) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of a checkpoint's entries."""
+    """The shapes of a checkpoint's entries, by name."""
     with torch.device("meta"):
         return {name: tuple(entry.shape) for name, entry in TitokNet(layout).state_dict().items()}
 
 
 def check_state_dict(entries: Mapping[Any, Any]) -> tuple[str, dict[str, Tensor]]:
-    """Key into VARIANTS and the entries as contiguous tensors, for what a file holds.
+    """Check the entries of a file: the key in VARIANTS, and the entries as contiguous tensors.
 
-    Raises ModelFileError for anything but dense floating-point tensors of one of the known sets of shapes.
+    Raises:
+        ModelFileError: an entry is not a dense floating-point tensor, or the shapes are those of no known checkpoint.
     """
     state = {}
     for name, entry in entries.items():
@@ -116,7 +128,15 @@ def check_state_dict(entries: Mapping[Any, Any]) -> tuple[str, dict[str, Tensor]
 class Titok(Tokenizer):
     """A One-D-Piece or TiTok checkpoint.
 
-    `dtype`, float32 or bfloat16, is the decoder's: encoding is always float32, as other rounding changes tokens.
+    Args:
+        state: the state dict.
+        device: torch's device. Default: "cpu".
+        dtype: precision of the decoder, float32 or bfloat16. The encoder always uses float32, since other rounding
+            changes tokens. Default: float32.
+
+    Raises:
+        ModelFileError: the state dict is not that of a known checkpoint.
+        ValueError: the dtype is another one.
     """
 
     family = "titok"
@@ -124,7 +144,6 @@ class Titok(Tokenizer):
     def __init__(
         self, state: Mapping[str, Tensor], device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32
     ) -> None:
-        """Raises ModelFileError when `state` is not a complete state dict, ValueError for another dtype."""
         if dtype not in (torch.float32, torch.bfloat16):
             raise ValueError(f"dtype must be float32 or bfloat16, not {dtype}")
         key, checked = check_state_dict(state)
@@ -139,16 +158,16 @@ class Titok(Tokenizer):
             self.net.prepare(dtype)
 
     def encode(self, x: Array, count: int | None = None, scale: int = 0) -> Array:
-        """float [N, 3, 256, 256] in [0, 1] -> int64 [N, count]; fewer than all take as long."""
+        """float [N, 3, 256, 256] in [0, 1] -> int64 [N, count]. A smaller count is not faster."""
         self.check_tiles(x)
         count = self.check_count(count)
         tiles = torch.as_tensor(x).to(self.device, torch.float32)
-        # A lone tile would go through another matrix routine, which rounds otherwise: it brings company, so that its
-        # tokens are those that it has in a batch.
+        # A single tile would use another matrix routine, which rounds differently. It is doubled, so that its tokens
+        # are the same as in a batch.
         pair = tiles.repeat(2, 1, 1, 1) if len(tiles) == 1 else tiles
         with torch.inference_mode(), torch.autocast(torch.device(self.device).type, enabled=False):
             parts = [self.net.encode(part) for part in torch.split(pair, ENCODE_BATCH)]
-        return like(torch.cat(parts)[: len(tiles), :count], x)  # outside of inference mode: ordinary tensors
+        return like(torch.cat(parts)[: len(tiles), :count], x)  # outside of inference mode, for ordinary tensors
 
     def decode(self, tokens: Array, look: str | None = None, scale: int = 0) -> Array:
         """int [N, k], 1 <= k <= n_tokens -> float32 [N, 3, 256, 256] in [0, 1]. There is one look."""
@@ -157,7 +176,7 @@ class Titok(Tokenizer):
         return like(self.reconstruct(torch.as_tensor(tokens).long()).clamp_(0, 1), tokens)
 
     def reconstruct(self, tokens: Tensor) -> Tensor:
-        """As `decode`, but not clamped: the networks overshoot [0, 1]."""
+        """As `decode`, but not clamped to [0, 1]."""
         self.check_tokens(tokens, CODEBOOK)
         if not self.variant.ordered and tokens.shape[1] < self.n_tokens:
             raise ValueError(f"{self.variant.title} needs all {self.n_tokens} tokens: {self.variant.note}")
@@ -199,6 +218,15 @@ def _printable(name: str) -> str:
 
 
 def load(model: Model, device: torch.device, dtype: torch.dtype) -> Titok:
-    """The checkpoint in a model's folder. Raises ModelFileError when it cannot be read or does not fit."""
+    """Load the checkpoint of a model.
+
+    Args:
+        model: the model.
+        device: torch's device.
+        dtype: precision of the decoder, float32 or bfloat16.
+
+    Raises:
+        ModelFileError: the checkpoint cannot be read or does not fit.
+    """
     stored = load_weights(model.weights_path)
     return Titok({name: torch.from_numpy(tensor) for name, tensor in stored.items()}, device, dtype)

@@ -1,7 +1,7 @@
 """Networks of the two-stage TiTok and One-D-Piece tokenizers, with the parameter names of the published checkpoints.
 
 Sources: TiTok (arXiv 2406.07550), One-D-Piece (arXiv 2501.10064), MaskGIT-VQGAN's pixel decoder (arXiv 2202.04200).
-Everything is written for inference: `TitokNet.prepare` folds what is constant once the weights are known.
+The networks are for inference only: `TitokNet.prepare` precomputes constants after the weights are loaded.
 """
 
 from __future__ import annotations
@@ -15,25 +15,38 @@ from torch import Tensor, nn
 
 from ..pictures.tiling import TILE
 
-PATCH = 16  # pixels; the position embeddings of the 16x16 patches are absolute, so no other tile size works
+PATCH = 16
+"""Side of a patch in pixels. The position embeddings of the 16x16 patches are absolute: no other tile size works."""
 GRID = TILE // PATCH
+"""Patches along a tile's side."""
 PATCHES = GRID * GRID
-HEAD_WIDTH = 64  # every published size has width / 64 heads
+"""Patches of a tile."""
+HEAD_WIDTH = 64
+"""Channels of an attention head. Every published size has width / 64 heads."""
 CODEBOOK = 4096
+"""Codes of a token."""
 CODE_WIDTH = 12
-PROXY_CODES = 1024  # classes of the MaskGIT-VQGAN codebook that the latent decoder predicts
+"""Numbers in a code."""
+PROXY_CODES = 1024
+"""Codes of MaskGIT-VQGAN, which the latent decoder predicts."""
 PROXY_WIDTH = 256
-CHANNEL_MULTIPLIERS = (1, 1, 2, 2, 4)  # of the pixel decoder, from full resolution down to the 16x16 grid
+"""Numbers in such a code."""
+CHANNEL_MULTIPLIERS = (1, 1, 2, 2, 4)
+"""Channels of the pixel decoder in units of `hidden`, from full resolution down to the 16x16 grid."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The numbers that fix every shape of a state dict; `hidden` is the pixel decoder's channel count at full size."""
+    """The numbers that determine every shape of a state dict."""
 
     width: int
+    """Channels of the transformers."""
     layers: int
+    """Blocks of each transformer."""
     n_tokens: int
+    """Tokens of a tile."""
     hidden: int = 128
+    """Channels of the pixel decoder at full resolution."""
 
     @property
     def heads(self) -> int:
@@ -52,7 +65,7 @@ class Attention(nn.Module):
         self.out_proj = nn.Linear(width, width)
 
     def forward(self, x: Tensor, used: slice | None = None) -> Tensor:
-        """float [N, L, D] -> float [N, L or the length of `used`, D]: every position is read, only `used` ones ask."""
+        """float [N, L, D] -> float [N, L or the length of `used`, D]: `used` positions attend to all positions."""
         width = x.shape[-1]
         if used is None:
             q, k, v = F.linear(x, self.in_proj_weight, self.in_proj_bias).chunk(3, dim=-1)
@@ -86,14 +99,14 @@ def _pointwise(x: Tensor, convolution: Any) -> Tensor:
 
 
 def _run_blocks(blocks: nn.ModuleList, x: Tensor, used: slice) -> Tensor:
-    """All blocks over float [N, L, D]; the last one computes only the positions that are `used` afterwards."""
+    """Run all blocks over float [N, L, D]. The last one computes only the positions `used`."""
     for block in blocks[:-1]:
         x = block(x)
     return blocks[-1](x, used)  # type: ignore[no-any-return]
 
 
 class LatentEncoder(nn.Module):
-    """Vision transformer over the patches of a tile and the latent tokens; its output is read at the latent tokens."""
+    """Vision transformer over the patches of a tile and the latent tokens. Its output is that of the latent tokens."""
 
     def __init__(self, layout: Layout) -> None:
         super().__init__()
@@ -126,25 +139,31 @@ class LatentEncoder(nn.Module):
 
 
 class Quantizer(nn.Module):
-    """Codebook whose rows and inputs are compared, and returned, at unit length."""
+    """Codebook whose rows and inputs are normalised to unit length.
+
+    Args:
+        size: number of codes. Default: 4096.
+        width: numbers in a code. Default: 12.
+    """
 
     def __init__(self, size: int = CODEBOOK, width: int = CODE_WIDTH) -> None:
         super().__init__()
         self.embedding = nn.Embedding(size, width)
 
     def nearest(self, z: Tensor) -> Tensor:
-        """float32 [..., 12] -> int64 [...]: the code of largest cosine, the same as of least distance."""
+        """float32 [..., 12] -> int64 [...]: the code with the largest cosine, which is also the nearest one."""
         return (F.normalize(z, dim=-1) @ F.normalize(self.embedding.weight, dim=-1).T).argmax(dim=-1)
 
     def look_up(self, tokens: Tensor) -> Tensor:
-        """int64 [...] -> float [..., 12] of unit length: the stored rows are not."""
+        """int64 [...] -> float [..., 12] of unit length. The stored rows are not normalised."""
         return F.normalize(F.embedding(tokens, self.embedding.weight), dim=-1)
 
 
 class LatentDecoder(nn.Module):
-    """Vision transformer from the kept tokens to logits over the proxy codes at the 16x16 grid."""
+    """Vision transformer from tokens to logits over the proxy codes at the 16x16 grid."""
 
-    prefix: Tensor | None  # what the image positions start from, [1, 257, D]: the same for every tile
+    prefix: Tensor | None
+    """Initial values of the image positions, [1, 257, D], the same for every tile."""
 
     def __init__(self, layout: Layout) -> None:
         super().__init__()
@@ -168,7 +187,7 @@ class LatentDecoder(nn.Module):
     def forward(self, codes: Tensor) -> Tensor:
         """Codes float [N, k, 12], 1 <= k <= n_tokens -> logits float [N, 256, 1024], rows of the grid first.
 
-        Tokens that are not kept are left out of the sequence; nothing takes their place.
+        Missing tokens are omitted from the sequence, without a placeholder.
         """
         assert self.prefix is not None, "prepare() comes first"
         n, k = codes.shape[:2]
@@ -212,9 +231,16 @@ class ResBlock(nn.Module):
 
 
 class UpLevel(nn.Module):
-    """Two residual blocks at one resolution, then (but for the last level) nearest x2 and a 3x3 convolution."""
+    """Two residual blocks at one resolution, then (except at the last level) nearest x2 and a 3x3 convolution.
 
-    doubled: Tensor | None  # weight of the transposed convolution that equals nearest x2 and `upsample_conv`
+    Args:
+        c_in: channels of the input.
+        c_out: channels of the output.
+        upsample: whether to double the resolution.
+    """
+
+    doubled: Tensor | None
+    """Weight of the transposed convolution that equals nearest x2 and `upsample_conv`."""
 
     def __init__(self, c_in: int, c_out: int, upsample: bool) -> None:
         super().__init__()
@@ -241,7 +267,7 @@ class UpLevel(nn.Module):
 
 
 class PixelDecoder(nn.Module):
-    """Convolutional decoder of MaskGIT-VQGAN: proxy embeddings at 16x16 to a tile at 256x256."""
+    """Convolutional decoder of MaskGIT-VQGAN, from proxy embeddings at 16x16 to a tile at 256x256."""
 
     def __init__(self, hidden: int) -> None:
         super().__init__()
@@ -264,7 +290,7 @@ class PixelDecoder(nn.Module):
 
 
 class TitokNet(nn.Module):
-    """A whole tokenizer; before `prepare` its `state_dict()` has exactly the entries of a published checkpoint."""
+    """A whole tokenizer. Before `prepare` its `state_dict()` has exactly the entries of a published checkpoint."""
 
     def __init__(self, layout: Layout) -> None:
         super().__init__()
@@ -276,9 +302,10 @@ class TitokNet(nn.Module):
         self.pixel_decoder = PixelDecoder(layout.hidden)
 
     def prepare(self, dtype: torch.dtype = torch.float32) -> None:
-        """Fold constants and choose the memory layout; once, after the weights are there.
+        """Precompute constants and choose the memory layout. Call it once, after loading the weights.
 
-        `dtype` is the decoder's alone: other rounding in the encoder would change tokens.
+        Args:
+            dtype: precision of the decoder. The encoder keeps float32, since other rounding would change tokens.
         """
         for module in self.modules():
             if isinstance(module, LatentDecoder | ResBlock | UpLevel):
@@ -292,11 +319,10 @@ class TitokNet(nn.Module):
         return self.quantize.nearest(self.encoder(tiles, self.latent_tokens))
 
     def decode(self, tokens: Tensor) -> Tensor:
-        """int64 [N, k] -> float [N, 3, 256, 256] around [0, 1], not clamped, of the decoder's dtype."""
+        """int64 [N, k] -> float [N, 3, 256, 256], about [0, 1], not clamped, in the decoder's dtype."""
         proxy = self.pixel_quantize.embedding.weight
         codes = self.quantize.look_up(tokens).to(proxy.dtype)
         probabilities = self.decoder(codes).float().softmax(dim=-1).to(proxy.dtype)
-        grid = (
-            (probabilities @ proxy).transpose(1, 2).view(len(tokens), -1, GRID, GRID)
-        )  # already channels last in memory
+        # Already channels last in memory.
+        grid = (probabilities @ proxy).transpose(1, 2).view(len(tokens), -1, GRID, GRID)
         return self.pixel_decoder(grid)  # type: ignore[no-any-return]

@@ -1,6 +1,6 @@
-"""The linear front of our own tokenizers: a tile's lowest DCT coefficients in opponent colours; NumPy or torch.
+"""The transform of our own tokenizers: a tile's lowest DCT coefficients in opponent colours, with NumPy or torch.
 
-The transform is orthonormal, so squared error over coefficients is squared error over pixels.
+The transform is orthonormal: the squared error of coefficients equals the squared error of pixels.
 """
 
 from __future__ import annotations
@@ -12,13 +12,18 @@ from ..pictures.tiling import TILE
 from .arrays import Array, Maker, concat
 
 COLOURS = np.array([[1.0, 1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 2.0, -1.0]]) / np.sqrt([[3.0], [2.0], [6.0]])
-"""Rows: brightness, red minus blue, green minus magenta. Close to the principal axes of photographs."""
+"""Rows: brightness, red minus blue, green minus magenta. They are close to the principal axes of photographs."""
 
 
 class TileTransform:
-    """Tiles <-> vectors of `luma`^2 + 2 * `chroma`^2 coefficients, low frequencies of each plane in row order.
+    """Transforms tiles to vectors of luma^2 + 2 chroma^2 coefficients and back.
 
-    array: makes the matrices' kind of array from float64; vectors and tiles must be of that kind and dtype.
+    A vector holds the low frequencies of each plane in row order.
+
+    Args:
+        luma: side of the square of brightness coefficients.
+        chroma: side of the squares of colour coefficients.
+        array: converts float64 arrays of NumPy to the kind and dtype of vectors and tiles. Default: NumPy.
     """
 
     def __init__(self, luma: int, chroma: int, array: Maker = np.asarray) -> None:
@@ -40,16 +45,16 @@ class TileTransform:
         return self.pack((self.colours @ planes.reshape(len(x), 3, self.luma**2)).reshape(planes.shape))
 
     def pack(self, planes: Array) -> Array:
-        """Keep the coded part of opponent colours' coefficients: N x 3 x luma x luma -> N x size."""
+        """Keep the coefficients that are coded, of planes in opponent colours: N x 3 x luma x luma -> N x size."""
         brightness, colour = planes[:, 0], planes[:, 1:, : self.chroma, : self.chroma]
         return concat(
             [brightness.reshape(len(planes), self.luma**2), colour.reshape(len(planes), 2 * self.chroma**2)], 1
         )
 
     def picture(self, vectors: Array, side: int = TILE) -> Array:
-        """Opponent colours of coefficients at a resolution of side x side samples: N x size -> N x 3 x side x side.
+        """A picture of side x side samples in opponent colours: N x size -> N x 3 x side x side.
 
-        Brightness has the scale of the full size's values times `sqrt(3)`, whatever the resolution.
+        Brightness is sqrt(3) times the pixel values, at every resolution.
         """
         scale = side / TILE
         number = len(vectors)

@@ -1,11 +1,11 @@
-"""A cascade as the one file that `formats/web/tok.js` reads: the first tokens, all scales or the first, one network.
+"""Writes a cascade as one file for `formats/web/tok.js`: its first tokens, one or all scales, and one network.
 
     "TOKM"      magic
     uint32      bytes of the JSON head
-    JSON head   what the model is, and `arrays`: name, type and shape of each, in order
-    arrays      little-endian, each from a multiple of 4 bytes on
+    JSON head   description of the model, and `arrays`: name, type and shape of each, in order
+    arrays      little-endian, each at a multiple of 4 bytes
 
-`formats/web/README.md` describes it. The hash is the whole model's, so that the same `.tok` files decode.
+`formats/web/README.md` describes the file. Its hash is that of the whole model, so that the same `.tok` files decode.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .look_limits import check_look
 MAGIC = b"TOKM"
 FORMAT = 1
 NEGLIGIBLE = 0.02
-"""Coefficients of the mean below this are left out: all of them together change no pixel by one level."""
+"""Smaller coefficients of the mean are omitted: all of them together change no pixel by one level."""
 
 Arrays = dict[str, npt.NDArray[np.generic]]
 
@@ -32,11 +32,18 @@ Arrays = dict[str, npt.NDArray[np.generic]]
 def pack_web(model: Model, tokens: int, *, all_scales: bool = False, look: str | None = None) -> bytes:
     """The bytes of a model's file for the web.
 
-    tokens: the first so many of every tile; look: whose network goes along (None: no network). Raises ValueError for
-    more tokens than the model has, a look that it lacks, or a model of another kind; ModelFileError for a damaged one.
+    Args:
+        model: a model of the family "cascade".
+        tokens: tokens per tile to include, 1 to the model's number.
+        all_scales: include the codewords of small tiles too. Default: only the first scale.
+        look: include the network of this look. Default: no network.
+
+    Raises:
+        ValueError: the model is of another family, or lacks the tokens or the look.
+        ModelFileError: the model is damaged.
     """
     if model.family != "cascade":
-        raise ValueError(f"model {model.name} is no cascade: it has no file for the web")
+        raise ValueError(f"model {model.name} is not a cascade: it has no file for the web")
     if not 1 <= tokens <= model.n_tokens:
         raise ValueError(f"tokens must be 1..{model.n_tokens} for model {model.name}, not {tokens}")
     model.verify()
@@ -85,13 +92,13 @@ def pack_web(model: Model, tokens: int, *, all_scales: bool = False, look: str |
 
 
 def looks_of(model: Model) -> list[str]:
-    """The looks of which a model has a network. Raises ModelFileError."""
+    """The looks for which a model has a network. Raises ModelFileError if the model is damaged."""
     names = [name.split(".") for name in weight_names(model.weights_path)]
     return sorted({name[1] for name in names if name[0] == "look"})
 
 
 def _quantised(name: str, weight: npt.NDArray[np.generic]) -> Arrays:
-    """A network's weight as int8 with a step for every output channel; a bias stays what it is."""
+    """A network's weight as int8 with a step size for every output channel. A bias stays float32."""
     exact = weight.astype(np.float32)
     if not name.endswith(".weight"):
         return {name: exact}

@@ -142,7 +142,7 @@ def test_a_full_disk(small: tuple[Path, Work], monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(disks, "works", lambda: [commands.forced(work)])
     monkeypatch.setattr(disks, "LARGEST", 8)
     (row,) = disks.limited(folder)
-    assert row[1:] == ["encode", "1, tokcodec: out/x.tok: larger than a file may be here", "succeeds", "ok"]
+    assert row[1:] == ["encode", "1, tokcodec: out/x.tok: file too large", "succeeds", "ok"]
 
 
 def test_what_a_full_disk_must_not_leave(tmp_path: Path) -> None:
