@@ -76,7 +76,10 @@ def test_weights_of_neighbours_sum_to_one_where_they_overlap() -> None:
     assert tile_weights(Grid.for_picture(256, 256, 256), range(1), 256) is None
 
 
-@pytest.mark.parametrize("arguments", [{"effort": 10}, {"effort": -1}, {"tune": "fidelity"}, {"effort": 1, "tune": "x"}])
+WRONG = {"effort": 10}, {"effort": -1}, {"tune": "fidelity"}, {"effort": 1, "tune": "x"}
+
+
+@pytest.mark.parametrize("arguments", WRONG)
 def test_wrong_arguments(arguments: dict[str, object]) -> None:
     with pytest.raises(ValueError):
         tokcodec.encode(Image.new("RGB", (8, 8)), **arguments)
