@@ -205,9 +205,9 @@ def test_a_hostile_header_costs_little(tiny: Model, payload: int) -> None:
     data = head + np.random.default_rng(0).bytes(payload)
     read(head)  # loads the tables
     tracemalloc.start()
-    start = time.perf_counter()
+    start = time.thread_time()
     found = read(data)
-    elapsed, peak = time.perf_counter() - start, tracemalloc.get_traced_memory()[1]
+    elapsed, peak = time.thread_time() - start, tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert found.held < 20000 and found.tiles == 1024 * 1024
     assert elapsed < 5 and peak < (8 << 20 if payload < 100 else 192 << 20)

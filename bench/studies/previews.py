@@ -40,7 +40,13 @@ LOOKS = {"light": 512, "bare": 64}
 """Samples along the longer side that formats/web/tok-preview.js draws of each: the sum of codewords at once, then the
 network's picture."""
 NAMES = {"thumbhash": "ThumbHash", "blurhash": "BlurHash, 4x4", "webp-down": "WebP made small"}
-MODULES = sorted(path.name for path in WEB.glob("tok*.js") if path.name != "tok-encode.js")
+ENCODER = {"tok-encode.js", "encode.js", "range-encoder.js", "search.js", "transform.js"}
+MODULES = sorted(
+    str(path.relative_to(WEB))
+    for pattern in ("tok*.js", "codec/*.js", "previews/*.js")
+    for path in WEB.glob(pattern)
+    if path.name not in ENCODER
+)
 CODE = {
     "ThumbHash": ["node_modules/thumbhash/thumbhash.js"],
     "BlurHash, 4x4": ["node_modules/blurhash/dist/esm/index.js"],

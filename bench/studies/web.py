@@ -156,7 +156,8 @@ def run_page(files: dict[str, tuple[bytes, str]]) -> dict[str, Any]:
 
 def sizes() -> None:
     """Bytes of the code, as it is and gzipped; the rivals' own."""
-    ours = sorted(path.name for path in WEB.glob("tok*.js"))
+    patterns = ("tok*.js", "codec/*.js", "previews/*.js")
+    ours = sorted(str(path.relative_to(WEB)) for pattern in patterns for path in WEB.glob(pattern))
     for name in (*ours, "base-2-64.tokm", *RIVALS.values()):
         if (WEB / name).is_file():
             data = (WEB / name).read_bytes()

@@ -145,7 +145,12 @@ async function gallery() {
     const bitmap = await createImageBitmap(await (await fetched(`samples/${name}.jpg`)).blob());
     const part = 1 - 0.12 * Math.floor(i / SAMPLES.length);
     const [width, height] = [bitmap.width * part, bitmap.height * part];
-    const { canvas, data } = pixels(bitmap, 320, [(bitmap.width - width) / 2, (bitmap.height - height) / 2, width, height]);
+    const { canvas, data } = pixels(bitmap, 320, [
+      (bitmap.width - width) / 2,
+      (bitmap.height - height) / 2,
+      width,
+      height,
+    ]);
     const preview = toDataURL(encode(data, model, { tokens: 16, bare: true }), { bare: true });
     const blob = await new Promise((good) => canvas.toBlob(good, "image/jpeg", 0.8));
     await cache.put(`slow/${i}.jpg`, new Response(blob));

@@ -1,11 +1,11 @@
-/** The worker that tok-drawer.js starts. */
+/** The worker that previews/drawer.js starts. */
 
-import { draw } from "./tok-bitmap.js";
+import { draw } from "./previews/job.js";
 
 self.onmessage = async ({ data: { id, job } }) => {
   try {
     self.postMessage({ id, blob: await draw(job) });
   } catch (error) {
-    self.postMessage({ id, error: String(error.message) });
+    self.postMessage({ id, error: error instanceof Error ? error.message : String(error) });
   }
 };

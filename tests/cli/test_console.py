@@ -38,7 +38,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_tok: MakeTok) -> 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", ROOT)
     (tmp_path / "in.tok").write_bytes(make_tok())
-    (tmp_path / "large.tok").write_bytes(make_tok(width=640, height=80, pitch=16))
+    (tmp_path / "large.tok").write_bytes(make_tok(width=320, height=32, pitch=16))
     return tmp_path
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import zlib
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -202,6 +204,7 @@ def test_wrong_tiles_are_refused(tiny: Any, shape: tuple[int, ...]) -> None:
 # ---- golden values
 
 
+@cache  # both networks have most of their entries
 def filled(name: str, shape: tuple[int, ...]) -> Any:
     """Weights that depend on the entry's name and shape alone, float32."""
     x = np.random.Generator(np.random.PCG64(zlib.crc32(name.encode()))).standard_normal(shape, dtype=np.float32)
@@ -212,7 +215,15 @@ def filled(name: str, shape: tuple[int, ...]) -> Any:
     return np.float32(0.1 if name.endswith("bias") else 0.5) * x
 
 
+@pytest.fixture(scope="module")
+def weights() -> Iterator[None]:
+    """Give back the memory of the filled weights, 335 MB."""
+    yield
+    filled.cache_clear()
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("weights")
 @pytest.mark.parametrize("key", ["one-d-piece-s-256", "titok-s-128"])
 def test_golden_values(key: str) -> None:
     astronaut = pytest.importorskip("skimage.data").astronaut()[:256, 128:384]

@@ -17,34 +17,83 @@ from tokcodec.tokfile import read
 
 from .conftest import WEB
 
-LIMITS = {"tok.js": 30_000, "tok-preview.js": 5_000}
+SOURCES = [path for pattern in ("tok*.js", "codec/*.js", "previews/*.js") for path in WEB.glob(pattern)]
+DECODER_LIMIT, PREVIEWS_LIMIT = 58_000, 72_000
+"""Bytes of the modules that `tok.js`, and `tok-preview.js` with its worker, load; comments and types included."""
 PACKAGE_LIMIT = 400_000
 
 
+def modules_of(*names: str) -> set[Path]:
+    """Modules and all that they import."""
+    found: set[Path] = set()
+    waiting = [WEB / name for name in names]
+    while waiting:
+        path = waiting.pop().resolve()
+        if path not in found:
+            found.add(path)
+            imports = re.findall(r'^(?:import|export) .* from "(.*)";$', path.read_text(), re.MULTILINE)
+            assert all(name.startswith(".") for name in imports), path
+            waiting += [path.parent / name for name in imports]
+    return found
+
+
 def test_modules_are_small_and_need_nothing_else() -> None:
-    for name, limit in LIMITS.items():
-        assert (WEB / name).stat().st_size <= limit
-    ours = {"./tok.js", "./tok-bitmap.js", "./tok-background.js", "./tok-drawer.js"}
-    for path in WEB.glob("tok*.js"):
-        assert set(re.findall(r"""from "(.*)";""", path.read_text())) <= ours
+    previews = modules_of("tok-preview.js", "tok-worker.js")
+    assert sum(path.stat().st_size for path in modules_of("tok.js")) <= DECODER_LIMIT
+    assert sum(path.stat().st_size for path in previews) <= PREVIEWS_LIMIT
+    assert not {path.name for path in previews} & {"encode.js", "search.js", "transform.js", "range-encoder.js"}
+    assert all(len(path.read_text().splitlines()) <= 300 for path in SOURCES)
 
 
-def test_types_name_what_is_exported() -> None:
-    package = json.loads((WEB / "package.json").read_text())
-    entries = [entry for entry in package["exports"].values() if isinstance(entry, dict)]
-    assert len(entries) == 4
-    for entry in entries:
-        module = entry["default"].removesuffix(".js")
-        assert entry["types"] == f"{module}.d.ts"
-        code, types = (WEB / f"{module}.js").read_text(), (WEB / f"{module}.d.ts").read_text()
-        exported = set(re.findall(r"^export (?:async )?(?:function|const|class) (\w+)", code, re.MULTILINE)) - {
-            "shared"
-        }
-        assert exported == set(re.findall(r"^export (?:function|class) (\w+)", types, re.MULTILINE)), module
-        again = r"^export \{.*\} from .*;$"
-        assert re.findall(again, code, re.MULTILINE) == [
-            line.replace(".d.ts", ".js") for line in re.findall(again, types, re.MULTILINE)
-        ]
+def test_every_module_is_used() -> None:
+    entries = modules_of(*(path.name for path in WEB.glob("tok*.js")))
+    assert {path.resolve() for path in SOURCES} == entries
+
+
+def tool(name: str) -> str:
+    """A program of the package's devDependencies."""
+    path = WEB / "node_modules" / ".bin" / name
+    if not path.exists():
+        pytest.skip("npm install was not run in formats/web")
+    return str(path)
+
+
+def test_types_are_those_of_the_code(node: str, tmp_path: Path) -> None:
+    command = [tool("tsc"), "--outDir", str(tmp_path)]
+    done = subprocess.run(command, cwd=WEB, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    ours = {path.relative_to(WEB / "types"): path.read_text() for path in (WEB / "types").rglob("*.d.ts")}
+    made = {path.relative_to(tmp_path): path.read_text() for path in tmp_path.rglob("*.d.ts")}
+    assert ours == made, "make them again: cd formats/web && npm run types"
+
+
+def test_types_of_a_wrong_use_are_refused(node: str, tmp_path: Path) -> None:
+    """`Model` is a class: no object of the same shape passes for one, as `decode` has it."""
+    tsc = tool("tsc")
+    (tmp_path / "node_modules").mkdir()
+    (tmp_path / "node_modules" / "tokcodec").symlink_to(WEB)
+    (tmp_path / "package.json").write_text('{"type": "module"}')
+    begin = 'import { decode, loadModel, readTokens, type Model } from "tokcodec";\n'
+    begin += 'import { encode } from "tokcodec/encode";\nimport { start, toBlob } from "tokcodec/preview";\n'
+    begin += "const model: Model = loadModel(new ArrayBuffer(8));\nconst bytes = new Uint8Array(4);\n"
+    uses = {
+        "const picture = decode(bytes, model, { bare: true, width: 3 }); const n: number = picture.data[0];": True,
+        "const rows: Int16Array[] = readTokens(bytes, model); const all: readonly string[] = model.looks;": True,
+        'const file: Uint8Array = encode(new ImageData(1, 1), model, { tokens: 3, pitch: "fit" });': True,
+        "const end: () => void = start({ size: 32 }); const blob: Blob = toBlob(bytes, model);": True,
+        "decode(bytes, { ...model });": False,
+        'decode(bytes, model, { width: "3" });': False,
+        "start({ sizes: 32 });": False,
+    }
+    options = ["--noEmit", "--strict", "--module", "nodenext", "--target", "es2022", "--lib", "es2022,dom"]
+    names = []
+    for number, use in enumerate(uses):
+        names.append(f"use{number}.ts")
+        (tmp_path / names[-1]).write_text(begin + use)
+    done = subprocess.run([tsc, *options, *names], cwd=tmp_path, capture_output=True, text=True)
+    refused = set(re.findall(r"^(use\d+\.ts)\(6,", done.stdout, re.MULTILINE))
+    assert refused == {name for name, good in zip(names, uses.values(), strict=True) if not good}, done.stdout
+    assert len(re.findall(r"^use", done.stdout, re.MULTILINE)) == len(refused), done.stdout
 
 
 def test_the_package_is_small(tmp_path: Path) -> None:
@@ -55,8 +104,11 @@ def test_the_package_is_small(tmp_path: Path) -> None:
     (listing,) = json.loads(done.stdout)
     assert listing["size"] <= PACKAGE_LIMIT
     names = {file["path"] for file in listing["files"]}
-    assert {"tok.js", "tok.d.ts", "tok-encode.js", "tok-preview.js", "base-2-64.tokm", "README.md", "LICENSE"} <= names
-    assert {path.name for path in WEB.glob("tok*.js")} <= names
+    package = json.loads((WEB / "package.json").read_text())
+    entries = [[entry] if isinstance(entry, str) else entry.values() for entry in package["exports"].values()]
+    targets = [target for entry in entries for target in entry]
+    assert {target.removeprefix("./") for target in targets} <= names
+    assert {"README.md", "LICENSE", *(str(path.relative_to(WEB)) for path in SOURCES)} <= names
     assert (WEB / "LICENSE").read_bytes() == (WEB.parents[1] / "LICENSE").read_bytes()
     assert not any(name.startswith(("samples", "demo", "index")) for name in names)
 

@@ -19,7 +19,9 @@ const [folder, tokens = "16"] = process.argv.slice(2);
 if (!folder) throw new Error("usage: node previews.mjs FOLDER [TOKENS]");
 const escaped = (text) => text.replace(/[&"<>]/g, (c) => `&#${c.charCodeAt(0)};`);
 const model = loadModel(readFileSync(new URL("../base-2-64.tokm", import.meta.url)));
-for (const name of readdirSync(folder).filter((name) => name.endsWith(".ppm")).sort()) {
+for (const name of readdirSync(folder)
+  .filter((name) => name.endsWith(".ppm"))
+  .sort()) {
   try {
     const picture = readPPM(readFileSync(join(folder, name)));
     const bytes = encode(picture, model, { tokens: Number(tokens), bare: true });

@@ -1,0 +1,102 @@
+/** Coefficients of tiles: from tokens, and to samples. */
+
+import { list, numbers } from "./arrays.js";
+import { TILE } from "./header.js";
+
+/** @typedef {import("./model.js").Model} Model */
+/** @typedef {import("./model.js").CodewordSet} CodewordSet */
+
+/** Weights of red, green and blue in the planes of opponent colours. */
+export const THIRD = 1 / Math.sqrt(3);
+export const HALF = 1 / Math.sqrt(2);
+export const SIXTH = 1 / Math.sqrt(6);
+
+/** @type {Map<number, Float64Array[]>} */
+const bases = new Map();
+
+/**
+ * @param {number} count of vectors, the lowest frequencies first
+ * @param {number} size samples of each
+ * @returns {Float64Array[]} the DCT-II for coefficients of the orthonormal one of 256 samples
+ */
+export function basis(count, size) {
+  const key = count * 65536 + size;
+  let waves = bases.get(key);
+  if (!waves) {
+    const wave = (/** @type {number} */ k, /** @type {number} */ n) =>
+      Math.sqrt((k ? 2 : 1) / TILE) * Math.cos((Math.PI * k * (2 * n + 1)) / (2 * size));
+    waves = list(count, (k) => numbers(size, (n) => wave(k, n)));
+    bases.set(key, waves);
+  }
+  return waves;
+}
+
+/**
+ * Calls back for every coefficient that a token changes.
+ * @param {Model} model
+ * @param {CodewordSet} set
+ * @param {number} token its place in the tile
+ * @param {number} value 0..radix² - 1
+ * @param {(dim: number, change: number) => void} call
+ */
+export function forEachChange({ radix, half }, { dims, words }, token, value, call) {
+  for (let digit = 0; digit < 2; digit++) {
+    const row = 2 * token + digit;
+    const word = (row * radix + (digit ? value % radix : Math.floor(value / radix))) * half;
+    for (let i = 0; i < half; i++) call(dims[row * half + i], words[word + i]);
+  }
+}
+
+/**
+ * @param {Model} model
+ * @param {CodewordSet} set
+ * @param {ArrayLike<number>} tokens of a tile
+ * @returns {Float64Array} the sum of the mean and the tokens' codewords
+ */
+export function coefficientsOf(model, set, tokens) {
+  const vector = new Float64Array(model.size);
+  for (let i = 0; i < set.mean.length; i++) vector[set.meanDims[i]] = set.mean[i];
+  const add = (/** @type {number} */ dim, /** @type {number} */ change) => {
+    vector[dim] += change;
+  };
+  for (let token = 0; token < tokens.length; token++) forEachChange(model, set, token, tokens[token], add);
+  return vector;
+}
+
+/**
+ * @param {Float64Array} out
+ * @param {number} at
+ * @param {number} factor
+ * @param {Float64Array} values added to `out` from `at` on, times the factor
+ */
+function addScaled(out, at, factor, values) {
+  for (let i = 0; i < values.length; i++) out[at + i] += factor * values[i];
+}
+
+/**
+ * @param {Model} model
+ * @param {Float64Array} vector coefficients of a tile
+ * @param {number} width samples
+ * @param {number} height samples
+ * @returns {Float64Array[]} three planes of opponent colours; frequencies that do not fit are left out
+ */
+export function opponentPlanes(model, vector, width, height) {
+  let at = 0;
+  return [model.luma, model.chroma, model.chroma].map((side) => {
+    const plane = new Float64Array(width * height);
+    const across = basis(side, width);
+    const down = basis(side, height);
+    for (let row = 0; row < Math.min(side, height); row++) {
+      let line = null;
+      for (let column = 0; column < Math.min(side, width); column++) {
+        const value = vector[at + row * side + column];
+        if (!value) continue;
+        line ??= new Float64Array(width);
+        addScaled(line, 0, value, across[column]);
+      }
+      for (let y = 0; line && y < height; y++) addScaled(plane, y * width, down[row][y], line);
+    }
+    at += side * side;
+    return plane;
+  });
+}

@@ -1,0 +1,175 @@
+/** Layers of a network; pictures between them have their channels last. */
+
+import { numbers } from "./arrays.js";
+import { check } from "./checks.js";
+
+/** @typedef {import("./model.js").ModelArrays} ModelArrays */
+
+/**
+ * @typedef {object} Feature a picture of numbers, [height][width][channels]
+ * @property {number} height
+ * @property {number} width
+ * @property {number} channels
+ * @property {Float64Array} data
+ */
+
+/** A convolution with its weights in the order in which they are used. */
+export class Convolution {
+  /**
+   * @param {string} name of the layer
+   * @param {ModelArrays} arrays of the model
+   */
+  constructor(name, arrays) {
+    const weight = arrays[`${name}.weight`];
+    check(weight, `the model file is damaged: ${name} is not there`);
+    const step = arrays[`${name}.step`];
+    const bias = arrays[`${name}.bias`];
+    const [outputs, inputs, kernel = 1] = weight.shape;
+    const places = kernel * kernel;
+    const blocks = Math.ceil(outputs / 4);
+    this.name = name;
+    this.outputs = outputs;
+    this.inputs = inputs;
+    this.kernel = kernel;
+    this.bias = numbers(4 * blocks, (i) => bias[i] ?? 0);
+    /** Blocks of four outputs: [block][place in the window][input][output]. */
+    this.matrix = new Float64Array(blocks * places * inputs * 4);
+    for (let i = 0; i < weight.length; i++) {
+      const output = Math.floor(i / places / inputs);
+      const input = Math.floor(i / places) % inputs;
+      const row = ((output >> 2) * places + (i % places)) * inputs + input;
+      this.matrix[row * 4 + (output & 3)] = weight[i] * step[output];
+    }
+  }
+
+  /**
+   * @param {ArrayLike<number>} x
+   * @returns {Float64Array} the outputs for a single pixel
+   */
+  linear(x) {
+    const pair = { height: 1, width: 2, channels: x.length, data: numbers(2 * x.length, (i) => x[i % x.length]) };
+    return this.apply(pair).data.slice(0, this.outputs);
+  }
+
+  /**
+   * @param {Feature} x of an even width
+   * @returns {Feature} 3 x 3 and 1 x 1 at equal size, 2 x 2 at half the size
+   */
+  apply(x) {
+    const { bias, matrix, outputs, inputs, kernel } = this;
+    check(inputs === x.channels, `the model file is damaged: ${this.name} does not fit`);
+    const stride = kernel === 2 ? 2 : 1;
+    const source = kernel === 3 ? padded(x) : x.data;
+    const pitch = (x.width + (kernel === 3 ? 2 : 0)) * inputs;
+    const run = kernel * inputs; // numbers of a row of the window
+    const hop = stride * inputs; // from pixel to pixel
+    const height = x.height / stride;
+    const width = x.width / stride;
+    const data = new Float64Array(height * width * outputs);
+    for (let output = 0, weights = 0; output < outputs; output += 4, weights += 4 * kernel * run) {
+      const used = Math.min(4, outputs - output);
+      for (let pixel = 0; pixel < height * width; pixel += 2) {
+        // Two pixels and four outputs at once: every number that is read is used several times.
+        let from = Math.floor(pixel / width) * stride * pitch + (pixel % width) * hop;
+        let w = weights;
+        let p0 = bias[output];
+        let p1 = bias[output + 1];
+        let p2 = bias[output + 2];
+        let p3 = bias[output + 3];
+        let q0 = p0;
+        let q1 = p1;
+        let q2 = p2;
+        let q3 = p3;
+        for (let row = 0; row < kernel; row++, from += pitch) {
+          for (let at = from; at < from + run; at++, w += 4) {
+            const p = source[at];
+            const q = source[at + hop];
+            p0 += p * matrix[w];
+            p1 += p * matrix[w + 1];
+            p2 += p * matrix[w + 2];
+            p3 += p * matrix[w + 3];
+            q0 += q * matrix[w];
+            q1 += q * matrix[w + 1];
+            q2 += q * matrix[w + 2];
+            q3 += q * matrix[w + 3];
+          }
+        }
+        const first = pixel * outputs + output;
+        const second = first + outputs;
+        data[first] = p0;
+        data[second] = q0;
+        if (used > 1) {
+          data[first + 1] = p1;
+          data[second + 1] = q1;
+        }
+        if (used > 2) {
+          data[first + 2] = p2;
+          data[second + 2] = q2;
+        }
+        if (used > 3) {
+          data[first + 3] = p3;
+          data[second + 3] = q3;
+        }
+      }
+    }
+    return { height, width, channels: outputs, data };
+  }
+}
+
+/**
+ * @param {Feature} x
+ * @returns {Float64Array} its numbers with a border of one zero pixel
+ */
+function padded({ height, width, channels, data }) {
+  const pitch = (width + 2) * channels;
+  const line = width * channels;
+  const out = new Float64Array((height + 2) * pitch);
+  for (let y = 0; y < height; y++) out.set(data.subarray(y * line, (y + 1) * line), (y + 1) * pitch + channels);
+  return out;
+}
+
+/** @param {number} x */
+export const swish = (x) => x / (1 + Math.exp(-x));
+
+/**
+ * @param {Feature} x
+ * @returns {Feature}
+ */
+export const silu = (x) => ({ ...x, data: x.data.map(swish) });
+
+/**
+ * @param {Feature} x
+ * @param {Feature} y
+ * @returns {Feature}
+ */
+export const add = (x, y) => ({ ...x, data: x.data.map((value, i) => value + y.data[i]) });
+
+/**
+ * @param {Feature} x
+ * @returns {Feature} twice the size, each pixel four times
+ */
+export function enlarge({ height, width, channels, data }) {
+  const out = new Float64Array(4 * data.length);
+  for (let y = 0, to = 0; y < 2 * height; y++) {
+    for (let x = 0; x < 2 * width; x++) {
+      const from = ((y >> 1) * width + (x >> 1)) * channels;
+      for (let c = 0; c < channels; c++) out[to++] = data[from + c];
+    }
+  }
+  return { height: 2 * height, width: 2 * width, channels, data: out };
+}
+
+/**
+ * @param {Feature} x
+ * @returns {Feature} twice the size, a quarter of the channels: every four become a square of pixels
+ */
+export function shuffle({ height, width, channels, data }) {
+  const out = new Float64Array(data.length);
+  for (let y = 0, to = 0; y < 2 * height; y++) {
+    for (let x = 0; x < 2 * width; x++) {
+      const from = ((y >> 1) * width + (x >> 1)) * channels + 2 * (y & 1) + (x & 1);
+      for (let c = 0; c < channels; c += 4) out[to++] = data[from + c];
+    }
+  }
+  return { height: 2 * height, width: 2 * width, channels: channels / 4, data: out };
+}

@@ -1,0 +1,36 @@
+/** Counts of the range coder, and where each value's share of its scale begins. */
+
+import { list } from "./arrays.js";
+
+const SCALE = 2 ** 24; // parts into which the coder divides its range
+const TOTAL = 65536; // sum of a row of counts
+const FACTORS = [256, 181, 128, 91, 64, 45, 32, 23]; // tokens of a tile by its level, in 256ths of the most
+
+/**
+ * @param {number} radix number of values
+ * @returns {number[]} counts that are as equal as they can be
+ */
+export const equalCounts = (radix) => list(radix, (v) => Math.floor(TOTAL / radix) + (v < TOTAL % radix ? 1 : 0));
+
+/**
+ * @param {ArrayLike<number>} counts of the values of a digit, with the sum 65536
+ * @returns {Uint32Array} where each value's share begins, then where the last one ends
+ */
+export function edgesOf(counts) {
+  const edges = new Uint32Array(counts.length + 1);
+  for (let value = 0, below = 0; value < counts.length; below += counts[value], value++) {
+    edges[value] = Math.floor((below * (SCALE - counts.length)) / TOTAL) + value;
+  }
+  edges[counts.length] = SCALE;
+  return edges;
+}
+
+/** For the level of a tile of an adaptive file. */
+export const LEVEL_EDGES = edgesOf(equalCounts(FACTORS.length));
+
+/**
+ * @param {number} tokens the header's tokens per tile
+ * @param {number} level of a tile
+ * @returns {number} the tile's tokens
+ */
+export const tileCount = (tokens, level) => Math.max(1, Math.floor((tokens * FACTORS[level] + 128) / 256));

@@ -1,0 +1,212 @@
+/** The model: codewords, the range coder's counts and the network of a look, from a `.tokm` file. */
+
+import { list, sum } from "./arrays.js";
+import { TokError, asBytes, check } from "./checks.js";
+import { edgesOf, equalCounts } from "./counts.js";
+import { TILE } from "./header.js";
+
+/** @typedef {import("./checks.js").Bytes} Bytes */
+/** @typedef {(Uint16Array | Int8Array | Float32Array) & { shape: number[] }} ModelArray */
+/** @typedef {Record<string, ModelArray>} ModelArrays */
+
+/**
+ * @typedef {object} ModelHead what a file's JSON says; README.md describes it
+ * @property {number} format
+ * @property {string} name
+ * @property {string} hash
+ * @property {number} tokens
+ * @property {number} all_tokens
+ * @property {number} radix
+ * @property {number} half
+ * @property {number} luma
+ * @property {number} chroma
+ * @property {number[]} bounds
+ * @property {number} scales
+ * @property {string | null} look
+ * @property {[name: string, type: string, shape: number[]][]} arrays
+ */
+
+/**
+ * @typedef {object} CodewordSet codewords of one scale; token t's digit d has row 2 t + d
+ * @property {ArrayLike<number>} mean coefficients of the mean tile that are not negligible
+ * @property {ArrayLike<number>} meanDims their places
+ * @property {ArrayLike<number>} dims places of the coefficients that a digit changes, [row][half]
+ * @property {Float64Array} words what each value of a digit adds to them, [row][value][half]
+ * @property {ArrayLike<number>[]} rows the coder's counts
+ * @property {Uint32Array[]} edges of those rows that were needed so far
+ */
+
+/** @type {Record<string, Uint16ArrayConstructor | Int8ArrayConstructor | Float32ArrayConstructor>} */
+const TYPES = { uint16: Uint16Array, int8: Int8Array, float32: Float32Array };
+const MISFIT = "the model file is damaged: its arrays do not fit together";
+const LARGEST_KERNEL = 3;
+
+/** A model, as `loadModel` returns it. */
+export class Model {
+  /** @type {Uint32Array | undefined} */
+  #flatEdges;
+  /** @type {CodewordSet[]} */
+  #sets;
+
+  /**
+   * @param {ModelHead} head
+   * @param {ModelArrays} arrays
+   * @internal
+   */
+  constructor(head, arrays) {
+    const { tokens, all_tokens, radix, half, luma, chroma, bounds, scales, look } = head;
+    check(bounds.every((bound) => bound > 0) && all_tokens >= tokens, MISFIT);
+    const sizes = [tokens, radix, half, luma, chroma, scales];
+    check(sizes.every((n) => n >= 1 && n <= TILE) && scales <= bounds.length + 1, MISFIT);
+    const hexadecimal = /^[0-9a-f]{64}$/.test(head.hash) && head.hash.match(/../g);
+    check(hexadecimal, MISFIT);
+    /** @type {string} */
+    this.name = head.name;
+    /** 32 bytes that `.tok` files are checked against. */
+    this.hash = Uint8Array.from(hexadecimal, (byte) => parseInt(byte, 16));
+    /** Tokens per tile in the model file. */
+    this.tokens = tokens;
+    /** Tokens per tile of the whole model. */
+    this.allTokens = all_tokens;
+    /** @internal Values of each of a token's two digits. */
+    this.radix = radix;
+    /** @internal Coefficients that a digit changes. */
+    this.half = half;
+    /** @internal Coefficients along a side of the brightness plane. */
+    this.luma = luma;
+    /** @internal Coefficients along a side of the colour planes. */
+    this.chroma = chroma;
+    /**
+     * Source pixels along a tile's side, below each of which the next set of codewords is used.
+     * @type {readonly number[]}
+     */
+    this.bounds = bounds;
+    /** Sets of codewords in the model file. */
+    this.scales = scales;
+    /** @internal Coefficients of a tile. */
+    this.size = luma ** 2 + 2 * chroma ** 2;
+    /**
+     * Looks that `decode` can draw, its default first.
+     * @type {readonly string[]}
+     */
+    this.looks = look ? [look, "bare"] : ["bare"];
+    if (look) checkNetwork(arrays);
+    /** @internal */
+    this.arrays = arrays;
+    this.#sets = list(scales, (scale) => this.#readSet(scale, arrays));
+  }
+
+  /**
+   * @param {number} scale
+   * @param {ModelArrays} arrays
+   * @returns {CodewordSet}
+   */
+  #readSet(scale, arrays) {
+    const { tokens, radix, half } = this;
+    const read = (/** @type {string} */ key, /** @type {number} */ length) => {
+      const array = arrays[`${scale}.${key}`];
+      check(array?.length === length, MISFIT);
+      return array;
+    };
+    const counts = read("counts", 2 * tokens * radix);
+    const dims = read("dims", 2 * tokens * half);
+    const quantised = read("words", 2 * tokens * radix * half);
+    const step = read("step", 2 * tokens);
+    const mean = arrays[`${scale}.mean`];
+    const meanDims = read("mean.dims", mean?.length);
+    check(
+      [dims, meanDims].every((places) => places.every((place) => place < this.size)),
+      MISFIT,
+    );
+    const rows = list(2 * tokens, (row) => counts.subarray(row * radix, (row + 1) * radix));
+    check(
+      rows.every((row) => row.every((count) => count > 0) && sum(row) === 65536),
+      MISFIT,
+    );
+    const words = new Float64Array(quantised.length);
+    for (let i = 0; i < words.length; i++) words[i] = quantised[i] * step[Math.floor(i / (radix * half))];
+    return { mean, meanDims, dims, rows, words, edges: [] };
+  }
+
+  /**
+   * @param {number} scale
+   * @returns {CodewordSet}
+   * @throws {TokError} if the model file lacks it
+   * @internal
+   */
+  set(scale) {
+    const lacking = `the picture's tiles cover less than ${this.bounds[this.scales - 1]} pixels a side, for which this`;
+    check(scale < this.scales, `${lacking} model file has no codewords (tokcodec models export-web --scales all)`);
+    return this.#sets[scale];
+  }
+
+  /**
+   * @param {number} scale
+   * @param {number} row a digit's
+   * @param {boolean} flat whether all values are equally likely
+   * @returns {Uint32Array} edges for the range coder
+   * @internal
+   */
+  edges(scale, row, flat) {
+    if (flat) return (this.#flatEdges ??= edgesOf(equalCounts(this.radix)));
+    const { edges, rows } = this.set(scale);
+    return (edges[row] ??= edgesOf(rows[row]));
+  }
+}
+
+/** @param {ModelArrays} arrays whose layers must each have a step and a bias for every output */
+function checkNetwork(arrays) {
+  for (const [key, { shape }] of Object.entries(arrays)) {
+    if (!key.endsWith(".weight")) continue;
+    const name = key.slice(0, -".weight".length);
+    const [outputs, , kernel = 1] = shape;
+    const fits = arrays[`${name}.bias`]?.length === outputs && arrays[`${name}.step`]?.length === outputs;
+    check(fits && kernel <= LARGEST_KERNEL, `the model file is damaged: ${key}`);
+  }
+}
+
+/**
+ * @param {Uint8Array} bytes
+ * @returns {{ head: ModelHead, arrays: ModelArrays }}
+ */
+function parse(bytes) {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  check(bytes.length > 8 && view.getUint32(0) === 0x544f4b4d, "not a .tokm model file");
+  let at = 8 + view.getUint32(4, true);
+  check(at <= bytes.length, "the model file is cut");
+  /** @type {ModelHead} */
+  const head = JSON.parse(new TextDecoder().decode(bytes.subarray(8, at)));
+  check(head.format === 1, "the model file needs another tok.js");
+  /** @type {ModelArrays} */
+  const arrays = {};
+  for (const [name, type, shape] of head.arrays) {
+    const end = at + shape.reduce((a, b) => a * b, TYPES[type].BYTES_PER_ELEMENT);
+    check(end <= bytes.length, "the model file is cut");
+    arrays[name] = Object.assign(new TYPES[type](bytes.slice(at, end).buffer), { shape });
+    at = end + (-end & 3);
+  }
+  return { head, arrays };
+}
+
+/**
+ * @param {Bytes} data a `.tokm` file, as `tokcodec models export-web` writes it
+ * @returns {Model}
+ * @throws {TokError} if it is not one, or a damaged one
+ */
+export function loadModel(data) {
+  const bytes = asBytes(data);
+  try {
+    const { head, arrays } = parse(bytes);
+    return new Model(head, arrays);
+  } catch (error) {
+    throw error instanceof TokError ? error : new TokError("the model file is damaged");
+  }
+}
+
+/**
+ * @param {unknown} model
+ * @throws {TypeError} unless it is what `loadModel` returns
+ */
+export function checkModel(model) {
+  if (!(model instanceof Model)) throw new TypeError("model must be what loadModel returns");
+}

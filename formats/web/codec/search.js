@@ -1,0 +1,124 @@
+/** Coefficients to tokens, with the same search as tokcodec/tokenizers/codewords.py. */
+
+import { numbers } from "./arrays.js";
+import { forEachChange } from "./coefficients.js";
+import { dot } from "./transform.js";
+
+/** @typedef {import("./model.js").Model} Model */
+/** @typedef {import("./model.js").CodewordSet} CodewordSet */
+
+/**
+ * @typedef {object} Path tokens of a tile
+ * @property {Float64Array} rest what they leave of the coefficients
+ * @property {number} left the square of it
+ * @property {number[]} tokens
+ * @property {number[]} errors squared error that 0, 1, ... of them leave
+ */
+
+/** @typedef {{ value: number, word: number }} Choice a codeword, and by how much it is worth to take it */
+
+/**
+ * @typedef {object} Prices for each codeword of all digits, [row][value]
+ * @property {Float64Array} halves half of its square
+ * @property {Float64Array} bits what its bits are worth, as a part of the error left
+ */
+
+const RATE_WEIGHT = 0.013; // part of the error left, over the number of the token, that one bit is worth
+const BEAM = [2, 4, 8]; // paths kept after each of the first tokens
+const BEAM_TOKENS = 16; // tokens that are searched together
+const BEST = 3; // codewords of each digit that a path may go on with
+
+/** @type {WeakMap<CodewordSet, Prices>} */
+const prices = new WeakMap();
+
+/**
+ * @param {Model} model
+ * @param {CodewordSet} set
+ * @returns {Prices}
+ */
+function pricesOf({ radix, half }, set) {
+  let found = prices.get(set);
+  if (!found) {
+    const { words, rows } = set;
+    const halves = numbers(rows.length * radix, (i) => {
+      let square = 0;
+      for (let at = i * half; at < (i + 1) * half; at++) square += words[at] * words[at];
+      return square / 2;
+    });
+    const bits = numbers(rows.length * radix, (i) => {
+      const row = Math.floor(i / radix);
+      return (RATE_WEIGHT / (2 * ((row >> 1) + 1))) * Math.log2(65536 / rows[row][i % radix]);
+    });
+    prices.set(set, (found = { halves, bits }));
+  }
+  return found;
+}
+
+/**
+ * @param {Model} model
+ * @param {CodewordSet} set
+ * @param {Path} path
+ * @param {number} row a digit's
+ * @param {number} number of codewords
+ * @returns {Choice[]} the best codewords of the digit, the best first
+ */
+function bestWords(model, set, { rest, left }, row, number) {
+  const { radix, half } = model;
+  const { dims, words } = set;
+  const { halves, bits } = pricesOf(model, set);
+  /** @type {Choice[]} */
+  const best = [];
+  for (let word = 0; word < radix; word++) {
+    const at = row * radix + word;
+    let value = -halves[at] - left * bits[at];
+    for (let i = 0; i < half; i++) value += rest[dims[row * half + i]] * words[at * half + i];
+    if (best.length === number && value <= best[number - 1].value) continue;
+    best.push({ value, word });
+    best.sort((a, b) => b.value - a.value).splice(number);
+  }
+  return best;
+}
+
+/**
+ * @param {Model} model
+ * @param {CodewordSet} set
+ * @param {Float64Array} vector a tile's coefficients
+ * @param {number} count of tokens that are wanted; more may be found
+ * @returns {Path}
+ */
+export function search(model, set, vector, count) {
+  const rest = vector.slice();
+  for (let i = 0; i < set.mean.length; i++) rest[set.meanDims[i]] -= set.mean[i];
+  const left = dot(rest, rest);
+  /** @type {Path[]} */
+  let paths = [{ rest, left, tokens: [], errors: [left] }];
+  const together = Math.min(BEAM_TOKENS, model.tokens);
+  for (let token = 0; token < Math.max(count, together); token++) {
+    const width = token < together - 1 ? BEAM[Math.min(token, BEAM.length - 1)] : 1;
+    const number = token < together ? BEST : 1;
+    const candidates = paths.flatMap((path) => {
+      const seconds = bestWords(model, set, path, 2 * token + 1, number);
+      return bestWords(model, set, path, 2 * token, number).flatMap((first) =>
+        seconds.map((second) => ({
+          value: first.value + second.value - path.left / 2,
+          path,
+          token: first.word * model.radix + second.word,
+        })),
+      );
+    });
+    paths = candidates
+      .sort((a, b) => b.value - a.value)
+      .slice(0, width)
+      .map((candidate) => {
+        const next = { ...candidate.path, rest: width > 1 ? candidate.path.rest.slice() : candidate.path.rest };
+        forEachChange(model, set, token, candidate.token, (dim, change) => {
+          next.left -= change * (2 * next.rest[dim] - change);
+          next.rest[dim] -= change;
+        });
+        next.tokens = [...next.tokens, candidate.token];
+        next.errors = [...next.errors, next.left];
+        return next;
+      });
+  }
+  return paths[0];
+}

@@ -1,0 +1,109 @@
+/** Parts of pictures to coefficients. */
+
+import { clamp, list } from "./arrays.js";
+import { HALF, SIXTH, THIRD, basis } from "./coefficients.js";
+import { TILE } from "./header.js";
+import { lanczos, weigh, weighRows } from "./resampling.js";
+
+/** @typedef {import("./model.js").Model} Model */
+/** @typedef {import("./draw.js").Picture} Picture */
+
+const OPPONENT = [
+  [THIRD, THIRD, THIRD],
+  [HALF, 0, -HALF],
+  [-SIXTH, 2 * SIXTH, -SIXTH],
+];
+
+/** Mean and variance of numbers that come in parts. */
+class Spread {
+  number = 0;
+  sum = 0;
+  squares = 0;
+
+  /** @param {Float64Array} values */
+  add(values) {
+    this.number += values.length;
+    for (let i = 0; i < values.length; i++) {
+      this.sum += values[i];
+      this.squares += values[i] * values[i];
+    }
+  }
+
+  get variance() {
+    return this.squares / this.number - (this.sum / this.number) ** 2;
+  }
+}
+
+/**
+ * @param {Float64Array} x of an even length
+ * @param {Float64Array} y
+ * @returns {number} the inner product
+ */
+export function dot(x, y) {
+  let even = 0;
+  let odd = 0;
+  for (let i = 0; i < x.length; i += 2) {
+    even += x[i] * y[i];
+    odd += x[i + 1] * y[i + 1];
+  }
+  return even + odd;
+}
+
+/**
+ * @param {number} start pixels
+ * @param {number} end pixels
+ * @param {number} side pixels of the picture
+ * @returns {import("./resampling.js").Kernel[]} of a tile's samples
+ */
+const kernels = (start, end, side) =>
+  list(TILE, (i) => lanczos(start + ((i + 0.5) * (end - start)) / TILE, (end - start) / TILE, side));
+
+/**
+ * @param {Model} model
+ * @param {Picture} picture which is laid on white where it is transparent
+ * @param {number} left pixels, like the others
+ * @param {number} right
+ * @param {number} top
+ * @param {number} bottom
+ * @returns {{ vector: Float64Array, outside: number }} coefficients of that part, and the squared error that tokens
+ *   cannot reduce
+ */
+export function transform(model, { width, height, data }, left, right, top, bottom) {
+  const across = kernels(left, right, width);
+  const down = kernels(top, bottom, height);
+  const firstRow = down[0].from;
+  const lastRow = down[TILE - 1].from + down[TILE - 1].shares.length;
+  const line = new Float64Array(width);
+  let lost = 0; // of the source's variance, by resampling
+  const [red, green, blue] = list(3, (colour) => {
+    const narrow = new Float64Array(height * TILE);
+    const source = new Spread();
+    for (let y = firstRow; y < lastRow; y++) {
+      for (let x = 0, at = y * width * 4; x < width; x++, at += 4) {
+        line[x] = (data[at + colour] * data[at + 3] + 255 * (255 - data[at + 3])) / 65025;
+      }
+      if (y >= Math.floor(top) && y < bottom) source.add(line.subarray(Math.floor(left), Math.ceil(right)));
+      for (let x = 0; x < TILE; x++) narrow[y * TILE + x] = weigh(across[x], line);
+    }
+    const kept = new Spread();
+    const rows = down.map((kernel) => weighRows(kernel, narrow, TILE).map((value) => clamp(value, 0, 1)));
+    rows.forEach((row) => kept.add(row));
+    lost += Math.max(0, source.variance - kept.variance) * TILE * TILE;
+    return rows;
+  });
+  const vector = new Float64Array(model.size);
+  let energy = 0;
+  let at = 0;
+  OPPONENT.forEach(([r, g, b], plane) => {
+    const side = plane ? model.chroma : model.luma;
+    const waves = basis(side, TILE);
+    const columns = list(side, () => new Float64Array(TILE));
+    for (let y = 0; y < TILE; y++) {
+      const values = red[y].map((value, x) => r * value + g * green[y][x] + b * blue[y][x]);
+      energy += dot(values, values);
+      for (let k = 0; k < side; k++) columns[k][y] = dot(values, waves[k]);
+    }
+    for (const wave of waves) for (const column of columns) vector[at++] = dot(wave, column);
+  });
+  return { vector, outside: Math.max(0, energy - dot(vector, vector)) + lost };
+}

@@ -1,0 +1,62 @@
+/** Draws previews in a worker, or here where there can be none. */
+
+import { draw } from "./job.js";
+
+/** @typedef {import("./job.js").PreviewJob} PreviewJob */
+
+/**
+ * @typedef {object} Waiting
+ * @property {PreviewJob} job
+ * @property {(blob: Blob | null | PromiseLike<Blob | null>) => void} resolve
+ * @property {(error: Error) => void} reject
+ */
+
+/**
+ * @typedef {object} Drawer
+ * @property {(job: PreviewJob) => Promise<Blob | null>} ask resolves to the job's picture, see `draw`
+ * @property {() => void} end terminates the worker and drops pending jobs
+ */
+
+/** @returns {Drawer} */
+export function drawer() {
+  /** @type {Map<number, Waiting>} */
+  const waiting = new Map(); // by the job's number
+  /** @type {Worker | null | undefined} */
+  let worker; // undefined: not needed yet, null: there can be none
+  let last = 0;
+
+  function startWorker() {
+    try {
+      worker = new Worker(new URL("../tok-worker.js", import.meta.url), { type: "module" });
+    } catch {
+      worker = null;
+      return;
+    }
+    worker.onmessage = ({ data: { id, blob, error } }) => {
+      const { resolve, reject } = /** @type {Waiting} */ (waiting.get(id));
+      waiting.delete(id);
+      if (error === undefined) resolve(blob);
+      else reject(new Error(error));
+    };
+    worker.onerror = () => {
+      worker = null; // it did not start
+      for (const { job, resolve } of waiting.values()) resolve(draw(job));
+      waiting.clear();
+    };
+  }
+
+  return {
+    ask: (job) =>
+      new Promise((resolve, reject) => {
+        if (worker === undefined) startWorker();
+        if (!worker) return resolve(draw(job));
+        waiting.set(++last, { job, resolve, reject });
+        return worker.postMessage({ id: last, job });
+      }),
+    end: () => {
+      worker?.terminate();
+      worker = undefined;
+      waiting.clear();
+    },
+  };
+}

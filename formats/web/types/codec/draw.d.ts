@@ -1,0 +1,59 @@
+/**
+ * `decode`, with the network as an argument: a page that draws the sums of codewords does not need its code.
+ * @param {Bytes} bytes
+ * @param {Model} model
+ * @param {DecodeOptions} options
+ * @param {((model: Model) => Correct) | null} network makes what adds to a tile; null: only the look "bare"
+ * @returns {DecodedPicture}
+ */
+export function draw(bytes: Bytes, model: Model, options: DecodeOptions, network: ((model: Model) => Correct) | null): DecodedPicture;
+export type Bytes = import("./checks.js").Bytes;
+export type Model = import("./model.js").Model;
+export type Contents = import("./tokens.js").Contents;
+/**
+ * RGBA; an ImageData is one
+ */
+export type Picture = {
+    /**
+     * pixels
+     */
+    width: number;
+    /**
+     * pixels
+     */
+    height: number;
+    /**
+     * 4 bytes for every pixel, row by row
+     */
+    data: Uint8ClampedArray | Uint8Array;
+};
+export type DecodedPicture = Picture & {
+    data: Uint8ClampedArray<ArrayBuffer>;
+};
+export type DrawOptions = {
+    /**
+     * draw at most this many tokens of a tile, 1..256; by default all
+     */
+    tokens?: number | undefined;
+    /**
+     * pixels of the result; follows `height` by default, or is the file's
+     */
+    width?: number | undefined;
+    /**
+     * pixels of the result; follows `width` by default, or is the file's
+     */
+    height?: number | undefined;
+    /**
+     * one of `model.looks`; the first by default
+     */
+    look?: string | undefined;
+    /**
+     * refuse files of more tiles; 500 by default
+     */
+    maxTiles?: number | undefined;
+};
+export type DecodeOptions = import("./tokens.js").ReadOptions & DrawOptions;
+/**
+ * what a network adds
+ */
+export type Correct = (planes: Float64Array[], count: number, scale: number) => Float64Array;

@@ -1,0 +1,35 @@
+/**
+ * Encodes a picture with Python's search and defaults.
+ * @param {Picture} picture RGBA, laid on white where it is transparent
+ * @param {Model} model
+ * @param {EncodeOptions} [options]
+ * @returns {Uint8Array<ArrayBuffer>} a `.tok` file, or a bare one
+ * @throws {RangeError | TypeError} if an argument is wrong
+ */
+export function encode(picture: Picture, model: Model, { tokens, bare, pitch, targetSize }?: EncodeOptions): Uint8Array<ArrayBuffer>;
+export type Picture = import("./draw.js").Picture;
+export type Model = import("./model.js").Model;
+/**
+ * `outside`: squared error that tokens cannot reduce
+ */
+export type Tile = import("./search.js").Path & {
+    outside: number;
+};
+export type EncodeOptions = {
+    /**
+     * per tile; 64 by default, or with `targetSize` what the model has
+     */
+    tokens?: number | undefined;
+    /**
+     * two bytes instead of the header, for readers who know the model; false by default
+     */
+    bare?: boolean | undefined;
+    /**
+     * pixels from tile to tile, or "fit" for one tile; 256 by default, bare "fit"
+     */
+    pitch?: number | "fit" | undefined;
+    /**
+     * bytes that the file may have at most; `tokens` is then the most per tile
+     */
+    targetSize?: number | undefined;
+};

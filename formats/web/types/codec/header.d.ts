@@ -1,0 +1,106 @@
+/**
+ * @param {Bytes} data a file, or its beginning
+ * @param {{ bare?: boolean }} [options] bare: the file is a bare one; false by default
+ * @returns {Header}
+ * @throws {TokError} if it is not a file of this format
+ */
+export function readHeader(data: Bytes, { bare }?: {
+    bare?: boolean;
+}): Header;
+/**
+ * @param {Omit<Header, "adaptive" | "modelId">} header of a file that is not adaptive
+ * @param {Uint8Array} hash the model's
+ * @param {boolean} bare
+ * @returns {Uint8Array<ArrayBuffer>} the header's bytes
+ */
+export function writeHeader({ tokens, pitch, width, height, flat }: Omit<Header, "adaptive" | "modelId">, hash: Uint8Array, bare: boolean): Uint8Array<ArrayBuffer>;
+/**
+ * @param {Uint8Array} head a header's bytes
+ * @param {Uint8Array} hash the model's
+ * @returns {number} CRC-16 of the first 8 bytes and the hash
+ */
+export function headerCheck(head: Uint8Array, hash: Uint8Array): number;
+/**
+ * @param {{ width: number, height: number, pitch: number }} header
+ * @param {readonly number[]} bounds the model's
+ * @param {boolean} bare
+ * @returns {Grid}
+ */
+export function gridOf({ width, height, pitch }: {
+    width: number;
+    height: number;
+    pitch: number;
+}, bounds: readonly number[], bare: boolean): Grid;
+/** @typedef {import("./checks.js").Bytes} Bytes */
+/**
+ * @typedef {object} Header
+ * @property {number} tokens tokens per tile, 1..256
+ * @property {number} pitch pixels from tile to tile, 0 for one tile
+ * @property {number} width pixels
+ * @property {number} height pixels
+ * @property {boolean} flat the payload is coded with equal counts
+ * @property {boolean} adaptive tiles have different numbers of tokens
+ * @property {number | null} modelId the first byte of the model's hash; null for a bare file
+ */
+/**
+ * @typedef {object} Grid
+ * @property {number} columns tiles from left to right
+ * @property {number} rows tiles from top to bottom
+ * @property {number} tiles columns times rows
+ * @property {number} scale the set of codewords that tiles of this size use
+ */
+export const TILE: 256;
+export const OVERLAP: 16;
+export const FIT: 0;
+export const PITCHES: number[];
+export function tileStart(side: number, n: number, i: number): number;
+export function tileEnd(side: number, n: number, i: number): number;
+export type Bytes = import("./checks.js").Bytes;
+export type Header = {
+    /**
+     * tokens per tile, 1..256
+     */
+    tokens: number;
+    /**
+     * pixels from tile to tile, 0 for one tile
+     */
+    pitch: number;
+    /**
+     * pixels
+     */
+    width: number;
+    /**
+     * pixels
+     */
+    height: number;
+    /**
+     * the payload is coded with equal counts
+     */
+    flat: boolean;
+    /**
+     * tiles have different numbers of tokens
+     */
+    adaptive: boolean;
+    /**
+     * the first byte of the model's hash; null for a bare file
+     */
+    modelId: number | null;
+};
+export type Grid = {
+    /**
+     * tiles from left to right
+     */
+    columns: number;
+    /**
+     * tiles from top to bottom
+     */
+    rows: number;
+    /**
+     * columns times rows
+     */
+    tiles: number;
+    /**
+     * the set of codewords that tiles of this size use
+     */
+    scale: number;
+};

@@ -1,0 +1,36 @@
+/**
+ * @param {Model} model whose file has a network
+ * @returns {Network}
+ */
+export function networkOf(model: Model): Network;
+export const SIDE: 64;
+export type Feature = import("./convolution.js").Feature;
+export type Model = import("./model.js").Model;
+declare class Network {
+    /** @param {Model} model */
+    constructor({ arrays, bounds }: Model);
+    scales: number;
+    /** @type {Map<string, Convolution>} */
+    layers: Map<string, Convolution>;
+    /**
+     * @param {string} name
+     * @returns {Convolution}
+     */
+    layer(name: string): Convolution;
+    /**
+     * @param {number} level of the network: 0 to 4
+     * @param {Feature} x
+     * @param {Float64Array} condition
+     * @returns {Feature}
+     */
+    blocks(level: number, x: Feature, condition: Float64Array): Feature;
+    /**
+     * @param {Float64Array[]} planes a tile's opponent colours at 64 x 64
+     * @param {number} count of its tokens
+     * @param {number} scale of its codewords
+     * @returns {Float64Array} what to add to its 256 x 256 pixels, colours last
+     */
+    correction(planes: Float64Array[], count: number, scale: number): Float64Array;
+}
+import { Convolution } from "./convolution.js";
+export {};

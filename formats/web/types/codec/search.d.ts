@@ -1,0 +1,48 @@
+/**
+ * @param {Model} model
+ * @param {CodewordSet} set
+ * @param {Float64Array} vector a tile's coefficients
+ * @param {number} count of tokens that are wanted; more may be found
+ * @returns {Path}
+ */
+export function search(model: Model, set: CodewordSet, vector: Float64Array, count: number): Path;
+export type Model = import("./model.js").Model;
+export type CodewordSet = import("./model.js").CodewordSet;
+/**
+ * tokens of a tile
+ */
+export type Path = {
+    /**
+     * what they leave of the coefficients
+     */
+    rest: Float64Array;
+    /**
+     * the square of it
+     */
+    left: number;
+    tokens: number[];
+    /**
+     * squared error that 0, 1, ... of them leave
+     */
+    errors: number[];
+};
+/**
+ * a codeword, and by how much it is worth to take it
+ */
+export type Choice = {
+    value: number;
+    word: number;
+};
+/**
+ * for each codeword of all digits, [row][value]
+ */
+export type Prices = {
+    /**
+     * half of its square
+     */
+    halves: Float64Array;
+    /**
+     * what its bits are worth, as a part of the error left
+     */
+    bits: Float64Array;
+};

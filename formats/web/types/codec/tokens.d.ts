@@ -1,0 +1,42 @@
+/**
+ * @param {Bytes} data a file, or any beginning of one that holds the header
+ * @param {Model} model
+ * @param {boolean} bare
+ * @param {number} maxPixels
+ * @returns {Contents}
+ */
+export function readContents(data: Bytes, model: Model, bare: boolean, maxPixels: number): Contents;
+/**
+ * @param {Bytes} bytes a file, or any beginning of one that holds the header
+ * @param {Model} model
+ * @param {ReadOptions} [options]
+ * @returns {Int16Array[]} for every tile as many tokens as the bytes hold
+ * @throws {TokError} if the file is damaged or too large, or needs what the model lacks
+ */
+export function readTokens(bytes: Bytes, model: Model, { bare, maxPixels }?: ReadOptions): Int16Array[];
+export type Bytes = import("./checks.js").Bytes;
+export type Header = import("./header.js").Header;
+export type Grid = import("./header.js").Grid;
+export type Model = import("./model.js").Model;
+export type ReadOptions = {
+    /**
+     * the file is a bare one, with two bytes instead of the header; false by default
+     */
+    bare?: boolean | undefined;
+    /**
+     * refuse pictures with more pixels; 89478485 by default
+     */
+    maxPixels?: number | undefined;
+};
+export type Contents = {
+    header: Header;
+    grid: Grid;
+    /**
+     * of the tiles of an adaptive file; fewer if the file ends before
+     */
+    levels: number[];
+    /**
+     * of every tile, as many as the bytes hold
+     */
+    tokens: Int16Array[];
+};

@@ -1,0 +1,22 @@
+/**
+ * @param {Float64Array} x of an even length
+ * @param {Float64Array} y
+ * @returns {number} the inner product
+ */
+export function dot(x: Float64Array, y: Float64Array): number;
+/**
+ * @param {Model} model
+ * @param {Picture} picture which is laid on white where it is transparent
+ * @param {number} left pixels, like the others
+ * @param {number} right
+ * @param {number} top
+ * @param {number} bottom
+ * @returns {{ vector: Float64Array, outside: number }} coefficients of that part, and the squared error that tokens
+ *   cannot reduce
+ */
+export function transform(model: Model, { width, height, data }: Picture, left: number, right: number, top: number, bottom: number): {
+    vector: Float64Array;
+    outside: number;
+};
+export type Model = import("./model.js").Model;
+export type Picture = import("./draw.js").Picture;

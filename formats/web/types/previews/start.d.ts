@@ -1,0 +1,21 @@
+/**
+ * Shows the previews of a page, also of elements that are added later, where the browser does not do it.
+ * @param {PreviewOptions} [options]
+ * @returns {() => void} stops it and its worker; another `start` does the same
+ */
+export function start(options?: PreviewOptions): () => void;
+export type PreviewOptions = {
+    /**
+     * address of the model file; by default that of `base-2-64.tokm` beside the module
+     */
+    model?: string | URL | undefined;
+    /**
+     * pixels of a first preview's longer side, 1..512; 64 by default
+     */
+    size?: number | undefined;
+};
+export type Preview = {
+    url: string;
+    background: Background;
+};
+import { Background } from "./background.js";

@@ -1,0 +1,14 @@
+export { TokError } from "./codec/checks.js";
+export { decode } from "./codec/decode.js";
+export { readHeader } from "./codec/header.js";
+export { loadModel } from "./codec/model.js";
+export { readTokens } from "./codec/tokens.js";
+export type Bytes = import("./codec/checks.js").Bytes;
+export type DecodedPicture = import("./codec/draw.js").DecodedPicture;
+export type DecodeOptions = import("./codec/draw.js").DecodeOptions;
+export type Picture = import("./codec/draw.js").Picture;
+export type EncodeOptions = import("./codec/encode.js").EncodeOptions;
+export type Header = import("./codec/header.js").Header;
+export type Model = import("./codec/model.js").Model;
+export type ReadOptions = import("./codec/tokens.js").ReadOptions;
+export { fromBase64, fromDataURL, toBase64, toDataURL } from "./codec/text.js";
