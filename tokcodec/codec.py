@@ -90,11 +90,11 @@ def encode(
             Needs a target or `adaptive`.
         model: name or folder of a model. Default: base-2.
         device: "auto", "cpu" or "cuda". Default: "auto", the fastest one for the number of tiles.
-        effort: 0 to 9. Above 0, tokens are chosen by the picture that is drawn from them: better and slower. Needs
-            PyTorch. Default: 0.
-        tune: what the effort is for, "perceptual", "fidelity" (the least squared error in that look) or "light" (what
-            a web page draws). Needs `effort`. Default: "perceptual".
-        warn: called with a line for each thing that is lost of the picture. Default: a TokWarning for each.
+        effort: 0 to 9. Above 0 the encoder searches for tokens by the picture that they draw, which is better and
+            slower. Needs PyTorch. Default: 0.
+        tune: the picture that the effort improves: "perceptual", "fidelity" (least squared error in that look) or
+            "light" (drawn by web pages). Needs `effort`. Default: "perceptual".
+        warn: called with a line for each thing that is dropped from the picture. Default: a TokWarning for each.
         progress: called with (tiles done, tiles in all).
 
     Raises:
@@ -151,7 +151,7 @@ def encode(
 def _with_effort(
     data: bytes, picture: Image.Image, settings: EncodeSettings, weights: Weights | None, progress: Progress | None
 ) -> bytes:
-    """The file after the search that the effort asks for."""
+    """The file after the search of `settings.effort`."""
     if settings.effort == 0:
         return data
     from .refining import refine_file

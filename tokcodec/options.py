@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 
 
 MOST_EFFORT = 9
+"""The largest effort."""
 TUNES = "perceptual", "fidelity", "light"
-"""What an effort is for, the default first."""
+"""The pictures that an effort can improve. The first is the default."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,9 +229,10 @@ def check_tokens(tokens: int | None, model: Model) -> int:
 
 
 def check_effort(effort: int, model: Model) -> int:
-    """The effort. Raises ValueError outside 0 .. MOST_EFFORT, and above 0 for a model whose tokens cannot be searched.
+    """Check an effort, and return it.
 
-    So does a missing PyTorch, which every effort above 0 needs.
+    Raises:
+        ValueError: it is not 0 .. MOST_EFFORT. Above 0, the model is not a cascade, or PyTorch is not installed.
     """
     if not 0 <= effort <= MOST_EFFORT:
         raise ValueError(f"effort must be 0..{MOST_EFFORT}, not {effort}")
@@ -242,7 +244,7 @@ def check_effort(effort: int, model: Model) -> int:
 
 
 def check_tune(tune: str | None, effort: int) -> str:
-    """What an effort is for. Raises ValueError for none of TUNES, and for one that is given without an effort."""
+    """The picture that an effort improves. Raises ValueError unless it is one of TUNES, or without an effort."""
     if tune is not None and tune not in TUNES:
         raise ValueError(f"tune must be {', '.join(TUNES)}, not {tune!r}")
     if tune is not None and not effort:

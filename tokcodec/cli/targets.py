@@ -27,12 +27,12 @@ effort_option = click.option(
     default=0,
     show_default=True,
     metavar="0..9",
-    help="Above 0, choose tokens by the drawn picture: better and slower. Needs PyTorch.",
+    help="Above 0, search for tokens by the picture that they draw: better and slower. Needs PyTorch.",
 )
 tune_option = click.option(
     "--tune",
     type=click.Choice(["perceptual", "fidelity", "light"]),
-    help="With --effort: what is to gain, the usual look, the least squared error, or the look of web pages.",
+    help="With --effort: improve the perceptual look (default), the squared error, or the look of web pages.",
 )
 focus_option = click.option(
     "--focus",
