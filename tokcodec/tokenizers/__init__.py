@@ -35,12 +35,23 @@ def load_tokenizer(
     encoding: int = 0,
     drawing: int = 0,
 ) -> Tokenizer:
-    """The tokenizer of a model (None: the default one), its files verified, ready on a device: auto, cpu or cuda.
+    """The tokenizer of a model, ready on a device. The files of the model are verified, and loaded once per process.
 
-    dtype: float32 or bfloat16, for decoding only; encoding, drawing: tiles that the job will encode and draw. Our own
-    models run on NumPy unless torch is asked for (by cuda or bfloat16) or pays off. Loaded once per process. Raises
-    UnknownModelError, ModelFileError (damaged or changed), DeviceError, MissingPackageError (torch, or the package that
-    brings the model's family, is needed and not installed), and ValueError for another device or dtype.
+    The models of this package run on NumPy, unless cuda or bfloat16 asks for torch or the job is large enough for it.
+
+    Args:
+        name_or_path: Name of a model, its folder, or a `Model`. None (the default): the default model.
+        device: `auto` (the default), `cpu` or `cuda`.
+        dtype: `float32` (the default) or `bfloat16`, which applies to decoding only.
+        encoding: Number of tiles that the job will encode, 0 by default.
+        drawing: Number of tiles that the job will draw, 0 by default.
+
+    Raises:
+        UnknownModelError: There is no such model.
+        ModelFileError: The files of the model are damaged or changed.
+        DeviceError: The device cannot be used.
+        MissingPackageError: torch, or the package of the model's family, is needed and not installed.
+        ValueError: Another device or dtype.
     """
     if dtype not in DTYPES:
         raise ValueError(f"dtype must be {' or '.join(DTYPES)}, not {dtype!r}")
