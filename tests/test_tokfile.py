@@ -16,6 +16,7 @@ from tests.conftest import TINY_VOCABULARY
 from tokcodec.container.counts import LEVELS, tile_counts
 from tokcodec.container.header import HEADER_SIZE, Header, pack_header, parse_header
 from tokcodec.contents import pack
+from tokcodec.errors import LimitError
 from tokcodec.models.modelfile import Model
 from tokcodec.tokfile import read
 
@@ -65,13 +66,13 @@ def test_read_tokens_marks_what_is_not_there(make_adaptive: MakeAdaptive) -> Non
 def test_read_tokens_has_a_limit_on_tiles(make_adaptive: MakeAdaptive) -> None:
     data = make_adaptive()[0]
     assert len(tokcodec.read_tokens(data, max_tiles=6)) == 6
-    with pytest.raises(tokcodec.LimitError, match=r"^6 tiles exceed the limit of 5 \(--max-tiles raises it\)$"):
+    with pytest.raises(LimitError, match=r"^6 tiles exceed the limit of 5 \(--max-tiles raises it\)$"):
         tokcodec.read_tokens(data, max_tiles=5)
 
 
 def test_read_tokens_refuses_many_tiles_by_default(tiny: Model) -> None:
     empty = pack_header(Header(tiny.id, 1, 16, 16 * 667, 48), tiny.hash)
-    with pytest.raises(tokcodec.LimitError, match="2001 tiles"):
+    with pytest.raises(LimitError, match="2001 tiles"):
         tokcodec.read_tokens(empty)
 
 
