@@ -17,7 +17,7 @@ import pytest
 
 from tests.datasets.make import DAMAGED, make_parquet, plain, png
 from tests.signals import default_signals
-from tokcodec import codec
+from tokcodec import options
 from tokcodec.models.modelfile import Model
 
 ROOT = Path(__file__).parents[3]
@@ -97,7 +97,7 @@ def expected(tiny_folder: Path, pictures: dict[str, bytes]) -> dict[str, bytes]:
     """The plain encode's bytes of those that are not damaged."""
     model = str(tiny_folder / "tiny")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(codec, "find_model", lru_cache(codec.find_model))  # read once instead of 300 times
+        patch.setattr(options, "find_model", lru_cache(options.find_model))  # read once instead of 300 times
         return {key: plain(data, model=model, pitch=32) for key, data in pictures.items() if data != DAMAGED}
 
 
