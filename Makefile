@@ -17,7 +17,7 @@ install = $(1)/bin/python -m pip install --quiet --constraint constraints.txt
 endif
 
 .DEFAULT_GOAL := demo
-.PHONY: demo test lint lint-web bench startup dist clean
+.PHONY: demo test lint lint-web docs bench startup dist clean
 
 demo: $(BASE)/.ready  ## encode a photograph at 64 tokens and decode it again
 	$(BASE)/bin/python bench/demo.py build/demo
@@ -25,15 +25,21 @@ demo: $(BASE)/.ready  ## encode a photograph at 64 tokens and decode it again
 test: $(READY)  ## all tests, by a worker for each core, whose linear algebra has one thread
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
-lint: $(READY) lint-web  ## ruff, mypy, and that imports go one way
+lint: $(READY) lint-web  ## ruff, mypy, that imports go one way, and that public names are documented
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python tests/check_docstrings.py
 
 lint-web:  ## formats/web: prettier, types; only where npm and its registry are at hand
 	@if command -v npm >/dev/null && npm install --prefix formats/web --silent --no-audit --no-fund; then \
 		npm run --prefix formats/web --silent lint; \
 	else echo 'npm is not at hand: formats/web is not checked'; fi
+
+docs: $(READY)  ## the API reference in build/docs, made from the docstrings
+	$(call install,$(VENV)) --editable '.[docs]'
+	$(BIN)/python -m pdoc --docformat google --output-directory build/docs \
+		tokcodec tokcodec.datasets tokcodec.pillow tokcodec.progressive '!tokcodec.datasets.[a-z]+'
 
 bench: $(READY)  ## rate-distortion curves on scikit-image's photographs, in results/
 	$(BIN)/python -m bench.pictures build/pictures

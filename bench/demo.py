@@ -2,7 +2,7 @@
 
 python bench/demo.py DIR
 
-It needs the base installation alone.
+It needs only the base installation.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
+
+from tokcodec.ratecontrol.quality import psnr
 
 PHOTOGRAPH = Path(__file__).parents[1] / "formats" / "web" / "samples" / "astronaut.jpg"
 TOKENS = "64"
@@ -32,12 +33,11 @@ def main(folder: Path) -> None:
     run("encode", "--force", "--tokens", TOKENS, "astronaut.jpg", folder=folder)
     run("decode", "--force", "astronaut.tok", "-o", "decoded.png", folder=folder)
     with Image.open(PHOTOGRAPH) as original, Image.open(folder / "decoded.png") as decoded:
-        error = np.mean((np.asarray(decoded, np.float64) - np.asarray(original.convert("RGB"))) ** 2)
+        quality = psnr(original.convert("RGB"), decoded)
         width, height = original.size
     size = (folder / "astronaut.tok").stat().st_size
-    psnr = 10 * np.log10(255**2 / error)
     bpp = 8 * size / (width * height)
-    print(f"{size} bytes, {bpp:.4f} bits per pixel, PSNR {psnr:.2f} dB: see {folder / 'decoded.png'}")
+    print(f"{size} bytes, {bpp:.4f} bits per pixel, PSNR {quality:.2f} dB: see {folder / 'decoded.png'}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Recognition: whether a classifier answers to a decoded picture as to its original, and how far its features moved.
 
-The classifier is EfficientNet-lite0 (arXiv 1905.11946); its own answer counts as right, whatever the picture shows.
+The classifier is EfficientNet-lite0 (arXiv 1905.11946); its answer to the original counts as right, even if wrong.
 It sees the centre square of a picture, as wide as the shorter side, resized to 224x224 (Pillow's bicubic, which is
 antialiased): a whole picture keeps its proportions, and what lies left and right of the square does not count.
 """
@@ -20,12 +20,12 @@ from tokcodec.training.features import Classifier, feature_distance
 NETWORK = "efficientnet-lite0"
 SIDE = 224
 STAGES, ALL_STAGES = slice(1, 5), 7
-"""Of all seven, stages 2 to 5 are compared: the first sees little but edges, the last two are the answer."""
+"""Stages 2 to 5 of seven are compared: the first responds to edges mainly, the last two make up the answer."""
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What the classifier made of a picture: outputs of the compared stages, and its five best classes, best first."""
+    """The classifier's output for a picture: features of the compared stages, and its five best classes, best first."""
 
     features: list[torch.Tensor]
     classes: tuple[int, ...]

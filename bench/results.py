@@ -98,7 +98,7 @@ def load(path: Path) -> list[Row]:
 
 
 def complete(rows: Iterable[Row]) -> list[Row]:
-    """The rows of jobs of which every row is there; of several runs of a job only the last complete one."""
+    """The rows of complete jobs. If a job ran several times, only its last complete run counts."""
     groups: dict[tuple[str, ...], dict[str, dict[int, Row]]] = {}
     for row in rows:
         part = row.get("part")

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 import tokcodec
 from tests.conftest import TINY_VOCABULARY
 from tokcodec.container.counts import LEVELS, tile_counts
-from tokcodec.container.header import HEADER_SIZE, Header, parse_header
+from tokcodec.container.header import HEADER_SIZE, Header, pack_header, parse_header
 from tokcodec.contents import pack
+from tokcodec.errors import LimitError
 from tokcodec.models.modelfile import Model
 from tokcodec.tokfile import read
 
@@ -60,6 +61,19 @@ def test_read_tokens_marks_what_is_not_there(make_adaptive: MakeAdaptive) -> Non
     assert tokens.shape == (6, 16) and tokens.dtype == np.int32  # 16 is what level 0 would have
     assert np.array_equal(tokens, np.where(np.arange(16) < tile_counts(16, levels)[:, None], coded, -1))
     assert (tokcodec.read_tokens(data[: HEADER_SIZE + 1]) == -1).all()
+
+
+def test_read_tokens_has_a_limit_on_tiles(make_adaptive: MakeAdaptive) -> None:
+    data = make_adaptive()[0]
+    assert len(tokcodec.read_tokens(data, max_tiles=6)) == 6
+    with pytest.raises(LimitError, match=r"^6 tiles exceed the limit of 5 \(--max-tiles raises it\)$"):
+        tokcodec.read_tokens(data, max_tiles=5)
+
+
+def test_read_tokens_refuses_many_tiles_by_default(tiny: Model) -> None:
+    empty = pack_header(Header(tiny.id, 1, 16, 16 * 667, 48), tiny.hash)
+    with pytest.raises(LimitError, match="2001 tiles"):
+        tokcodec.read_tokens(empty)
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

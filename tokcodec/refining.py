@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from .ratecontrol.focus import Weights
     from .tokenizers.cascade import CascadeTokenizer
 
-PRICES = 1.0, 8.0
-"""What a bit is worth to the search, in turn until the file is small enough."""
+PRICES = 2.0, 8.0
+"""What a bit is worth to the search, against its worth to the plain encoder: in turn until the file is small enough."""
 
 Progress = Callable[[int, int], None]
 

@@ -16,7 +16,7 @@ from .contents import Contents, check_container, declared_tokens, pack, unpack
 from .errors import HeaderCheckError, TokError
 from .models.modelfile import Model
 from .models.registry import candidates, find_model, resolve
-from .pictures.limits import DEFAULT_MAX_PIXELS, check_size, check_tiles
+from .pictures.limits import DEFAULT_MAX_PIXELS, DEFAULT_MAX_TILES, check_size, check_tiles
 from .pictures.tiling import Grid
 
 Data: TypeAlias = bytes | bytearray | memoryview
@@ -169,7 +169,12 @@ def info(data: Data, *, model: str | Path | None = None) -> TokInfo:
 
 
 def read_tokens(
-    data: Data, *, container: str = "tok", model: str | Path | None = None, max_pixels: int = DEFAULT_MAX_PIXELS
+    data: Data,
+    *,
+    container: str = "tok",
+    model: str | Path | None = None,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    max_tiles: int = DEFAULT_MAX_TILES,
 ) -> NDArray[np.int32]:
     """Read the tokens of a file.
 
@@ -179,15 +184,16 @@ def read_tokens(
         model: name or folder of the model. Default: the installed one that the header names, or base-2 for a bare
             file.
         max_pixels: refuse pictures of more pixels. Default: 89,478,485.
+        max_tiles: refuse files of more tiles. Default: 2,000.
 
     Returns:
         int32 [tiles, declared tokens per tile]. -1 beyond the tokens of a tile and for tokens that a cut file lacks.
 
     Raises:
         TokError: the file is damaged, or its model is not installed.
-        LimitError: the picture has more pixels than `max_pixels`.
+        LimitError: the picture has more pixels than `max_pixels`, or the file more tiles than `max_tiles`.
     """
-    contents = read(data, model, container=container, max_pixels=max_pixels)
+    contents = read(data, model, container=container, max_pixels=max_pixels, max_tiles=max_tiles)
     missing = contents.header.tokens - contents.coded.shape[1]
     return np.pad(contents.coded, ((0, 0), (0, missing)), constant_values=-1)
 

@@ -36,7 +36,7 @@ class AdaptiveTokCodec(TokCodec):
         return [budget for budget in scene.budgets if budget >= SMALLEST_FILE] if scene.whole else []
 
     def encode_to(self, image: Image.Image, budget: int) -> bytes:
-        """A file of at most so many bytes."""
+        """A file of at most `budget` bytes."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # "all tokens take ... bytes": the rows show it
             data: bytes = self.api.encode(
@@ -45,11 +45,11 @@ class AdaptiveTokCodec(TokCodec):
         return data
 
     def decode_at(self, data: bytes, look: str | None, size: tuple[int, int]) -> Image.Image:
-        """The picture of such a file."""
+        """The decoded picture, in the size of the original."""
         return self.decode(data, look)
 
     def facts_of(self, data: bytes) -> dict[str, Any]:
-        """What was chosen, for the result line."""
+        """The settings that the encoder chose, for the result line."""
         found = self.api.info(data, model=self.model)
         return {"chosen": {"pitch": found.pitch, "tiles": found.tiles, "tokens": found.tokens, "held": found.held}}
 

@@ -14,7 +14,7 @@ import tokcodec
 from bench.codecs.classical import classical_codecs
 from bench.codecs.downscale import Downscaled
 from bench.codecs.interface import Scene
-from bench.metrics import Meter
+from bench.metrics import Meter, psnr
 
 COUNTS, CARD_COUNTS = (4, 16, 64, 256), (16, 64, 256)
 SIDE, GAP, CAPTION = 256, 6, 24
@@ -33,20 +33,33 @@ def square(name: str) -> Image.Image:
 
 
 def caption(what: str, original: Image.Image, size: int, decoded: Image.Image) -> str:
-    """What it is, the bytes of its file, and its PSNR."""
-    error = np.mean((np.asarray(decoded, float) - np.asarray(original, float)) ** 2)
-    return f"{what}, {size} bytes, {10 * np.log10(255**2 / error):.1f} dB"
+    """Text below a picture.
+
+    Args:
+        what: Name of the codec or setting.
+        original: The picture before coding, RGB.
+        size: Bytes of the file.
+        decoded: The picture of the file, RGB, as large as the original.
+    """
+    return f"{what}, {size} bytes, {psnr(np.asarray(decoded), np.asarray(original)):.1f} dB"
 
 
 def tokens(original: Image.Image, count: int, look: str, what: str) -> Cell:
-    """The picture by so many tokens."""
+    """The picture decoded from a file of tokens, with its caption.
+
+    Args:
+        original: The picture to encode, RGB.
+        count: Tokens of each tile.
+        look: Look to decode with.
+        what: Name of the setting in the caption.
+    """
     data = tokcodec.encode(original, tokens=count)
     shown = tokcodec.decode(data, look=look)
     return shown, caption(what, original, len(data), shown)
 
 
 def webp(original: Image.Image, most: int) -> Cell:
-    """By WebP in at most so many bytes, coded small and enlarged: the scale and quality with the best PSNR."""
+    """The picture as WebP of at most `most` bytes, coded small and enlarged, at the scale and quality of best PSNR."""
     codec = Downscaled(next(codec for codec in classical_codecs() if codec.label == "webp"))
     pixels = np.asarray(original)
     points = codec.points(Scene(pixels, (most,), Meter(pixels)))
@@ -58,7 +71,7 @@ def webp(original: Image.Image, most: int) -> Cell:
 
 
 def readme_rows() -> Iterator[list[Cell]]:
-    """A photograph a row: the original, then more and more tokens."""
+    """A row for each photograph: the original, then decoded from a rising number of tokens."""
     for name in PHOTOGRAPHS:
         original = square(name)
         row = [(original, f"{SIDE}x{SIDE}, {3 * SIDE * SIDE} bytes raw")]
@@ -66,7 +79,7 @@ def readme_rows() -> Iterator[list[Cell]]:
 
 
 def card_rows() -> Iterator[list[Cell]]:
-    """Three rows a photograph: both looks, and WebP in as many bytes."""
+    """Three rows for each photograph: both looks, and WebP of the same size."""
     for name in CARD_PHOTOGRAPHS:
         original = square(name)
         for look in ("perceptual", "fidelity"):
@@ -77,7 +90,7 @@ def card_rows() -> Iterator[list[Cell]]:
 
 
 def sheet(rows: list[list[Cell]]) -> Image.Image:
-    """All cells, as large as the first, on white, captions below."""
+    """Draw the cells on white with captions below. All of them are as large as the first."""
     columns = max(len(row) for row in rows)
     width, height = rows[0][0][0].size
     out = Image.new("RGB", ((width + GAP) * columns - GAP, (height + CAPTION + GAP) * len(rows) - GAP), "white")

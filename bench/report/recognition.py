@@ -73,7 +73,7 @@ def recognised_table(part: dict[str, Any]) -> Table | None:
 
 
 def _first(entries: list[dict[str, Any]], metric: str, share: float) -> float | None:
-    """The budget from which on the mean of a metric is at least so much; entries in the order of their budgets."""
+    """The budget from which on the mean of a metric is at least a value; entries in the order of their budgets."""
     found: float | None = None
     for entry in reversed(entries):
         if entry[metric]["mean"] < share:

@@ -137,7 +137,7 @@ def differences(part: Part) -> list[dict[str, Any]]:
 
 
 def equal_counts(curve: str) -> str | None:
-    """The curve of files with as many tokens in every tile, for one of adaptive files; None for others."""
+    """For a curve of adaptive files, the curve of files with equal counts in every tile; None for others."""
     name = curve.removeprefix(ADAPTIVE)
     return None if name == curve else f"tokcodec{name}"
 

@@ -25,7 +25,7 @@ NO_OVERLAP = "no overlap"
 
 
 def tokens_table(part: dict[str, Any]) -> Table | None:
-    """tokcodec by tokens: what its users see first."""
+    """tokcodec by tokens: the first table for its users."""
     lpips = part["lpips"]
     extras = part["extras"]
     rows = []
@@ -245,7 +245,7 @@ def speed_table(part: dict[str, Any]) -> Table:
 
 
 def failures_table(part: dict[str, Any]) -> Table | None:
-    """What went wrong, one row each."""
+    """Failures, one in each row."""
     rows = [[f["picture"], f["codec"], str(f["setting"]), f["error"]] for f in part["failures"]]
     return Table(f"Failures, {title_of(part)}", ["picture", "codec", "setting", "error"], rows) if rows else None
 

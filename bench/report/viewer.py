@@ -1,4 +1,4 @@
-"""What the page's viewer shows: for some crops, tokcodec at every token count beside the rivals at the same bytes."""
+"""Data of the page's viewer: for some crops, tokcodec at every token count beside the rivals at the same bytes."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class _Shelf:
         self._made: dict[str, dict[str, Any]] = {}
 
     def entry(self, row: Row) -> dict[str, Any]:
-        """Facts of a row with the number of its picture. Raises ValueError if it does not come out at its bytes."""
+        """Facts of a row with the number of its picture. Raises ValueError if the file made again has another size."""
         key = f"{row['job']} {row['setting']}"
         if key not in self._made:
             size, decoded = self.codecs[row["job"]].render(self.image, row["setting"])

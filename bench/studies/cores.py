@@ -1,15 +1,14 @@
-"""What this version of the codec costs beside another one: time and CPU seconds, alone and with other work beside it.
+"""Compare this version of the codec with another one: seconds and CPU seconds, alone and beside other work.
 
     git worktree add ../released 1.0.0
     python -m bench.studies.cores PICTURES --against ../released [--pairs 5] [--out bench/results/cores.md]
 
 The two take turns in processes of their own, without variables that set a number of threads; ratios are of medians.
-"Busy" is with an endless loop in as many other processes as there are cores.
+"Busy" means that an endless loop runs for each core.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import resource
 import statistics
@@ -21,9 +20,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import click
 import numpy
 from PIL import Image
 
+from bench.report.cells import markdown_lines
 from tokcodec.cores import available
 
 ROOT = Path(__file__).parents[2]
@@ -93,46 +94,48 @@ def commands(pictures: Path, folder: Path) -> dict[str, tuple[list[str], bool, i
     }
 
 
-def main() -> None:
-    """Print the table, and write it where that is asked for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("pictures", type=Path, help="folder of pictures")
-    parser.add_argument("--against", type=Path, required=True, help="checkout of the other version")
-    parser.add_argument("--pairs", type=int, default=5, help="how often each is timed (default 5)")
-    parser.add_argument("--only", default="", help="measure only what has this in its name")
-    parser.add_argument("--out", type=Path, help="Markdown file to write")
-    options = parser.parse_args()
-    pictures, other = options.pictures.resolve(), options.against.resolve()
+FOLDER = click.Path(exists=True, file_okay=False, resolve_path=True, path_type=Path)
+
+
+@click.command()
+@click.argument("pictures", type=FOLDER)
+@click.option("--against", "other", type=FOLDER, required=True, help="Checkout of the other version.")
+@click.option("--pairs", type=click.IntRange(1), default=5, show_default=True, help="Timings of each command.")
+@click.option("--only", default="", help="Measure only commands with this text in their name.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Markdown file to write.")
+def main(pictures: Path, other: Path, pairs: int, only: str, out: Path | None) -> None:
+    """Compare this version with another one on the pictures of a folder, and print the table."""
     lines = [
         "# Time and cores",
         "",
         f"{len(list(pictures.iterdir()))} pictures of `{pictures.name}` at {TOKENS} tokens; {available()} cores, "
-        f"Python {sys.version.split()[0]}, NumPy {numpy.__version__}; medians of {options.pairs} pairs, in which both "
+        f"Python {sys.version.split()[0]}, NumPy {numpy.__version__}; medians of {pairs} pairs, in which both "
         "versions take turns.",
-        "Busy: with as many endless loops beside it as there are cores.",
+        "Busy: an endless loop runs for each core.",
         "Made by `python -m bench.studies.cores PICTURES --against CHECKOUT`.",
         "",
-        "| what | seconds before | now | times as fast | CPU seconds before | now | part |",
-        "|---|---|---|---|---|---|---|",
     ]
-    print("\n".join(lines), flush=True)
+    header = ["command", "seconds before", "now", "times as fast", "CPU seconds before", "now", "part"]
+    rows = []
     with tempfile.TemporaryDirectory() as name:
         for what, (command, prints, loops) in commands(pictures, Path(name)).items():
-            if options.only not in what:
+            if only not in what:
                 continue
             with busy(loops):
                 found = [
                     [measure(checkout, command, prints=prints) for checkout in (other, ROOT)]
-                    for _ in range(options.pairs)
+                    for _ in range(pairs)
                 ]
             (before, used), (now, uses) = (
                 [statistics.median(pair[side][kind] for pair in found) for kind in (0, 1)] for side in (0, 1)
             )
-            cells = f"{before:.2f} | {now:.2f} | {before / now:.2f} | {used:.2f} | {uses:.2f} | {uses / used:.2f}"
-            lines.append(f"| {what} | {cells} |")
-            print(lines[-1], flush=True)
-    if options.out:
-        options.out.write_text("\n".join(lines) + "\n", encoding="utf-8")
+            figures = (before, now, before / now, used, uses, uses / used)
+            rows.append([what, *(f"{figure:.2f}" for figure in figures)])
+            click.echo(f"{what} done", err=True)
+    text = "\n".join([*lines, *markdown_lines(header, rows)])
+    print(text)
+    if out:
+        out.write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""`python -m bench.studies.focus DIR`: what `--focus` gains inside of a region and costs outside, at equal bytes.
+"""`python -m bench.studies.focus DIR`: gain of `--focus` inside a region and its cost outside, at equal bytes.
 
-The region is the middle third of each side, a ninth of the picture. PSNR is of the fidelity look, over the pixels
-inside and over those outside, less that of the file without focus of the same target; LPIPS (squeeze), where its
-weights are at hand, of the default look over the region's crop and over the whole picture. `--examples FOLDER` makes
-the pictures of docs/focus.md instead, from scikit-image's photographs.
+The region is the middle third of each side, a ninth of the picture. The figures are differences to the file without
+focus of the same target. PSNR compares the fidelity look inside and outside the region. LPIPS (squeeze) compares the
+default look over the region's crop and over the whole picture, if its weights are installed. `--examples FOLDER`
+makes the pictures of docs/focus.md instead, from scikit-image's photographs.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from PIL import Image, ImageDraw
 
 import tokcodec
 from bench import pictures
-from bench.metrics import Meter
+from bench.metrics import Meter, psnr
+from bench.report.cells import markdown_lines
 from bench.report.stats import bootstrap
 from tokcodec.models.registry import find_model
 from tokcodec.ratecontrol.lpips import LPIPS, WeightsMissingError
@@ -32,8 +33,8 @@ EXAMPLES: dict[str, tuple[int, Box, int]] = {
     "plate": (900, (196, 238, 208, 44), 4),
 }
 """Bytes, region and weight; the pictures are made by `_example`."""
-ACROSS, CLOSE, GAP = 300, 200, 6
-"""Pixels of a picture in the document: across, down of a region that is shown enlarged, and between two."""
+ACROSS, ENLARGED, GAP = 300, 200, 6
+"""Pixels in the document's pictures: width of each, greatest height of an enlarged region, and the gap."""
 
 
 @click.command()
@@ -70,14 +71,15 @@ def main(folder: Path | None, budgets: tuple[float, ...], limit: int | None, exa
         f"{len(found)} pictures, tokcodec {tokcodec.__version__}, model {model.name} (hash {model.hash.hex()[:16]})\n"
     )
     measures = list(next(iter(gains.values())))
-    print(f"| bpp | weight | {' | '.join(measures)} |\n|{' --- |' * (2 + len(measures))}")
+    rows = []
     for (bpp, weight), values in gains.items():
         cells = []
         for each_value in values.values():
             estimate = bootstrap(each_value)
             assert estimate is not None
             cells.append(f"{estimate.mean:+.3f} [{estimate.low:+.3f}, {estimate.high:+.3f}]")
-        print(f"| {bpp:g} | {weight} | {' | '.join(cells)} |")
+        rows.append([f"{bpp:g}", weight, *cells])
+    print("\n".join(markdown_lines(["bpp", "weight", *measures], rows)))
 
 
 def _compare(
@@ -103,9 +105,9 @@ def _measure(
     inside = np.zeros(pixels.shape[:2], bool)
     place = slice(box[1], box[1] + box[3]), slice(box[0], box[0] + box[2])
     inside[place] = True
-    error = np.square(np.asarray(tokcodec.decode(data, look="fidelity"), float) - pixels).mean(2)
-    parts = {"inside": error[inside], "outside": error[~inside], "whole": error}
-    found = {f"{name}, dB": float(-10 * np.log10(part.mean() / 255**2)) for name, part in parts.items()}
+    fidelity = np.asarray(tokcodec.decode(data, look="fidelity"))
+    parts = {"inside": inside, "outside": ~inside, "whole": np.ones_like(inside)}
+    found = {f"{name}, dB": psnr(fidelity[part], pixels[part]) for name, part in parts.items()}
     if net is not None:
         shown = np.asarray(tokcodec.decode(data))
         for name, where in (("inside", place), ("whole", (slice(None), slice(None)))):
@@ -118,7 +120,7 @@ def _measure(
 
 
 def _draw_example(name: str, path: Path) -> None:
-    """Original with the region, file without focus, with it; below the region of each; print what they are."""
+    """Draw the original and the files without and with focus, the region of each below it, and print their figures."""
     size, box, weight = EXAMPLES[name]
     original = _example(name)
     files = [tokcodec.encode(original, target_size=size, focus=focus) for focus in ([], [(*box, weight)])]
@@ -126,7 +128,7 @@ def _draw_example(name: str, path: Path) -> None:
     corners = (x, y, x + w, y + h)
     shown = [original, *(tokcodec.decode(data) for data in files)]
     high, low = (round(ACROSS * tall / wide) for wide, tall in ((original.width, original.height), (w, h)))
-    low = min(low, CLOSE)
+    low = min(low, ENLARGED)
     sheet = Image.new("RGB", (3 * ACROSS + 2 * GAP, high + GAP + low), "white")
     for place, picture in enumerate(shown):
         left = place * (ACROSS + GAP)
@@ -146,11 +148,10 @@ def _draw_example(name: str, path: Path) -> None:
 
 def _inside(original: Image.Image, data: bytes, box: Box) -> float:
     x, y, w, h = box
-    a, b = (
-        np.asarray(picture.crop((x, y, x + w, y + h)), float)
-        for picture in (original, tokcodec.decode(data, look="fidelity"))
+    pictures_inside = (
+        np.asarray(picture.crop((x, y, x + w, y + h))) for picture in (original, tokcodec.decode(data, look="fidelity"))
     )
-    return float(-10 * np.log10(np.square(a - b).mean() / 255**2))
+    return psnr(*pictures_inside)
 
 
 def _example(name: str) -> Image.Image:

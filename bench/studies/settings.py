@@ -23,7 +23,7 @@ from PIL import Image
 
 import tokcodec
 from bench.report import figure
-from bench.report.cells import read_table
+from bench.report.cells import markdown_lines, read_table
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "settings.md"
@@ -157,20 +157,20 @@ def renew(text: str, folder: Path) -> str:
 
 def limits() -> list[str]:
     """Lines of a table: differences to other codecs at equal bytes, of the Kodak photographs whole."""
-    sizes = " | ".join(f"{round(float(bpp) * KODAK / 8):,} B" for bpp in BUDGETS)
-    lines = [f"| tokcodec less | | {sizes} |", "|---|" + "---|" * (1 + len(BUDGETS))]
+    sizes = [f"{round(float(bpp) * KODAK / 8):,} B" for bpp in BUDGETS]
+    table = []
     text = SUMMARY.read_text(encoding="utf-8")
     for metric, ours, words in LIMITS:
         names, rows = read_table(text, f"Difference in {metric} at equal bytes, 24 whole pictures")
         for rival, label in RIVALS.items():
             values = dict(zip(names, next(row for row in rows if row[0] == f"{ours} less {rival}"), strict=True))
             cells = [values[f"{bpp} bpp"].split(" [")[0] for bpp in BUDGETS]
-            lines.append(f"| {label} | {words} | {' | '.join(cells)} |")
-    return lines
+            table.append([label, words, *cells])
+    return markdown_lines(["tokcodec less", "", *sizes], table)
 
 
 def draw_in_browser(file: Path, size: tuple[int, int]) -> Image.Image:
-    """What formats/web draws of a bare file. Raises CalledProcessError where its code fails."""
+    """A bare file as formats/web draws it. Raises CalledProcessError if its code fails."""
     job = {"web": str(ROOT / "formats" / "web"), "file": str(file), "width": size[0], "height": size[1]}
     command = ["node", "--input-type=module", "-e", BROWSER]
     done = subprocess.run(command, input=json.dumps(job).encode(), stdout=subprocess.PIPE, check=True)

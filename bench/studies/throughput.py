@@ -9,7 +9,6 @@ batches are. Exit code 1 when the ratio misses its limit or a file differs.
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 import tempfile
@@ -17,6 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import click
 import torch
 
 from tokcodec import read_tokens
@@ -90,25 +90,26 @@ def compare(folder: Path, out: Path, settings: list[str], jobs: list[str], round
     return good and same
 
 
-def main() -> int:
-    """Print the tables; 0 if every limit is kept."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folders", nargs="+", type=Path, help="folders of pictures (their sub-folders are left out)")
-    parser.add_argument("--rounds", type=int, default=3, help="how often each way is timed (default 3)")
-    parser.add_argument("--jobs", type=int, help="threads that read (default: the command's)")
-    parser.add_argument("--tokens", type=int, help="tokens per tile (default: the model's)")
-    parser.add_argument("--model", help="name of a model instead of the default one")
-    options = parser.parse_args()
-    settings = ["--model", options.model] if options.model else []
-    settings += ["--tokens", str(options.tokens)] if options.tokens else []
-    jobs = ["-j", str(options.jobs)] if options.jobs else []
+@click.command()
+@click.argument(
+    "folders", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False, resolve_path=True, path_type=Path)
+)
+@click.option("--rounds", type=click.IntRange(1), default=3, show_default=True, help="Timings of each way.")
+@click.option("--jobs", "threads", type=click.IntRange(1), help="Threads that read. Default: the command's.")
+@click.option("--tokens", type=click.IntRange(1), help="Tokens of each tile. Default: the model's.")
+@click.option("--model", help="Name of a model. Default: the default model.")
+def main(folders: tuple[Path, ...], rounds: int, threads: int | None, tokens: int | None, model: str | None) -> None:
+    """Print a table for each folder, without its sub-folders. The exit code is 1 if a limit is missed."""
+    settings = ["--model", model] if model else []
+    settings += ["--tokens", str(tokens)] if tokens else []
+    jobs = ["-j", str(threads)] if threads else []
     print(f"{os.cpu_count()} cores, torch {torch.__version__} with {torch.get_num_threads()} threads")
     kept = True
-    for folder in options.folders:
+    for folder in folders:
         with tempfile.TemporaryDirectory() as out:
-            kept &= compare(folder, Path(out), settings, jobs, options.rounds)
-    return 0 if kept else 1
+            kept &= compare(folder, Path(out), settings, jobs, rounds)
+    sys.exit(0 if kept else 1)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

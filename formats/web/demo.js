@@ -45,7 +45,7 @@ async function take(blob) {
     const bitmap = await createImageBitmap(blob);
     picture = pixels(bitmap, LONGEST).data;
   } catch {
-    $("note").textContent = "This is no picture that the browser can read.";
+    $("note").textContent = "Your browser cannot read this picture.";
     return;
   }
   $("note").textContent = "";

@@ -267,6 +267,25 @@ def test_pixels_beyond_the_limit_are_refused(files: dict[str, Path], run: Run, w
         assert "pixels exceed the limit" in found["error"]
 
 
+def test_tiles_beyond_the_limit_are_refused(files: dict[str, Path], run: Run, whole: Path, tmp_path: Path) -> None:
+    out, path = tmp_path / "pixels", files["scale 1"]
+    number = read(path.read_bytes()).tiles
+    (found,) = run(job("decode", path, "", whole, out=out, maxTiles=number - 1))
+    assert found["error"] == f"{number} tiles exceed the limit of {number - 1} (maxTiles)" and not out.exists()
+    assert "error" not in run(job("decode", path, "", whole, out=out, maxTiles=number))[0]
+
+
+def test_tiles_without_tokens_are_not_drawn(run: Run, tmp_path: Path) -> None:
+    """Not even by the network, which takes some 60 ms a tile."""
+    model, path, out = find_model(), tmp_path / "empty.tok", tmp_path / "pixels"
+    data = pack(Header(model.id, 1, 256, 4096, 4096), model, np.zeros((256, 1), int))
+    path.write_bytes(data[:10])
+    before = os.times().children_user
+    (size,) = run(job("decode", path, "", SMALL, out=out, width=64))
+    assert (pixels_of(out, size) == 128).all() and pixels_of(out, size).shape == (64, 64, 3)
+    assert os.times().children_user - before < 5  # seconds; 256 tiles drawn one by one take 15
+
+
 def test_cut_and_damaged_model_files_are_refused(run: Run, tmp_path: Path) -> None:
     lengths = [0, 3, 8, 100, 2000, SMALL.stat().st_size - 4]
     assert all("error" in found for found in run(*({"job": "load", "file": SMALL, "length": n} for n in lengths)))

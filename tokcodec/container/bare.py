@@ -3,7 +3,7 @@
     0     tokens - 1
     1     version 0 (1 bit), flat (1 bit), aspect a (6 bits): width / height = 2^((a - 32) / 12)
 
-The size of the picture is up to whoever shows it. As text it is base64 (RFC 4648). No torch.
+The reader chooses the size of the picture. A bare file as text is base64 (RFC 4648). No torch.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from .header import Header
 
 BARE_SIZE = 2
 BASE64_SUFFIX = ".b64"
-AREA_SIDE = 256  # without a given size a picture has the area of a tile, the most that its tokens can show
-
+AREA_SIDE = 256
+"""Without a given size, a picture has the area of a square tile of this side: its tokens cannot show more."""
 TEXT_BYTES = 8
-"""From so many bytes on data that is wholly base64 is called a text. Shorter bare files may be so by chance; one whose
-first byte is a letter has tens of tokens."""
+"""Data that is valid base64 is taken for text from this length on. A shorter bare file may be valid base64 by chance; a
+file whose first byte is a letter has tens of tokens, so it is longer."""
 
 _VERSION = 0x80  # must be 0: another layout would set it
 _FLAT = 0x40
@@ -32,7 +32,7 @@ _STEPS = 12  # aspect codes per factor of 2, as semitones: 3:2, 4:3, 16:9 come w
 
 
 def pack_bare(header: Header) -> bytes:
-    """The two bytes for a picture that is one tile. Aspects beyond 1:6.3 and 6:1 become these."""
+    """The two bytes for a picture of one tile. Aspects are clipped to 1:6.3 and 6:1."""
     return bytes([header.tokens - 1, header.flat * _FLAT | min(max(_aspect(header.width, header.height), 0), _ASPECT)])
 
 
@@ -42,9 +42,18 @@ def fits(width: int, height: int) -> bool:
 
 
 def parse_bare(data: bytes, model_id: int, size: tuple[int, int] | None = None) -> Header:
-    """Header of a bare file: of the given width and height, or (None) of the area of a tile and the stored aspect.
+    """Header of a bare file.
 
-    Raises NotTokError, TruncatedHeaderError or UnsupportedVersionError, and ValueError for a size out of range.
+    Args:
+        data: The file, at least its first two bytes.
+        model_id: First byte of the model's hash, 0..255.
+        size: Width and height in pixels; None (the default): the area of a tile and the stored aspect.
+
+    Raises:
+        NotTokError: The file is empty.
+        TruncatedHeaderError: It has one byte.
+        UnsupportedVersionError: It is not a bare file, or is one of a newer version.
+        ValueError: The size is out of range.
     """
     if not data:
         raise NotTokError("empty file")
@@ -74,7 +83,7 @@ def to_base64(data: bytes) -> bytes:
 
 
 def from_base64(text: bytes) -> bytes:
-    """Data of a text: standard or URL-safe alphabet, with or without padding and white space. Raises NotTokError."""
+    """Data of a base64 text in either alphabet, with or without padding and white space. Raises NotTokError."""
     packed = b"".join(text.split()).translate(bytes.maketrans(b"-_", b"+/")).rstrip(b"=")
     try:
         return base64.b64decode(packed + b"=" * (-len(packed) % 4), validate=True)
@@ -83,7 +92,7 @@ def from_base64(text: bytes) -> bytes:
 
 
 def is_base64(data: bytes) -> bool:
-    """Whether data is nothing but a base64 text, as `from_base64` reads it."""
+    """Whether all of data is a base64 text that `from_base64` can read."""
     try:
         return len(data) >= TEXT_BYTES and len(from_base64(data)) > 0
     except NotTokError:

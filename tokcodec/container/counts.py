@@ -41,8 +41,8 @@ def tile_counts(n: int, levels: IntArray) -> npt.NDArray[np.int64]:
 def token_order(counts: IntArray) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
     """Tiles and ranks of all tokens in the order of the file, in groups: int64 [g] each, 1 <= g <= tiles.
 
-    counts: int [tiles], each at least 1. A group is what has the same fraction rank / count, by tile number. Equal
-    counts give rank order: one group for every rank. Memory is that of one group, whatever the counts.
+    counts: int [tiles], each at least 1. A group holds the tokens with the same fraction rank / count, by tile number.
+    Equal counts give rank order: one group for every rank. Memory is that of one group.
     """
     counts = np.asarray(counts)
     values = np.flatnonzero(np.bincount(counts))
@@ -65,9 +65,12 @@ def token_order(counts: IntArray) -> Iterator[tuple[npt.NDArray[np.int64], npt.N
 
 
 def most_tokens(held: IntArray, levels: IntArray, n: int) -> int:
-    """The largest count, at most n, for which every tile holds all of its tokens; 0 where not even 1 does.
+    """The largest count, at most n, for which every tile holds all of its tokens; 0 if there is none.
 
-    held: tokens that are there of every tile, int [tiles]; levels as in `tile_counts`.
+    Args:
+        held: Number of tokens present of each tile, int [tiles].
+        levels: Levels of the tiles, int [tiles] in 0..LEVELS-1.
+        n: Upper limit, at least 1.
     """
     low, high = 0, n  # a tile's count never falls as n grows
     while low < high:

@@ -23,18 +23,20 @@ import numpy.typing as npt
 from .counts import LEVELS, tile_counts, token_order
 from .tables import TOTAL, FrequencyTables, IntArray, checked_tokens, join_digits, split_digits
 
-CHUNK_BYTES = 1 << 22  # memory for one chunk of probability rows: a picture of any size is coded within it
-FIRST_CHUNK = (
-    64  # tokens decoded before the first check: a short payload under a header that declares millions costs little
-)
-PAD_WORDS = (
-    3  # words of padding that can still be read before the two paddings differ: 64 bits of state, one for rounding
-)
-WIDE = 2048  # values of a digit beyond which its symbols are coded one by one: rows of them would take most of the time
-_PIECE = 1 << 16  # positions handed on at a time
-LEVEL_TABLES = FrequencyTables.uniform(1, (LEVELS,))  # a tile's level is coded like a token of these
+CHUNK_BYTES = 1 << 22
+"""Memory for one chunk of probability rows. A picture of any size is coded within it."""
+FIRST_CHUNK = 64
+"""Tokens decoded before the first check, so that a short payload costs little even if its header declares millions."""
+PAD_WORDS = 3
+"""Words of padding that can be read before the two paddings differ: two for 64 bits of state, one for rounding."""
+WIDE = 2048
+"""Symbols of digits with more values than this are coded one by one: rows of them would take most of the time."""
+LEVEL_TABLES = FrequencyTables.uniform(1, (LEVELS,))
+"""A tile's level is coded like a token of these tables."""
+_PIECE = 1 << 16
+"""Positions passed on at a time."""
 
-# constriction loads NumPy's C interface at its first use, and panics if a signal handler raises just then: have it now.
+# constriction loads NumPy's C interface at its first use, and panics if a signal handler raises just then: load it now.
 constriction.stream.queue.RangeEncoder().get_compressed()
 
 # perfect=False is part of the format: the other setting gives other bytes
@@ -42,11 +44,16 @@ _FAMILY = constriction.stream.model.Categorical(perfect=False)
 
 
 def encode_tokens(tokens: IntArray, tables: FrequencyTables, levels: IntArray | None = None) -> bytes:
-    """Payload for tokens, int [tiles, n] in 0..vocabulary-1.
+    """Payload for tokens: the shortest bytes that hold all of them, whatever bytes follow.
 
-    levels: int [tiles], see `counts`, for an adaptive payload; then a tile's tokens beyond its count are ignored,
-    whatever they are. The payload is the shortest string of bytes that holds all of the tokens whatever bytes follow.
-    Raises ValueError when the tokens do not fit the tables or the levels the tokens.
+    Args:
+        tokens: int [tiles, n] in 0..vocabulary-1.
+        tables: Frequencies of the model.
+        levels: int [tiles] for an adaptive payload, see `counts`. Tokens of a tile beyond its count are ignored.
+            None (the default): the payload is not adaptive.
+
+    Raises:
+        ValueError: The tokens do not fit the tables, or the levels do not fit the tokens.
     """
     tokens = np.asarray(tokens)
     if levels is not None and tokens.ndim == 2:
@@ -67,9 +74,9 @@ def encode_tokens(tokens: IntArray, tables: FrequencyTables, levels: IntArray | 
 
 
 def decode_levels(payload: bytes, tiles: int) -> npt.NDArray[np.int64] | None:
-    """Levels at the beginning of an adaptive payload, int64 [tiles], or None where it does not hold them all.
+    """Levels at the beginning of an adaptive payload, int64 [tiles], or None if it does not hold all of them.
 
-    Time and memory follow what the payload holds, not tiles. Raises ValueError for less than one tile.
+    Time and memory grow with the length of the payload, not with tiles. Raises ValueError for less than one tile.
     """
     if tiles < 1:
         raise ValueError(f"tiles must be at least 1, not {tiles}")
@@ -81,12 +88,23 @@ def decode_levels(payload: bytes, tiles: int) -> npt.NDArray[np.int64] | None:
 def decode_tokens(
     payload: bytes, tiles: int, n: int, tables: FrequencyTables, levels: IntArray | None = None
 ) -> tuple[npt.NDArray[np.int32], int]:
-    """Tokens that a payload, or the beginning of one, holds: int32 [tiles, r], and their number `held`.
+    """Tokens that a payload, or the beginning of one, holds.
 
-    levels: what `decode_levels` found in an adaptive payload. The tokens held are the first in the order of the
-    payload (see `counts`); r is the number of ranks held at least in part, tokens not held are -1. Any bytes are
-    accepted. Time and memory follow what the payload holds, not tiles * n. Raises ValueError when tiles or n do not
-    fit the tables, or the levels are not those of the payload.
+    Any bytes are accepted. Time and memory grow with the length of the payload, not with tiles * n.
+
+    Args:
+        payload: The bytes behind the header.
+        tiles: Number of tiles, at least 1.
+        n: Largest number of tokens of a tile, in 1..tables.n_tokens.
+        tables: Frequencies of the model.
+        levels: int [tiles] from `decode_levels` for an adaptive payload; None (the default) for another.
+
+    Returns:
+        The tokens, int32 [tiles, r], and the number of tokens held. These are the first in the order of the payload
+        (see `counts`). r is the number of ranks held at least in part. Tokens that are not held are -1.
+
+    Raises:
+        ValueError: tiles or n is out of range, or the levels are not those of the payload.
     """
     if tiles < 1:
         raise ValueError(f"tiles must be at least 1, not {tiles}")
@@ -136,9 +154,9 @@ class _Agreement:
         self.low, self.high = _decoder(payload, b"\x00"), _decoder(payload, b"\xff")
 
     def read(self, coder: _Coder, groups: Iterable[npt.NDArray[np.int64]]) -> Iterator[npt.NDArray[np.int64]]:
-        """Tokens held of those with the ranks in `groups`, in pieces that grow; at least one piece, the last shorter.
+        """Tokens of the ranks in `groups`, as far as they are held: at least one piece, and pieces grow.
 
-        Nothing may be read after a piece that is shorter than what was left.
+        The last piece may be shorter than asked for. Nothing can be read after such a piece.
         """
         size = min(FIRST_CHUNK, coder.largest)
         waiting = np.zeros(0, dtype=np.int64)
@@ -181,10 +199,10 @@ def _decoder(payload: bytes, padding: bytes) -> Any:
 class _Coder:
     """Codes tokens of given ranks by the tables.
 
-    With one digit per token all tokens of a run of equal ranks share one model, so that no large vocabulary is
-    repeated for every token. With several digits each symbol has its row, as long as the largest radix; symbols beyond
-    a digit's own radix get count 0. Where these rows are long they are models instead, and symbols are coded one by
-    one.
+    With one digit per token, all tokens of a run of equal ranks share one model, so that a large vocabulary is not
+    repeated for every token. With several digits, each symbol has a row as long as the largest radix, and symbols
+    beyond a digit's own radix get count 0. If these rows are longer than WIDE, models replace them and symbols are
+    coded one by one.
     """
 
     def __init__(self, tables: FrequencyTables) -> None:
@@ -250,17 +268,17 @@ _CODERS: WeakKeyDictionary[FrequencyTables, _Coder] = WeakKeyDictionary()
 
 
 def _coder(tables: FrequencyTables) -> _Coder:
-    """The one of these tables, with the models that it has made: making them takes longer than coding a small file."""
+    """The coder of these tables. It is kept, since making its models takes longer than coding a small file."""
     if tables not in _CODERS:
         _CODERS[tables] = _Coder(tables)
     return _CODERS[tables]
 
 
 def _shortest_payload(encoder: Any) -> bytes:
-    """The shortest bytes all of whose continuations decode to what was encoded.
+    """The shortest bytes of which every continuation decodes to the encoded tokens.
 
-    The tokens own the code values low <= v < low + width. constriction's flush gives one of them; low follows from it
-    since the encoder states low modulo 2**64.
+    The tokens correspond to the code values low <= v < low + width. constriction's flush gives one of them. low
+    follows from it, since the encoder states low modulo 2**64.
     """
     position, (lower, width) = encoder.pos()
     scale = 32 * (position + 2)  # the state's 64 bits end here

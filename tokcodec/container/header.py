@@ -55,13 +55,21 @@ _SIGNATURES = (
 
 @dataclass(frozen=True)
 class Header:
-    """What a header says.
+    """The fields of a header.
 
-    model_id: 0..255; tokens: per tile, 1..256; pitch: pixels, one of PITCHES (FIT = 0: one tile);
-    width, height: pixels, 1..16383; flat: coded with equal counts for all values instead of the model's tables, which
-    bounds the file of a picture unlike those the tables were fitted on; adaptive: the payload says how many tokens
-    every tile has (see `counts`), and `tokens` is the largest number.
-    Raises ValueError when a field is out of range.
+    Args:
+        model_id: First byte of the model's hash, 0..255.
+        tokens: Tokens of each tile, 1..256; the largest number if the file is adaptive.
+        pitch: Distance of tiles in pixels, one of PITCHES (FIT = 0: one tile).
+        width: Pixels, 1..16383.
+        height: Pixels, 1..16383.
+        flat: Coded with equal counts for all values instead of the model's tables. This bounds the file of a picture
+            unlike those on which the tables were fitted.
+        adaptive: The payload gives the number of tokens of every tile (see `counts`).
+        version: Version of the format, VERSION.
+
+    Raises:
+        ValueError: A field is out of range.
     """
 
     model_id: int

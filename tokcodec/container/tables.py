@@ -66,10 +66,17 @@ class FrequencyTables:
 
     @classmethod
     def fit(cls, tokens: IntArray, radices: Sequence[int], n_tokens: int | None = None) -> FrequencyTables:
-        """Tables from example tokens, int [tiles, n] in 0..vocabulary-1, with half a count added to every value.
+        """Tables from example tokens, with half a count added to every value.
 
-        Positions from n to n_tokens - 1 become uniform. Source: Krichevsky and Trofimov 1981 (add one half), largest
-        remainder rounding.
+        Source: Krichevsky and Trofimov 1981 (add one half), largest remainder rounding.
+
+        Args:
+            tokens: int [tiles, n] in 0..vocabulary-1.
+            radices: Number of values of every digit, most significant first.
+            n_tokens: Positions of the tables, at least n; those from n on are uniform. Default: n.
+
+        Raises:
+            ValueError: An argument is out of range.
         """
         radices = _checked_radices(radices)
         tokens = checked_tokens(tokens, int(np.prod(radices, dtype=np.int64)))
@@ -171,6 +178,16 @@ def _checked_radices(radices: Sequence[int]) -> tuple[int, ...]:
 
 
 def checked_tokens(tokens: IntArray, vocabulary: int, most: int | None = None) -> IntArray:
+    """Tokens as an array, checked.
+
+    Args:
+        tokens: int [tiles, n], neither of them 0.
+        vocabulary: Tokens must be below this number.
+        most: Largest n; None (the default): any.
+
+    Raises:
+        ValueError: The tokens have another shape or type, or are out of range.
+    """
     tokens = np.asarray(tokens)
     if tokens.ndim != 2 or 0 in tokens.shape or not np.issubdtype(tokens.dtype, np.integer):
         raise ValueError(f"tokens must be integers of shape [tiles, n], not {tokens.dtype} {list(tokens.shape)}")

@@ -30,15 +30,15 @@ MEMORY = 0.7
 CURVATURE = 2.0
 """Second derivative of the squared error along a coefficient."""
 CURVATURE_OF_FEATURES = 2 / 3000
-"""The same for the distance of features, for each unit of its weight."""
+"""The same for the distance of features, for each unit of its weight beside the squared error."""
 
 
 @dataclass(frozen=True)
 class Tune:
     """What is lowered: the squared error of a tile's 256 x 256 x 3 values, and distances times weights.
 
-    look: the one that draws; features, lpips: weights of the two distances for a tile with all tokens; with fewer they
-    fall with the square root.
+    look: the one that draws; features, lpips: weights of the two distances for a tile with all tokens, in parts of its
+    squared error at first; with fewer tokens they fall with the square root.
     """
 
     look: str
@@ -47,9 +47,9 @@ class Tune:
 
 
 TUNES = {
-    "perceptual": Tune("perceptual", 3000.0, 1000.0),
+    "perceptual": Tune("perceptual", 2.2, 0.75),
     "fidelity": Tune("fidelity"),
-    LIGHT: Tune(LIGHT, 3000.0, 1000.0),
+    LIGHT: Tune(LIGHT, 2.2, 0.75),
 }
 ROUNDS = (0, 1, 2, 3, 4, 6, 8, 16, 32, 64)
 """Rounds of each effort from 0 to 9."""
@@ -124,7 +124,7 @@ class Search:
         self.counts = torch.as_tensor(counts, device=tiles.device)
         share = (self.counts / tokenizer.n_tokens).sqrt()
         self.features, self.lpips = tune.features * share, tune.lpips * share
-        self.curvature = (CURVATURE + CURVATURE_OF_FEATURES * self.features)[:, None]
+        self.first: torch.Tensor | None = None  # squared errors of the tokens given
         self.distance = load_distance(tokenizer.device) if tune.features or tune.lpips else None
         with torch.no_grad():
             self.seen = None if self.distance is None else self.distance(tiles)
@@ -138,6 +138,8 @@ class Search:
             vectors = self.moves.vectors(tokens, used)
             loss, gradient = self.look(vectors, gradient=number < rounds)
             if number == 0:
+                assert self.first is not None
+                curvature = CURVATURE + CURVATURE_OF_FEATURES * self.features * self.first
                 bit = self.price * RATE_WEIGHT * loss / self.counts  # what one bit is worth
                 lowest = loss + bit * self.moves.bits(tokens, used)
             else:
@@ -145,9 +147,9 @@ class Search:
                 better = whole < lowest
                 best[better], lowest = tokens[better], torch.where(better, whole, lowest)
             if gradient is not None:
-                moved = vectors - gradient / self.curvature
+                moved = vectors - gradient / curvature[:, None]
                 target = moved if number == 0 else MEMORY * target + (1 - MEMORY) * moved
-                self.moves.sweep(tokens, used, target - vectors, bit / self.curvature[:, 0])
+                self.moves.sweep(tokens, used, target - vectors, bit / curvature)
         return best
 
     def look(self, vectors: torch.Tensor, gradient: bool) -> tuple[torch.Tensor, torch.Tensor | None]:
@@ -172,7 +174,9 @@ class Search:
         """What is lowered, of drawn tiles: float32 N."""
         squares = (drawn - self.tiles).square().sum(1)
         loss = (squares if self.weights is None else squares * self.weights).sum((1, 2))
+        if self.first is None:
+            self.first = loss.detach()
         if self.distance is not None and self.seen is not None:
             features, lpips = distances(self.distance(drawn), self.seen)
-            loss = loss + self.features * features + self.lpips * lpips
+            loss = loss + self.first * (self.features * features + self.lpips * lpips)
         return loss

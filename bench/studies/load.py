@@ -1,0 +1,163 @@
+"""`python -m bench.studies.load`: encode and decode in many threads and processes at once, and compare.
+
+Random pictures are encoded and decoded one after the other first. Then threads of this process and other processes do
+the same in random order for some minutes: every result must equal the serial one, and memory and open files must not
+grow.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import click
+import numpy as np
+from PIL import Image
+
+import tokcodec
+
+OPTIONS: tuple[dict[str, Any], ...] = ({"tokens": 16}, {"tokens": 64, "pitch": 128}, {"adaptive": True})
+Results = list[tuple[bytes, bytes]]
+"""Of every picture its file and the pixels of that, as they are without load."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """What a process has done.
+
+    rounds: encodings, each with its decoding
+    wrong: results that differ from the serial ones
+    memory: resident MB after the first third of the time, and at the end; 0 where unknown
+    files: open descriptors at the same moments; 0 where unknown
+    """
+
+    rounds: int
+    wrong: int
+    memory: tuple[float, float]
+    files: tuple[int, int]
+
+    def describe(self) -> str:
+        """One line for the terminal."""
+        return (
+            f"{self.rounds} rounds, {self.wrong} wrong, memory {self.memory[0]:.0f} -> {self.memory[1]:.0f} MB, "
+            f"descriptors {self.files[0]} -> {self.files[1]}"
+        )
+
+
+@click.command()
+@click.option("--minutes", type=click.FloatRange(0, min_open=True), default=10.0, show_default=True, help="Time.")
+@click.option("--threads", type=click.IntRange(1), default=8, show_default=True, help="Threads of one process.")
+@click.option("--processes", type=click.IntRange(0), default=4, show_default=True, help="Processes beside it.")
+@click.option("--pictures", type=click.IntRange(1), default=12, show_default=True, help="Random pictures.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the pictures.")
+def main(minutes: float, threads: int, processes: int, pictures: int, seed: int) -> None:
+    """Encode and decode under load; exit with 1 if a result differs from the serial one."""
+    done = run(60 * minutes, threads, processes, pictures, seed)
+    click.echo(f"{threads} threads: {done[0].describe()}")
+    for load in done[1:]:
+        click.echo(f"process: {load.describe()}")
+    if any(load.wrong or not load.rounds for load in done):
+        raise SystemExit(1)
+
+
+def run(seconds: float, threads: int, processes: int, pictures: int, seed: int) -> list[Load]:
+    """Load this process with threads, and other processes beside it.
+
+    Args:
+        seconds: of the load, without the serial pass before it.
+        threads: of this process.
+        processes: beside it, one thread each.
+        pictures: random ones, that all of them take.
+        seed: of the pictures.
+
+    Returns:
+        What this process has done, then the others.
+    """
+    serial = [code(seed, number) for number in range(pictures)]
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(max(1, processes)) as pool:
+        others = [pool.apply_async(work, (seconds, 1, serial, seed, 1 + number)) for number in range(processes)]
+        return [work(seconds, threads, serial, seed, 0), *(other.get() for other in others)]
+
+
+def work(seconds: float, threads: int, serial: Results, seed: int, worker: int) -> Load:
+    """Encode and decode in some threads for a time.
+
+    Args:
+        seconds: of the load.
+        threads: of this process.
+        serial: the right results.
+        seed: of the pictures.
+        worker: number of the process, for the order of the pictures.
+    """
+    code(seed, 0)  # loads the model
+    start = time.monotonic()
+    with ThreadPoolExecutor(threads) as pool:
+        order = [Random(f"{seed} {worker} {thread}") for thread in range(threads)]
+        early = [pool.submit(_rounds, start + seconds / 3, serial, seed, rng) for rng in order]
+        counts = [part.result() for part in early]
+        memory, files = resident_mb(), descriptors()
+        late = [pool.submit(_rounds, start + seconds, serial, seed, rng) for rng in order]
+        counts += [part.result() for part in late]
+        return Load(
+            sum(rounds for rounds, _ in counts),
+            sum(wrong for _, wrong in counts),
+            (memory, resident_mb()),
+            (files, descriptors()),
+        )
+
+
+def _rounds(end: float, serial: Results, seed: int, rng: Random) -> tuple[int, int]:
+    """Rounds done until a moment, at least one, and how many went wrong."""
+    rounds = wrong = 0
+    while not rounds or time.monotonic() < end:
+        number = rng.randrange(len(serial))
+        rounds += 1
+        wrong += code(seed, number) != serial[number]
+    return rounds, wrong
+
+
+def code(seed: int, number: int) -> tuple[bytes, bytes]:
+    """The file of a random picture, and the pixels of that file.
+
+    Args:
+        seed: of all pictures.
+        number: of the picture.
+    """
+    rng = np.random.default_rng((seed, number))
+    width, height = (int(side) for side in rng.integers(1, 600, 2))
+    coarse = Image.fromarray(rng.integers(0, 256, (9, 9, 3), dtype=np.uint8))
+    picture = coarse.resize((width, height), Image.Resampling.BICUBIC)
+    data = tokcodec.encode(picture, warn=_ignore, **OPTIONS[number % len(OPTIONS)])
+    return data, tokcodec.decode(data, warn=_ignore, device="cpu").tobytes()
+
+
+def _ignore(_: str) -> None:
+    """A warning that does not matter here."""
+
+
+def resident_mb() -> float:
+    """Memory of this process in MB now; 0 where the system does not say."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    except OSError:
+        return 0.0
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def descriptors() -> int:
+    """Open files of this process; 0 where the system does not say."""
+    try:
+        return len(os.listdir("/proc/self/fd"))
+    except OSError:
+        return 0
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,55 @@
+"""Changing single digits of tokens."""
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from tokcodec.models.modelfile import Model  # noqa: E402
+from tokcodec.search.moves import Moves  # noqa: E402
+from tokcodec.tokenizers.cascade import CascadeTokenizer, load  # noqa: E402
+
+
+@pytest.fixture
+def tokenizer(tiny: Model) -> CascadeTokenizer:
+    return load(tiny, torch.device("cpu"), torch.float32)
+
+
+def test_groups_hold_every_token_once_and_share_no_coefficient(tokenizer: CascadeTokenizer) -> None:
+    moves = Moves(tokenizer.codewords(0), tokenizer.n_tokens)
+    assert sorted(torch.cat([group.tokens for group in moves.groups]).tolist()) == list(range(tokenizer.n_tokens))
+    for group in moves.groups:
+        assert len(group.dims.unique()) == group.dims.numel()
+
+
+def test_vectors_are_the_tokenizers(tokenizer: CascadeTokenizer) -> None:
+    tokens = torch.randint(tokenizer.radix**2, (3, tokenizer.n_tokens), generator=torch.Generator().manual_seed(0))
+    moves = Moves(tokenizer.codewords(0), tokenizer.n_tokens)
+    used = torch.arange(tokenizer.n_tokens) < torch.tensor([[1], [2], [tokenizer.n_tokens]])
+    found = moves.vectors(tokens, used)
+    for row, count in enumerate((1, 2, tokenizer.n_tokens)):
+        expected = tokenizer.vectors(tokens[row : row + 1, :count], 0)
+        np.testing.assert_allclose(found[row], expected[0], atol=1e-5)
+
+
+def test_a_sweep_never_leaves_more_and_keeps_account_of_the_rest(tokenizer: CascadeTokenizer) -> None:
+    count = tokenizer.n_tokens
+    tokens = torch.randint(tokenizer.radix**2, (2, count), generator=torch.Generator().manual_seed(1))
+    moves = Moves(tokenizer.codewords(0), count)
+    used = torch.arange(count) < torch.tensor([[count], [max(1, count // 2)]])
+    target = moves.vectors(tokens, used) + torch.randn(2, tokenizer.transform.size) * 0.3
+    rest, before = target - moves.vectors(tokens, used), tokens.clone()
+    first = rest.square().sum(1)
+    moves.sweep(tokens, used, rest, torch.zeros(2))
+    assert (rest.square().sum(1) <= first + 1e-4).all()
+    assert torch.equal(tokens[~used], before[~used])
+    np.testing.assert_allclose(rest, target - moves.vectors(tokens, used), atol=1e-4)
+
+
+def test_a_high_price_takes_the_cheapest_words(tokenizer: CascadeTokenizer) -> None:
+    count = tokenizer.n_tokens
+    tokens = torch.zeros(1, count, dtype=torch.int64)
+    moves, used = Moves(tokenizer.codewords(0), count), torch.ones(1, count, dtype=torch.bool)
+    moves.sweep(tokens, used, torch.zeros(1, tokenizer.transform.size), torch.tensor([1e6]))
+    cheapest = tokenizer.codewords(0).bits.amin(2).sum()
+    assert float(moves.bits(tokens, used)) == pytest.approx(float(cheapest), rel=1e-4)
