@@ -268,7 +268,7 @@ def test_dangling_and_circular_links(folder: Path) -> None:
     write_atomic(folder / "link", b"data", force=False)
     assert (folder / "link").is_symlink() and (folder / "target").read_bytes() == b"data"
     (folder / "circle").symlink_to("circle")
-    with pytest.raises(OutputError, match="circle"):
+    with pytest.raises(OutputError, match="too many symbolic links"):
         write_atomic(folder / "circle", b"data", force=True)
 
 
