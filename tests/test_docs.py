@@ -30,7 +30,11 @@ DOCUMENTS = [path.relative_to(ROOT) for path in (ROOT / "README.md", ROOT / "ben
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 WRITES = re.compile(r" writes ([\w./-]+)(?:, (\d+) bytes)?(?: in (\d+) tokens)?")
 # Packages that may be missing.
-NEEDS = {"docs/datasets.md": ("pyarrow", "ray", "datasets"), "docs/settings.md": ("pyarrow", "skimage")}
+NEEDS = {
+    "docs/command-line.md": ("torch",),
+    "docs/datasets.md": ("pyarrow", "ray", "datasets"),
+    "docs/settings.md": ("pyarrow", "skimage"),
+}
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 LINK = re.compile(r"\]\(([^)#:]*)(?:#([\w-]*))?\)")
 
