@@ -161,8 +161,12 @@ class LookRun(TrainingRun):
 
     def state_dict(self) -> dict[str, Any]:
         """The step, the weights, their averages, and the state of the optimiser."""
-        parts = {"net": self.net, "averaged": self.averaged, "optimiser": self.optimiser}
-        return {name: part.state_dict() for name, part in parts.items()} | {"step": self.step}
+        return {
+            "step": self.step,
+            "net": self.net.state_dict(),
+            "averaged": self.averaged.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what `state_dict` returned."""
