@@ -115,7 +115,7 @@ from tokcodec.training import cascade_run, features, look_run
 from tokcodec.tokenizers import load_tokenizer
 from tokcodec.ratecontrol import lpips
 try:
-    command.train("--help")
+    cli(["train", "--help"])
 except SystemExit as end:
     assert end.code == 0
 """
