@@ -23,7 +23,7 @@ from PIL import Image
 
 import tokcodec
 from tokcodec.cli import cli
-from tokcodec.training.__main__ import make_parser
+from tokcodec.cli.train import train
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [path.relative_to(ROOT) for path in (ROOT / "README.md", ROOT / "bench/README.md", *ROOT.glob("docs/*.md"))]
@@ -119,20 +119,17 @@ def check(command: str) -> None:
 
 def check_options(words: list[str], command: str) -> None:
     """Every option is one of the command."""
-    if words[0] == "train":
-        stage = words[1] if words[1] in ("cascade", "look") else "cascade"
-        parsers = next(action for action in make_parser("train")._actions if action.choices).choices
-        known = parsers[stage].format_help()  # type: ignore[index,union-attr]
+    if words[0] == "bench":
+        from bench.__main__ import main as found
     else:
-        if words[0] == "bench":
-            from bench.__main__ import main as found
-        else:
-            found = cli
-        part: click.Command = found
-        for word in words if part is cli else ():
-            if isinstance(part, click.Group) and word in part.commands:
-                part = part.commands[word]
-        known = part.get_help(click.Context(part))
+        found = cli
+    if words[0] == "train" and words[1] not in train.commands:
+        words = ["train", "cascade", *words[1:]]
+    part: click.Command = found
+    for word in words if part is cli else ():
+        if isinstance(part, click.Group) and word in part.commands:
+            part = part.commands[word]
+    known = part.get_help(click.Context(part))
     for word in words:
         assert not word.startswith("--") or re.search(rf"{word}\b", known), f"{command}: {word}"
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
+import subprocess
 import sys
 import types
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -20,6 +23,8 @@ import tokcodec
 from tokcodec.cli.targets import parse_size
 from tokcodec.container.header import HEADER_SIZE, parse_header
 from tokcodec.models.modelfile import Model
+from tokcodec.tokenizers.cascade import CascadeConfig
+from tokcodec.training.settings import TRAININGS, CascadeTraining
 
 Call = Callable[..., Result]
 MakeTok = Callable[..., bytes]
@@ -370,16 +375,44 @@ def test_models(call: Call, tiny: Model) -> None:
     assert call("models", "import", "missing", "--name", "/").exit_code == 2
 
 
-def test_training_is_handed_its_arguments(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    def main(arguments: tuple[str, ...], program: str) -> int:
-        click.echo(f"{program} {arguments}")
-        return 1
+def test_training_is_handed_its_arguments(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the first stage too, whose name may be left out. An error of the training is one line."""
+    asked: list[tuple[object, ...]] = []
 
-    module = types.ModuleType("main")
-    module.main = main  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "tokcodec.training.__main__", module)
-    result = call("train", "a", "--out", "m", "--help")
-    assert result.stdout == "tokcodec train ('a', '--out', 'm', '--help')\n" and result.exit_code == 1
+    class Run:
+        def __init__(self, *arguments: object) -> None:
+            asked.append(arguments)
+
+        def train(self) -> None:
+            raise OSError(errno.ENOSPC, "full", "m.training/log.jsonl")
+
+    def train_look(*arguments: object) -> None:
+        asked.append(arguments)
+
+    cascade_run, look_run = types.ModuleType("cascade_run"), types.ModuleType("look_run")
+    cascade_run.CascadeRun, look_run.train_look = Run, train_look  # type: ignore[attr-defined]
+    for name, module in (("cascade_run", cascade_run), ("look_run", look_run)):
+        monkeypatch.setitem(sys.modules, f"tokcodec.training.{name}", module)
+        monkeypatch.setattr(f"tokcodec.training.{name}", module, raising=False)
+    for folder in "ab":
+        (tmp_path / folder).mkdir()
+    for stage in ([], ["cascade"]):
+        result = call("train", *stage, "a", "--out", "m", "--valid", "b", "--steps", "7")
+        failed(result, "m.training/log.jsonl: disk full")
+        training = CascadeTraining(steps=7)
+        assert asked.pop() == ((Path("a"),), (Path("b"),), Path("m"), training, CascadeConfig())
+    look = call("train", "look", "a", "b", "--model", "b", "--look", "light", "--seed", "3", "--device", "cpu")
+    assert look.exit_code == 0 and look.output == ""
+    assert asked == [(Path("b"), (Path("a"), Path("b")), (), replace(TRAININGS["light"], seed=3), "cpu", None)]
+
+
+@pytest.mark.parametrize("stage", ["cascade", "look"])
+def test_help_of_training_needs_no_torch(stage: str) -> None:
+    code = "cli(sys.argv[1:], standalone_mode=False); print('torch' in sys.modules)"
+    code = f"import sys; from tokcodec.cli import cli; {code}"
+    arguments = [sys.executable, "-c", code, "train", stage, "--help"]
+    result = subprocess.run(arguments, capture_output=True, text=True, check=True)
+    assert "--valid" in result.stdout and "None" not in result.stdout and result.stdout.endswith("False\n")
 
 
 def test_version_and_help(call: Call) -> None:
@@ -393,6 +426,8 @@ def test_version_and_help(call: Call) -> None:
         ["models"],
         ["models", "import"],
         ["dataset", "encode"],
+        ["train"],
+        ["train", "look"],
     ):
         result = call(*command, "--help")
         assert result.exit_code == 0 and result.stdout.startswith("Usage: tokcodec ")

@@ -10,7 +10,8 @@ import torch
 
 from tests.training.test_training import CONFIG, TRAINING, as_tensor, smooth_picture
 from tokcodec.tokenizers.codewords import Codewords
-from tokcodec.training.cascade import INIT_STEP, LATE, CascadeTraining, ScaleTrainer, kmeans, nearest, weighted_sums
+from tokcodec.training.cascade import INIT_STEP, LATE, ScaleTrainer, kmeans, nearest, weighted_sums
+from tokcodec.training.settings import CascadeTraining
 
 CENTRES = torch.tensor([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0], [10.0, 10.0]])
 
@@ -155,6 +156,6 @@ def test_steps_lower_the_error() -> None:
         return float(Codewords(**made.arrays()).encode(fresh, CONFIG.n_tokens)[1][:, -1].mean())
 
     before = left()
-    reported = [made.train_step() for _ in range(10)]
+    reported = [made.train_step()["squared_error"] for _ in range(10)]
     assert left() < before
     assert reported[0] == pytest.approx(before + made.floor, rel=0.3)

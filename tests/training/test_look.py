@@ -19,9 +19,10 @@ from tokcodec.tokenizers import load_tokenizer
 from tokcodec.tokenizers.cascade import CascadeTokenizer
 from tokcodec.tokenizers.look import LOOKS, condition
 from tokcodec.tokenizers.networks import SIZES, LookNet, LookSize
-from tokcodec.training import look
+from tokcodec.training import look_loss, settings
 from tokcodec.training.data import centre_tile
-from tokcodec.training.look import TRAININGS, LookRun, LookTraining, install_look, random_counts, starting
+from tokcodec.training.look_run import LookRun, install_look, random_counts, starting
+from tokcodec.training.settings import TRAININGS, LookTraining
 
 TRAINING = LookTraining(steps=4, batch=2, part=64, features=("one", "other"))
 PLAIN = replace(TRAININGS["fidelity"], steps=4, batch=2)
@@ -53,7 +54,7 @@ class Stages(torch.nn.Module):
 
 @pytest.fixture(autouse=True)
 def classifiers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(look, "Classifier", Stages)
+    monkeypatch.setattr(look_loss, "Classifier", Stages)
 
 
 def make(folder: Path, training: LookTraining = TRAINING, looks: dict[str, Weights] | None = None) -> LookRun:
@@ -64,6 +65,15 @@ def make(folder: Path, training: LookTraining = TRAINING, looks: dict[str, Weigh
 
 def weights(net: LookNet) -> Weights:
     return {name: value.numpy() for name, value in net.state_dict().items()}
+
+
+def averaged(run: LookRun) -> dict[str, torch.Tensor]:
+    """The averaged weights."""
+    return run.averaged.module.state_dict()
+
+
+def test_sizes_have_names_that_need_no_torch() -> None:
+    assert set(settings.SIZES) == set(SIZES) and {training.size for training in TRAININGS.values()} <= {None, *SIZES}
 
 
 def test_counts_for_tail_drop_cover_the_range() -> None:
@@ -103,7 +113,7 @@ def test_the_networks_see_the_same_part_of_both(tmp_path: Path, part: int) -> No
     tiles = torch.stack([rows / 255, columns / 255, torch.full_like(rows, 0.5)])[None].repeat(2, 1, 1, 1)
     kinds, gains = set(), []
     for seed in range(24):
-        view = run.view(2, np.random.default_rng(seed))
+        view = run.loss.view(2, np.random.default_rng(seed))
         one, other = view(tiles), view(tiles + 0.1)
         assert one.shape == (2, 3, part, part) and torch.allclose(one[:, 2], torch.tensor(0.5))
         gain = (other - one).mean((1, 2, 3)) / 0.1
@@ -140,22 +150,22 @@ def test_features_fade_where_tokens_are_few(tmp_path: Path) -> None:
     drawn = (tiles * 0.5 + 0.2).requires_grad_()
     losses = []
     for count in (20, 5):
-        loss, parts = run.loss(drawn, tiles, [count, count])
         share = count / CONFIG.n_tokens
+        loss, parts = run.loss(drawn, tiles, [share, share], 0)
         expected = TRAINING.squared * parts["squared"]
         expected = expected + TRAINING.feature * share**TRAINING.fading * parts["feature"]
         expected = expected + TRAINING.lpips * share**TRAINING.lpips_fading * parts["lpips"]
         assert torch.allclose(loss, expected.mean())
         losses.append(float(loss.detach()))
     assert losses[1] < losses[0] and torch.allclose(parts["squared"], (drawn - tiles).square().mean((1, 2, 3)))
-    perfect, _ = run.loss(tiles.clone(), tiles, [20, 20])
+    perfect, _ = run.loss(tiles.clone(), tiles, [1, 1], 0)
     assert float(perfect) == pytest.approx(0, abs=1e-5)
 
 
 def test_the_fidelity_look_is_trained_on_psnr(tmp_path: Path) -> None:
     run = make(tmp_path, PLAIN)
     tiles = torch.rand(2, 3, 256, 256, generator=torch.Generator().manual_seed(0))
-    loss, parts = run.loss(tiles + torch.tensor([0.1, 0.001])[:, None, None, None], tiles, [20, 1])
+    loss, parts = run.loss(tiles + torch.tensor([0.1, 0.001])[:, None, None, None], tiles, [1, 0.05], 0)
     assert set(parts) == {"squared"}
     assert float(loss) == pytest.approx((np.log(1e-2) + np.log(1.2e-6)) / 2, abs=1e-2)
 
@@ -174,9 +184,10 @@ def test_a_resumed_run_ends_where_an_unbroken_one_does(tmp_path: Path, training:
     resumed = make(tmp_path / "cut", training)
     resumed.train()
     assert resumed.step == 4
-    for name, value in whole.averaged.items():
-        assert torch.allclose(value, resumed.averaged[name], atol=1e-6), name
-    assert whole.averaged["last.bias"].abs().max() > 0
+    average, again = averaged(whole), averaged(resumed)
+    for name, value in average.items():
+        assert torch.allclose(value, again[name], atol=1e-6), name
+    assert average["last.bias"].abs().max() > 0
 
 
 @pytest.mark.parametrize("training", [TRAINING, PLAIN], ids=["perceptual", "fidelity"])
@@ -190,13 +201,13 @@ def test_training_lowers_the_loss(tmp_path: Path, training: LookTraining) -> Non
 
 def test_what_ships_is_the_average(tmp_path: Path) -> None:
     run = make(tmp_path, PLAIN)
-    start = run.averaged["last.bias"].clone()
+    start = averaged(run)["last.bias"].clone()
     run.train_step()
     learned = run.net.state_dict()["last.bias"]
-    assert torch.allclose(run.averaged["last.bias"], start + 0.9 * (learned - start))
+    assert torch.allclose(averaged(run)["last.bias"], start + 0.9 * (learned - start))
     shipped = run.shipped()
     assert not shipped.training
-    assert all(torch.equal(value, run.averaged[name]) for name, value in shipped.state_dict().items())
+    assert all(torch.equal(value, averaged(run)[name]) for name, value in shipped.state_dict().items())
 
 
 def test_the_log_has_figures_by_count(tmp_path: Path) -> None:

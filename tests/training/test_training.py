@@ -17,17 +17,25 @@ import pytest
 import torch
 from PIL import Image
 
+from tokcodec.cli import cli
 from tokcodec.container.tables import FrequencyTables
 from tokcodec.models.modelfile import read_model, write_model
 from tokcodec.tokenizers import load_tokenizer
 from tokcodec.tokenizers.cascade import CascadeConfig, CascadeTokenizer
-from tokcodec.training.__main__ import main
-from tokcodec.training.cascade import CascadeTraining, ScaleTrainer
+from tokcodec.training.cascade import ScaleTrainer
+from tokcodec.training.cascade_run import CascadeRun, code_usage, psnr_by_tokens
 from tokcodec.training.data import centre_tile, crop_pixels, load_pictures
-from tokcodec.training.run import Run, code_usage, psnr_by_tokens
+from tokcodec.training.settings import CascadeTraining
 
 CONFIG = CascadeConfig(n_tokens=10, codewords=8, half=2, luma=8, chroma=4, scales=(192,))
 TRAINING = CascadeTraining(steps=4, crops=16, init_crops=64, init_iterations=2)
+
+
+def train(*arguments: str) -> int | str | None:
+    """The exit status of `tokcodec train` with these arguments."""
+    with pytest.raises(SystemExit) as end:
+        cli(["train", *arguments], prog_name="tokcodec")
+    return end.value.code
 
 
 def smooth_picture(seed: int, size: tuple[int, int] = (288, 272)) -> Image.Image:
@@ -61,7 +69,7 @@ def test_bad_pictures_are_counted_and_skipped(photos: Path, tmp_path: Path, capl
 
 def test_validation_pictures_are_never_trained_on(photos: Path, tmp_path: Path) -> None:
     (tmp_path / "renamed.png").write_bytes((photos / "3.png").read_bytes())
-    run = Run([photos], [tmp_path], tmp_path / "m", TRAINING, CONFIG)
+    run = CascadeRun([photos], [tmp_path], tmp_path / "m", TRAINING, CONFIG)
     assert [len(trainer.pictures) for trainer in run.trainers] == [5, 5]
     assert run.valid[tmp_path.name].shape == (1, 3, 256, 256)
 
@@ -76,7 +84,7 @@ def test_no_usable_picture_is_an_error(tmp_path: Path, capsys: pytest.CaptureFix
         load_pictures([tmp_path])
     errors = []
     for stage in ([], ["cascade"]):
-        assert main([*stage, str(tmp_path), "--out", str(tmp_path / "m")]) == 1
+        assert train(*stage, str(tmp_path), "--out", str(tmp_path / "m")) == 1
         errors.append(capsys.readouterr().err)
     assert "no usable picture" in errors[0] and errors[0] == errors[1] and errors[0].count("\n") == 1
 
@@ -84,32 +92,30 @@ def test_no_usable_picture_is_an_error(tmp_path: Path, capsys: pytest.CaptureFix
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (["missing", "--out", "m"], "missing does not exist"),
-        ([".", "--out", "m", "--crops", "0"], "0 is not at least 1"),
-        (["."], "required: --out"),
-        (["look", ".", "--model", ".", "--look", "good"], "invalid choice: 'good'"),
+        (["missing", "--out", "m"], "'missing' does not exist"),
+        ([".", "--out", "m", "--crops", "0"], "0 is not in the range x>=1"),
+        (["."], "Missing option '--out'"),
+        (["look", ".", "--model", ".", "--look", "good"], "'good' is not one of 'perceptual', 'fidelity', 'light'"),
         (["look", ".", "--model", ".", "--features", "vgg"], "'vgg' is not efficientnet-lite0 or efficientnet-lite1"),
-        (["look", ".", "--model", ".", "--lpips-weights", "missing"], "missing does not exist"),
+        (["look", ".", "--model", ".", "--lpips-weights", "missing"], "'missing' does not exist"),
     ],
 )
 def test_wrong_arguments(arguments: list[str], reason: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as exit_info:
-        main(arguments)
-    assert exit_info.value.code == 2 and reason in capsys.readouterr().err
+    assert train(*arguments) == 2 and reason in capsys.readouterr().err
 
 
 def test_training_needs_few_packages() -> None:
-    """From a bare checkout: torch, numpy, pillow and safetensors alone."""
+    """torch, numpy, pillow, safetensors and click alone."""
     code = """
 import sys
-for name in ("click", "constriction", "platformdirs", "skimage", "matplotlib", "efficientnet_lite_pytorch"):
+for name in ("constriction", "platformdirs", "skimage", "matplotlib", "efficientnet_lite_pytorch"):
     sys.modules[name] = None
-import tokcodec.training.__main__ as command
-from tokcodec.training import features, look, run
+from tokcodec.cli import cli
+from tokcodec.training import cascade_run, features, look_run
 from tokcodec.tokenizers import load_tokenizer
 from tokcodec.ratecontrol import lpips
 try:
-    command.main(["--help"])
+    cli(["train", "--help"])
 except SystemExit as end:
     assert end.code == 0
 """
@@ -121,7 +127,7 @@ def test_usage_is_the_perplexity() -> None:
     assert np.allclose(code_usage(np.array([[0, 0], [1, 0], [2, 0], [3, 0]]), 8), [4, 1])
 
 
-def same(one: Run, other: Run) -> bool:
+def same(one: CascadeRun, other: CascadeRun) -> bool:
     """Whether both are at the same step with the same tensors."""
     return all(
         a.step == b.step
@@ -132,9 +138,9 @@ def same(one: Run, other: Run) -> bool:
 
 
 @pytest.fixture(scope="module")
-def whole(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+def whole(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> CascadeRun:
     """An unbroken run."""
-    run = Run([photos], [], tmp_path_factory.mktemp("whole") / "whole", TRAINING, CONFIG)
+    run = CascadeRun([photos], [], tmp_path_factory.mktemp("whole") / "whole", TRAINING, CONFIG)
     run.train()
     assert [trainer.step for trainer in run.trainers] == [4, 4]
     return run
@@ -142,12 +148,12 @@ def whole(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 @pytest.mark.parametrize("last", [1, 4, 5, 8])
 def test_a_killed_run_ends_where_an_unbroken_one_does(
-    photos: Path, tmp_path: Path, whole: Run, last: int, monkeypatch: pytest.MonkeyPatch
+    photos: Path, tmp_path: Path, whole: CascadeRun, last: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed in the first scale, between the two, in the second, and at the end."""
     step, taken = ScaleTrainer.train_step, []
 
-    def killed(trainer: ScaleTrainer) -> float:
+    def killed(trainer: ScaleTrainer) -> dict[str, float]:
         if len(taken) == last:
             raise KeyboardInterrupt
         taken.append(trainer.scale)
@@ -156,32 +162,32 @@ def test_a_killed_run_ends_where_an_unbroken_one_does(
     with monkeypatch.context() as patch:
         patch.setattr(ScaleTrainer, "train_step", killed)
         with suppress(KeyboardInterrupt):
-            Run([photos], [], tmp_path / "cut", TRAINING, CONFIG).train(save_every=0)
+            CascadeRun([photos], [], tmp_path / "cut", TRAINING, CONFIG).train(save_every=0)
     assert len(taken) == last
-    resumed = Run([photos], [], tmp_path / "cut", TRAINING, CONFIG)
+    resumed = CascadeRun([photos], [], tmp_path / "cut", TRAINING, CONFIG)
     resumed.train()
     assert same(resumed, whole)
 
 
-def test_a_finished_run_goes_on_with_more_steps(photos: Path, tmp_path: Path, whole: Run) -> None:
-    Run([photos], [], tmp_path / "short", replace(TRAINING, steps=2), CONFIG).train()
-    longer = Run([photos], [], tmp_path / "short", TRAINING, CONFIG)
+def test_a_finished_run_goes_on_with_more_steps(photos: Path, tmp_path: Path, whole: CascadeRun) -> None:
+    CascadeRun([photos], [], tmp_path / "short", replace(TRAINING, steps=2), CONFIG).train()
+    longer = CascadeRun([photos], [], tmp_path / "short", TRAINING, CONFIG)
     longer.train()
     assert same(longer, whole)
 
 
-def test_what_is_random_depends_on_the_seed_alone(photos: Path, tmp_path: Path, whole: Run) -> None:
-    again = Run([photos], [], tmp_path / "again", TRAINING, CONFIG)
+def test_what_is_random_depends_on_the_seed_alone(photos: Path, tmp_path: Path, whole: CascadeRun) -> None:
+    again = CascadeRun([photos], [], tmp_path / "again", TRAINING, CONFIG)
     again.train()
     assert same(again, whole)
-    other = Run([photos], [], tmp_path / "other", replace(TRAINING, seed=1), CONFIG)
+    other = CascadeRun([photos], [], tmp_path / "other", replace(TRAINING, seed=1), CONFIG)
     other.train()
     assert not same(other, whole)
 
 
 def test_training_makes_a_model_that_improves_with_tokens(photos: Path, tmp_path: Path) -> None:
     smooth_picture(9).save(tmp_path / "other.png")
-    run = Run([photos], [tmp_path], tmp_path / "tiny", TRAINING, CONFIG)
+    run = CascadeRun([photos], [tmp_path], tmp_path / "tiny", TRAINING, CONFIG)
     run.train()
     run.finish("none", tiles=1000)
     model = read_model(tmp_path / "tiny")
@@ -208,18 +214,18 @@ def test_the_commands_make_a_model_with_a_look(
 ) -> None:
     """With few tokens, and tables of few crops."""
     monkeypatch.setattr("tokcodec.tokenizers.cascade.CascadeConfig", lambda: CONFIG)
-    monkeypatch.setattr(Run, "finish", partialmethod(Run.finish, tiles=100))
-    monkeypatch.setattr("tokcodec.training.run.TABLE_CROPS", 50)
+    monkeypatch.setattr(CascadeRun, "finish", partialmethod(CascadeRun.finish, tiles=100))
+    monkeypatch.setattr("tokcodec.training.cascade_run.TABLE_CROPS", 50)
     out, sizes = str(tmp_path / "mine"), ["--crops", "4", "--init-crops", "16", "--init-iterations", "1"]
-    assert main([str(photos), "--out", out, "--steps", "1", *sizes, "--licence", "CC0-1.0"]) == 0
+    assert train(str(photos), "--out", out, "--steps", "1", *sizes, "--licence", "CC0-1.0") == 0
     model = read_model(tmp_path / "mine")
     assert (model.name, model.licence) == ("mine", "CC0-1.0")
     look = ["look", str(photos), "--model", out, "--device", "cpu", "--look", "fidelity"]
-    assert main([*look, "--valid", str(photos / "0.png")]) == 1
+    assert train(*look, "--valid", str(photos / "0.png")) == 1
     assert "not a folder and not a tar archive" in capsys.readouterr().err
-    assert main([*look, "--features", "efficientnet-lite0"]) == 1
+    assert train(*look, "--features", "efficientnet-lite0") == 2
     assert "--features is not for the look 'fidelity': it is squared error alone" in capsys.readouterr().err
-    assert main([*look, "--steps", "2", "--batch", "1"]) == 0
+    assert train(*look, "--steps", "2", "--batch", "1") == 0
     installed = read_model(tmp_path / "mine")
     assert installed.hash == model.hash and installed.files != model.files
     tokenizer = load_tokenizer(installed, "cpu")
@@ -240,6 +246,6 @@ def test_looks_are_for_our_own_models_alone(photos: Path, tmp_path: Path, capsys
         description="test",
     )
     arguments = ["look", str(photos), "--model", str(tmp_path / "other"), "--look", "fidelity", "--device", "cpu"]
-    assert main(arguments) == 1
+    assert train(*arguments) == 1
     error = capsys.readouterr().err
     assert "only our own models have looks to train" in error and error.count("\n") == 1

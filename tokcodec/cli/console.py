@@ -79,6 +79,8 @@ class Report:
 
     def error(self, name: str | None, error: BaseException | str) -> None:
         """Print an error. A plain ValueError counts as wrong usage, since the library raises it for wrong arguments."""
+        if name is None and isinstance(error, OSError) and error.filename is not None:
+            name = str(error.filename)
         text = error if isinstance(error, str) else reason(error)
         self._echo(f"tokcodec: {_label(name)}: {text}" if name is not None else f"tokcodec: {text}")
         self.status = max(self.status, 2 if type(error) is ValueError else 1)
@@ -89,8 +91,13 @@ class Report:
             click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
 
     @contextmanager
-    def guard(self, source: str, target: str | None = None) -> Iterator[None]:
-        """Report an error of a file instead of raising it, so that the run continues with the next file."""
+    def guard(self, source: str | None = None, target: str | None = None) -> Iterator[None]:
+        """Report an error of a file instead of raising it, so that the run continues with the next file.
+
+        Args:
+            source: name of the input. None: the error names the file.
+            target: name of the output, for errors of writing.
+        """
         try:
             yield
         except _PASSED_ON:

@@ -18,6 +18,7 @@ from .models import json_option, models
 from .options import bpp_text, force_option, model_option, output_option, tokens_type
 from .packing import pack_command
 from .targets import parse_size
+from .train import train
 
 if TYPE_CHECKING:
     from ..tokfile import TokInfo
@@ -136,15 +137,4 @@ cli.add_command(decode)
 cli.add_command(models)
 cli.add_command(pack_command)
 cli.add_command(dataset)
-
-
-@cli.command(add_help_option=False, context_settings={"ignore_unknown_options": True})
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def train(arguments: tuple[str, ...]) -> None:
-    """Train a model on your own pictures."""
-    from ..tokenizers import need_torch
-
-    need_torch("training")
-    from ..training.__main__ import main
-
-    raise SystemExit(main(arguments, "tokcodec train"))
+cli.add_command(train)

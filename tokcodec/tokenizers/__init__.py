@@ -64,9 +64,17 @@ def load_tokenizer(
     need_torch(f"dtype {dtype}" if family.without_torch else f"model {model.name}")
     import torch
 
+    return _load(model, torch_device(device), getattr(torch, dtype))
+
+
+def torch_device(device: str) -> torch.device:
+    """The device of torch by its name: auto is a CUDA device if there is one. Raises what `check_device` raises."""
+    check_device(device)
+    import torch
+
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    return _load(model, torch.device(device), getattr(torch, dtype))
+    return torch.device(device)
 
 
 def check_device(device: str) -> None:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,39 +22,16 @@ from ..tokenizers.cascade import CascadeConfig
 from ..tokenizers.codewords import Codewords
 from ..tokenizers.transform import TileTransform
 from .data import crop_vectors, random_crop
+from .settings import CascadeTraining
 
 log = logging.getLogger(__name__)
 
 INIT_STEP, TABLE_STEP = 1 << 29, 1 << 30
-"""Step numbers whose crops start the words and fit the entropy tables: no training step gets there."""
+"""Step numbers whose crops start the words and fit the entropy tables. No training step has such a number."""
 REFRESHED = 16, 8
-"""Variances are measured anew for each of the first tokens, then for every eighth."""
-
-
+"""Variances are measured again for each of the first 16 tokens, then for every eighth."""
 LATE = 48
-"""Token from which on a tile's weight has its late power."""
-
-
-@dataclass(frozen=True)
-class CascadeTraining:
-    """How a cascade is trained; the defaults made the shipped model."""
-
-    steps: int = 12
-    """For each scale."""
-    crops: int = 2048
-    """Crops per step; each is used as it is and mirrored."""
-    init_crops: int = 12000
-    init_iterations: int = 8
-    weight_powers: tuple[float, ...] = (0.8, 0.4, 0.4, 0.4)
-    """Negative power of its remaining error by which a tile counts for the first token, at each scale: PSNR is a
-    logarithm, but tiles that are parts of a picture add up."""
-    late_powers: tuple[float, ...] = (0.8, 0.4, 0.4, -0.2)
-    """The same from token LATE on. Of the smallest tiles the hard ones get most of the tokens."""
-    decay: float = 0.98
-    """Of the moving averages, reached by way of 1 - 1 / (10 + step)."""
-    dead: float = 0.05
-    """A word with a smaller moving count is put on a random residual."""
-    seed: int = 0
+"""From this token on, a tile's weight uses the late power."""
 
 
 def transform_for(config: CascadeConfig) -> TileTransform:
@@ -66,8 +42,14 @@ def transform_for(config: CascadeConfig) -> TileTransform:
 class ScaleTrainer:
     """The words of one scale in training.
 
-    `tensors` and `step` are all its state: mean float32 [D], dims int64 [T, 2 h], words float32 [T, 2, K, h], counts
+    `tensors` and `step` are its whole state: mean float32 [D], dims int64 [T, 2 h], words float32 [T, 2, K, h], counts
     float32 [T, 2, K].
+
+    Args:
+        pictures: training pictures, uint8 3 x H x W each.
+        config: sizes of the model.
+        training: settings.
+        scale: number of the scale.
     """
 
     def __init__(
@@ -80,7 +62,7 @@ class ScaleTrainer:
         self.step = 0
 
     def random(self, *purpose: int) -> np.random.Generator:
-        """A generator for a purpose: the same for the same seed, whatever ran before."""
+        """A generator for a purpose. It depends on the seed alone, not on what ran before."""
         return np.random.default_rng([self.training.seed, self.scale, *purpose])
 
     def uncoded_energy(self, count: int = 64) -> float:
@@ -99,7 +81,7 @@ class ScaleTrainer:
         return weight / weight.mean()
 
     def sample(self, step: int, crops: int) -> torch.Tensor:
-        """Crops of step `step`: float32 2 * crops x D."""
+        """Coefficient vectors of `crops` crops, which are the same for the same step: float32 2 crops x D."""
         return crop_vectors(self.pictures, crops, self.random(2, step), self.transform, self.scale)
 
     # -- step 1: one token after the other ------
@@ -139,11 +121,11 @@ class ScaleTrainer:
     # -- step 2: all tokens together ------
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """mean, dims and words, as the encoder takes them."""
+        """mean, dims and words, as `Codewords` takes them."""
         return {name: tensor.numpy() for name, tensor in self.tensors.items() if name != "counts"}
 
-    def train_step(self) -> float:
-        """One batch through the whole cascade: moves the words; returns the mean squared error left in a tile."""
+    def train_step(self) -> dict[str, float]:
+        """Encode one batch by the whole cascade, move the words, and return the mean squared error left in a tile."""
         training, half = self.training, self.config.half
         vectors = self.sample(self.step, training.crops)
         tokens, errors = Codewords(**self.arrays(), array=torch.from_numpy).encode(
@@ -170,7 +152,7 @@ class ScaleTrainer:
                     words[token, digit, dead] = target[torch.from_numpy(rng.integers(0, len(target), len(dead)))]
                     counts[token, digit, dead] = moving.mean() * 0.5
         self.step += 1
-        return float(errors[:, -1].mean()) + self.floor
+        return {"squared_error": float(errors[:, -1].mean()) + self.floor}
 
 
 def nearest(points: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
@@ -181,7 +163,17 @@ def nearest(points: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
 def weighted_sums(
     points: torch.Tensor, chosen: torch.Tensor, weight: torch.Tensor, words: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Weight of each word, and the weighted sum of the points that chose it: float32 K, K x h."""
+    """Sum up the points that chose each word.
+
+    Args:
+        points: float32 N x h.
+        chosen: number of the word that each point chose, int64 N.
+        weight: weight of each point, float32 N.
+        words: number of words, K.
+
+    Returns:
+        The sum of the weights of each word, float32 K, and the weighted sum of its points, float32 K x h.
+    """
     count = torch.zeros(words).index_add_(0, chosen, weight)
     return count, torch.zeros(words, points.shape[1]).index_add_(0, chosen, points * weight[:, None])
 
@@ -189,7 +181,18 @@ def weighted_sums(
 def kmeans(
     points: torch.Tensor, weight: torch.Tensor, words: int, iterations: int, rng: np.random.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Weighted Lloyd iterations: float32 N x h and weights N -> words K x h, and the weight of each word."""
+    """Weighted k-means by Lloyd's iterations.
+
+    Args:
+        points: float32 N x h.
+        weight: weight of each point, float32 N.
+        words: number of words, K.
+        iterations: number of iterations, at least 1.
+        rng: chooses the first words, and those that replace unused ones.
+
+    Returns:
+        The words, float32 K x h, and the sum of the weights of the points that chose each, float32 K.
+    """
     # Random points lie too far out: a mean of several is closer to the middle.
     found = points[torch.from_numpy(rng.choice(len(points), words, replace=len(points) < words))] * 0.7
     for _ in range(iterations):

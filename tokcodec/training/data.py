@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ..errors import TokError
+from ..errors import PictureError, TokError
 from ..pictures.axes import dct_matrix, lanczos_kernel
 from ..pictures.images import read_picture
 from ..pictures.suffixes import PICTURE_SUFFIXES
@@ -35,7 +35,7 @@ STORED_SIDE = 320
 ZOOMS = 5
 """Sizes of crops for whole pictures: the short side and 15/16 .. 11/16 of it."""
 PATCHES = ((), (96, 112, 134, 160, 190), (48, 56, 67, 80, 95), (20, 26, 33, 34, 40, 47))
-"""Sizes of crops in pixels for the smaller scales of a model (none: those for whole pictures)."""
+"""Sizes of crops in pixels for each scale of a model. The first has none of its own: its crops are whole pictures."""
 SHIFTS = 16
 """Crop positions along each axis: 0/16 .. 16/16 of the slack."""
 
@@ -57,7 +57,7 @@ def picture_files(sources: Sequence[Path]) -> Iterator[tuple[str, bytes]]:
 
 
 def read_training_picture(data: bytes) -> torch.Tensor | str:
-    """Decode one picture to uint8 3 x H x W with short side 256..320, or say in a word why it is skipped."""
+    """Decode one picture to uint8 3 x H x W with short side 256..320, or return the reason why it is skipped."""
     try:
         picture = read_picture(io.BytesIO(data), warn=lambda note: None)
     except TokError as error:
@@ -79,9 +79,9 @@ def digest(picture: torch.Tensor) -> bytes:
 
 
 def load_pictures(sources: Sequence[Path], exclude: Set[bytes] = frozenset()) -> list[torch.Tensor]:
-    """Read all pictures into memory (uint8 3 x H x W, about 0.3 MB each) but those whose `digest` is excluded.
+    """Read all pictures into memory (uint8 3 x H x W, about 0.3 MB each) except those whose `digest` is excluded.
 
-    Raises ValueError where none is usable, FileNotFoundError for a source that is neither a folder nor a tar archive.
+    Raises PictureError if none is usable, and FileNotFoundError if a source is neither a folder nor a tar archive.
     """
     pictures: list[torch.Tensor] = []
     skipped: dict[str, int] = {}
@@ -96,14 +96,20 @@ def load_pictures(sources: Sequence[Path], exclude: Set[bytes] = frozenset()) ->
     if skipped:
         log.warning("skipped pictures: %s", ", ".join(f"{count} {reason}" for reason, count in sorted(skipped.items())))
     if not pictures:
-        raise ValueError(f"no usable picture (short side at least {MIN_SIDE}) in {', '.join(map(str, sources))}")
+        raise PictureError(f"no usable picture (short side at least {MIN_SIDE}) in {', '.join(map(str, sources))}")
     return pictures
 
 
 def resampling_matrix(length: int, start: float, size: float) -> torch.Tensor:
-    """Lanczos resampling of [start, start + size) of an axis of `length` pixels, as `tiling.cut` does it.
+    """The matrix that resamples a part of an axis by Lanczos, as `tiling.cut` does it.
 
-    float32 256 x length.
+    Args:
+        length: pixels of the axis.
+        start: first pixel of the part, may lie between two.
+        size: pixels of the part.
+
+    Returns:
+        float32 256 x length.
     """
     scale = max(size / TILE, 1.0)
     centres = start + (np.arange(TILE) + 0.5) * size / TILE
@@ -113,15 +119,32 @@ def resampling_matrix(length: int, start: float, size: float) -> torch.Tensor:
 
 @cache
 def crop_matrix(length: int, size: float, shift: int, frequencies: int) -> torch.Tensor:
-    """Matrix of a crop of `size` at `shift` parts of the slack; with `frequencies` > 0 followed by so many DCT rows."""
+    """The matrix that crops and resamples an axis, followed by a DCT if frequencies are asked for.
+
+    Args:
+        length: pixels of the axis.
+        size: pixels of the crop.
+        shift: position of the crop, 0..SHIFTS: the share of the slack before it.
+        frequencies: DCT frequencies to keep. 0: no DCT.
+
+    Returns:
+        float32 256 x length, or frequencies x length.
+    """
     matrix = resampling_matrix(length, (length - size) * shift / SHIFTS, size)
     return torch.from_numpy(dct_matrix(frequencies, TILE).astype(np.float32)) @ matrix if frequencies else matrix
 
 
 def random_crop(picture: torch.Tensor, rng: np.random.Generator, frequencies: int = 0, scale: int = 0) -> torch.Tensor:
-    """One random crop of uint8 3 x H x W: float32 3 x 256 x 256 in [0, 1], or 3 x frequencies^2 DCT planes (RGB).
+    """One random crop of a picture.
 
-    scale: of the model, see PATCHES.
+    Args:
+        picture: uint8 3 x H x W.
+        rng: chooses size and position.
+        frequencies: DCT frequencies to keep along each axis. 0: pixels.
+        scale: scale of the model, see PATCHES.
+
+    Returns:
+        float32 3 x 256 x 256 in [0, 1], or 3 x frequencies x frequencies, the DCT of red, green and blue.
     """
     _, height, width = picture.shape
     short = min(height, width)
@@ -136,7 +159,17 @@ def random_crop(picture: torch.Tensor, rng: np.random.Generator, frequencies: in
 
 
 def crop_pixels(pictures: Sequence[torch.Tensor], count: int, rng: np.random.Generator, scale: int = 0) -> torch.Tensor:
-    """`count` random crops of random pictures, half of them mirrored: float32 count x 3 x 256 x 256 in [0, 1]."""
+    """Random crops of random pictures, half of them mirrored.
+
+    Args:
+        pictures: uint8 3 x H x W each.
+        count: number of crops.
+        rng: chooses pictures and crops.
+        scale: scale of the model, see PATCHES.
+
+    Returns:
+        float32 count x 3 x 256 x 256 in [0, 1].
+    """
     crops = [random_crop(pictures[i], rng, scale=scale) for i in rng.integers(0, len(pictures), count)]
     return torch.stack([crop.flip(-1) if rng.random() < 0.5 else crop for crop in crops]).clamp_(0, 1)
 
@@ -144,9 +177,17 @@ def crop_pixels(pictures: Sequence[torch.Tensor], count: int, rng: np.random.Gen
 def crop_vectors(
     pictures: Sequence[torch.Tensor], count: int, rng: np.random.Generator, transform: TileTransform, scale: int = 0
 ) -> torch.Tensor:
-    """Coefficient vectors of `count` random crops of random pictures, then of the same crops mirrored.
+    """Coefficient vectors of random crops of random pictures, then of the same crops mirrored.
 
-    Returns float32 2 * count x transform.size. A mirrored tile has its odd horizontal frequencies negated.
+    Args:
+        pictures: uint8 3 x H x W each.
+        count: number of crops.
+        rng: chooses pictures and crops.
+        transform: the tokenizer's.
+        scale: scale of the model, see PATCHES.
+
+    Returns:
+        float32 2 count x transform.size. A mirrored tile has its odd horizontal frequencies negated.
     """
     planes = torch.empty(count, 3, transform.luma, transform.luma)
 
@@ -168,3 +209,10 @@ def centre_tile(picture: torch.Tensor) -> torch.Tensor:
     """Short side to 256 (Lanczos), then the centre: uint8 3 x H x W -> float32 3 x 256 x 256 in [0, 1]."""
     tile = np.asarray(centre_square(Image.fromarray(picture.permute(1, 2, 0).numpy()), TILE))
     return torch.from_numpy(tile.copy()).permute(2, 0, 1).float() / 255
+
+
+def load_validation(sources: Sequence[Path]) -> tuple[dict[str, torch.Tensor], set[bytes]]:
+    """Centre tiles of each source by its name, and the digests of its pictures, which must not be trained on."""
+    sets = {source.name: load_pictures([source]) for source in sources}
+    tiles = {name: torch.stack([centre_tile(picture) for picture in pictures]) for name, pictures in sets.items()}
+    return tiles, {digest(picture) for pictures in sets.values() for picture in pictures}

@@ -15,45 +15,22 @@ import torch
 from safetensors.torch import save_file
 from torch.nn import functional as F
 
+from ..models.modelfile import read_model
 from ..ratecontrol.lpips import LPIPS
 from ..search.distance import CLASSIFIER, DistanceNet, quantised
 from ..search.distance import LPIPS as LPIPS_WIDTHS
-from ..tokenizers.cascade import CascadeTokenizer
-from .data import random_crop
+from ..tokenizers.cascade import CascadeTokenizer, load
+from .data import load_pictures, load_validation, random_crop
 from .features import Classifier
 from .journal import Journal
-from .look import random_counts
+from .look_run import random_counts
+from .settings import DistanceTraining
 
 SIDE = 128
 """Samples along a side of what the networks see."""
 STAGES = sum(map(len, CLASSIFIER))
 FEWEST = 8
 """Tokens of a drawn tile at least."""
-
-
-@dataclass(frozen=True)
-class DistanceTraining:
-    """How the network is trained.
-
-    Args:
-        steps: optimiser steps in all.
-        batch: pairs a step.
-        rate: highest learning rate.
-        stored: pairs whose features are computed at a time and kept.
-        reduced: share of pairs that are tiles averaged 2 x 2; the others are parts of them.
-        fidelity: share of the tiles that the fidelity look draws; the others are drawn by the perceptual one.
-        average: decay of the averaged weights, which are the ones that ship.
-        seed: of everything random.
-    """
-
-    steps: int = 3870
-    batch: int = 8
-    rate: float = 2e-3
-    stored: int = 24
-    reduced: float = 0.3
-    fidelity: float = 0.3
-    average: float = 0.995
-    seed: int = 5
 
 
 @dataclass(frozen=True)
@@ -184,6 +161,34 @@ class DistanceRun:
 def write_distance(weights: dict[str, torch.Tensor], path: Path) -> None:
     """Write the weights as `search.distance` reads them."""
     save_file(quantised(weights), path)
+
+
+def train_distance(
+    model: Path,
+    sources: Sequence[Path],
+    valid: Sequence[Path],
+    training: DistanceTraining,
+    lpips_weights: Path | None,
+    out: Path,
+) -> None:
+    """Train the network and write its weights.
+
+    Args:
+        model: folder of the model whose looks draw the pictures.
+        sources: pictures to train on, folders or tars.
+        valid: pictures that are left out.
+        training: the settings.
+        lpips_weights: SqueezeNet's weights of LPIPS. None: from the usual places.
+        out: file of the weights. The log is in the folder OUT.training.
+    """
+    found = read_model(model)
+    found.verify()
+    tokenizer = load(found, torch.device("cpu"), torch.float32)
+    _, seen = load_validation(valid)
+    pictures = load_pictures(sources, seen)
+    folder = out.with_name(out.name + ".training")
+    run = DistanceRun(tokenizer, pictures, LPIPS("squeeze", lpips_weights), folder, training)
+    write_distance(run.train(), out)
 
 
 def _fitting(found: torch.Tensor, wanted: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

