@@ -33,7 +33,10 @@ class Tokenizer(ABC):
     package: str = ""
     """The family, if another package brings it; set when it is loaded."""
     mends: bool = False
-    """Whether the fidelity look is better than `encode_curves` says, by a network that draws over it."""
+    """Whether the fidelity look has a smaller error than `encode_curves` predicts, thanks to its network.
+
+    Plug-ins may set it.
+    """
 
     @abstractmethod
     def encode(self, x: Array, count: int | None = None, scale: int = 0) -> Array:
