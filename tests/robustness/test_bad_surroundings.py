@@ -94,4 +94,4 @@ def test_20_three_bad_ones_among_many(call: Call, make_tok: MakeTok, tmp_path: P
     found = {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*") if path.is_file()}
     assert found == {f"{name}.png" for name in names if name not in bad}
     result = call("decode", "-q", "in/sub/000.tok", "in/./sub/000.tok", "--output-dir", "again")
-    assert result.exit_code == 1 and "again/000.png is the output for in/sub/000.tok" in result.stderr
+    assert result.exit_code == 1 and "again/000.png is already the output of in/sub/000.tok" in result.stderr

@@ -96,7 +96,7 @@ def test_distance_of_known_features() -> None:
 
 
 def test_unknown_networks_are_refused() -> None:
-    with pytest.raises(ValueError, match="efficientnet-lite0 or efficientnet-lite1, not 'resnet'"):
+    with pytest.raises(ValueError, match="efficientnet-lite1 or efficientnet-lite2, not 'resnet'"):
         Classifier("resnet")
 
 

@@ -11,10 +11,13 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import lru_cache, partial
 from pathlib import Path
+
+from PIL import Image
 
 import tokcodec
 
@@ -22,9 +25,11 @@ from .mutants import Sources, mutant, sources
 from .outcomes import draw, examine, give_memory_back, tally
 from .runs import Journal, Tallies, chunks, installed, is_drawn, print_tables
 
-LIMITS = {"tokens": (1.0, 256.0), "pixels": (4.0, 256.0)}
+TOKENS_LIMIT = (1.0, 256.0)
 """Seconds for one file, and MB by which the process may grow: the largest array of tokens, twice while it is filled up,
-and as much; for pixels 64 tiles of 20 ms, three times."""
+and as much again."""
+DRAWN_TILES, DRAWN_MB = 64 * 3, 256.0
+"""A file may take as long as this many tiles, three times those that are drawn at most, on the machine of the run."""
 
 
 @lru_cache(maxsize=1)
@@ -53,6 +58,17 @@ def tally_all(parts: Sequence[range], seed: int, jobs: int) -> Iterator[tuple[ra
         return
     with ProcessPoolExecutor(jobs) as pool:
         yield from zip(parts, pool.map(partial(work, seed=seed), parts), strict=True)
+
+
+def seconds_of_a_tile() -> float:
+    """Processor time of drawing one tile, the fastest of some: limits follow the speed of the machine."""
+    data = tokcodec.encode(Image.linear_gradient("L").convert("RGB"), tokens=64)
+    times = []
+    for _ in range(5):
+        started = time.process_time()
+        tokcodec.decode(data)
+        times.append(time.process_time() - started)
+    return min(times)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -85,7 +101,8 @@ def run(options: argparse.Namespace) -> int:
     print(
         f"tokcodec {tokcodec.__version__}, {len(using.files)} vectors, {len(using.models)} models, seed {options.seed}"
     )
-    status = print_tables(total, options.seed, LIMITS)
+    limits = {"tokens": TOKENS_LIMIT, "pixels": (DRAWN_TILES * seconds_of_a_tile(), DRAWN_MB)}
+    status = print_tables(total, options.seed, limits)
     if options.keep:
         options.keep.mkdir(parents=True, exist_ok=True)
         numbers = {n for found in total.values() for n in (found.slowest[1], found.largest[1], *found.bugs)}
