@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -126,6 +127,9 @@ def encode(
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     _check_device(device)
+    if settings.effort and report.verbose:
+        logging.basicConfig(format="tokcodec: %(message)s")
+        logging.getLogger("tokcodec.refining").setLevel(logging.INFO)
 
     def described(data: bytes, width: int, height: int) -> tuple[bytes, str]:
         return data, f"{len(data)} bytes, {bpp_text(8 * len(data) / (width * height))}"
