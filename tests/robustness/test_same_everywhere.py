@@ -229,7 +229,7 @@ def test_no_pickle_is_loaded_by_an_import_of_safetensors(
 ) -> None:
     from safetensors.torch import save_file
 
-    from bench.studies.titok_speed import random_weights
+    from tests.tokenizers.plain_titok import random_weights
     from tokcodec.tokenizers.importing import import_model
     from tokcodec.tokenizers.titok import VARIANTS, Variant
     from tokcodec.tokenizers.titok_modules import Layout, TitokNet

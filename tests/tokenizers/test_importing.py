@@ -17,7 +17,7 @@ torch = pytest.importorskip("torch")
 
 from safetensors.torch import load_file, safe_open, save_file  # noqa: E402
 
-from bench.studies.titok_speed import random_weights  # noqa: E402
+from tests.tokenizers.plain_titok import random_weights  # noqa: E402
 from tokcodec.container.tables import FrequencyTables  # noqa: E402
 from tokcodec.errors import MissingPackageError, ModelFileError, OutputError, PictureError, TokError, UnknownModelError  # noqa: E402
 from tokcodec.models import registry  # noqa: E402

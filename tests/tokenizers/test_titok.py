@@ -15,7 +15,7 @@ import pytest
 torch = pytest.importorskip("torch")
 F = torch.nn.functional
 
-from bench.studies.titok_speed import PlainTokenizer, random_weights  # noqa: E402
+from tests.tokenizers.plain_titok import PlainTokenizer, random_weights  # noqa: E402
 from tokcodec.errors import ModelFileError  # noqa: E402
 from tokcodec.tokenizers import titok  # noqa: E402
 from tokcodec.tokenizers.titok import VARIANTS, Titok, Variant, check_state_dict, expected_shapes, identify  # noqa: E402
