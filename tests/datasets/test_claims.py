@@ -178,5 +178,10 @@ def test_runs(tmp_path: Path) -> None:
     assert len(list(outcomes)) == 1
     with pytest.raises(OutputError, match="another run has written here meanwhile; the same command again goes on"):
         next(third.outcomes(Here()))
-    assert sorted(os.listdir(tmp_path / "out")) == ["in-00000.parquet", "in-00001.parquet"]
-    assert len(plan().done) == 2
+    shards = ["in-00000.parquet", "in-00001.parquet"]
+    assert sorted(os.listdir(tmp_path / "out")) == shards
+    # A run that was killed after its last shard has left its claim: it goes although there is nothing left to do.
+    pretend(tmp_path / "out", pid=1 << 30, age=2 * STALE)
+    fourth = plan()
+    assert len(fourth.done) == 2 and list(fourth.outcomes(Here())) == []
+    assert sorted(os.listdir(tmp_path / "out")) == shards

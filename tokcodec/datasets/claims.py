@@ -155,8 +155,8 @@ class Claim:
     def _agree(self) -> None:
         """Return when no other run has a claim. Of runs that started at once the one with the first name goes on."""
         end = time.monotonic() + PATIENCE
-        while others := self._others():
-            place, owner = others[0]
+        while at_work := others(self.output, self.place.base):
+            place, owner = at_work[0]
             began_before = self.owner.since - owner.since > PATIENCE
             if began_before or place.name < self.place.name or time.monotonic() > end:
                 since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(owner.since))
@@ -171,23 +171,27 @@ class Claim:
                 )
             time.sleep(0.1)
 
-    def _others(self) -> list[tuple[Place, Owner]]:
-        """Claims of other runs that may be at work, in the order of their names; stale ones are deleted."""
-        times = self.output.times(PREFIX)
-        found = []
-        for name in sorted(times.keys() - {self.place.base}):
-            place = self.output / name
-            owner = _read(place)
-            if owner is None:
-                continue
-            mine, other = times.get(self.place.base), times[name]
-            if mine is None or other is None:  # without the file system's clock, those of the machines
-                mine, other = time.time(), owner.seen
-            if owner.ended() or (owner.ended() is None and mine - other > STALE):
-                place.delete()
-            else:
-                found.append((place, owner))
-        return found
+
+def others(output: Place, own: str = "") -> list[tuple[Place, Owner]]:
+    """Claims of other runs that may be at work, in the order of their names; stale ones are deleted.
+
+    own: the name of this run's claim. Raises SourceError if the folder cannot be listed.
+    """
+    times = output.times(PREFIX)
+    found = []
+    for name in sorted(times.keys() - {own}):
+        place = output / name
+        owner = _read(place)
+        if owner is None:
+            continue
+        mine, other = times.get(own), times[name]
+        if mine is None or other is None:  # without the file system's clock, those of the machines
+            mine, other = time.time(), owner.seen
+        if owner.ended() or (owner.ended() is None and mine - other > STALE):
+            place.delete()
+        else:
+            found.append((place, owner))
+    return found
 
 
 def _read(place: Place) -> Owner | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,12 @@ from typing import Any
 from pyarrow.fs import FileType
 
 from .. import __version__
-from ..errors import DeviceError, MissingPackageError, ModelFileError, OutputError, UnknownModelError
+from ..errors import DeviceError, MissingPackageError, ModelFileError, OutputError, SourceError, UnknownModelError
 from ..options import DecodeOptions, EncodeOptions, EncodeSettings
 from ..pictures.images import picture_format
 from ..pictures.limits import DEFAULT_MAX_PIXELS, DEFAULT_MAX_TILES
 from .batches import check_decoding
-from .claims import Claim
+from .claims import Claim, others
 from .columns import Recipe
 from .engines import Engine
 from .limits import DEFAULT_BATCH, DEFAULT_MAX_SAMPLE_BYTES, DEFAULT_SHARD_SIZE
@@ -71,6 +71,8 @@ class Run:
         if max_errors is not None and errors > max_errors:
             raise TooManyErrors(max_errors)
         if not self.tasks:
+            with suppress(SourceError):
+                others(self.output)  # deletes the claim of a run that was killed after its last shard
             return
         with Claim(self.output) as claim:
             if _files(self.watched) != self.files:
