@@ -13,7 +13,7 @@ import pickle
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -37,11 +37,20 @@ BFLOAT16_TOLERANCE, BFLOAT16_MEAN = 4, 0.5
 """Levels of 255: the most by which a pixel may differ, and the mean over all vectors' pixels stays below."""
 
 
-def check_vectors(device: str = "cpu", dtype: str = "float32") -> None:
-    """Every vector gives the tokens that are written down, and pixels within the tolerance."""
+LARGE = "adaptive-many-16.tok", "adaptive-many-16-cut-300.tok"
+"""Vectors of 54 tiles each, which take two thirds of the time of all of them."""
+
+
+def check_vectors(device: str = "cpu", dtype: str = "float32", but: Collection[str] = ()) -> None:
+    """Every vector gives the tokens that are written down, and pixels within the tolerance.
+
+    but: vectors that are not drawn.
+    """
     differences = []
     for name, expected in FILES.items():
         assert same_tokens(name), name
+        if name in but:
+            continue
         differences.append(decode_vector(name, device, dtype)[0].ravel())
         assert differences[-1].max() <= (BFLOAT16_TOLERANCE if dtype == "bfloat16" else expected["tolerance"]), name
     if dtype == "bfloat16":  # of all together: the smallest vector has three values
@@ -73,15 +82,17 @@ def test_by_numpy() -> None:
 
 
 def test_any_number_of_threads_and_either_precision(
-    threads: int, precision: str, monkeypatch: pytest.MonkeyPatch
+    threads: int, precision: str, long: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Of the two large vectors two threads draw one and eight the other; in the long run all threads draw both."""
     monkeypatch.setattr("tokcodec.tokenizers.MANY_DRAWN", 0)  # torch, as if it paid off for every job
     assert torch.get_num_threads() == threads
-    check_vectors(dtype="bfloat16" if precision == "medium" else "float32")
+    but = () if long else {1: LARGE, 2: LARGE[:1], 8: LARGE[1:]}[threads]
+    check_vectors(dtype="bfloat16" if precision == "medium" else "float32", but=but)
 
 
 def test_a_process_that_was_told_to_use_bfloat16_and_eight_threads() -> None:
-    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import {__name__} as t; t.check_vectors()"
+    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import {__name__} as t; t.check_vectors(but=t.LARGE)"
     settings = {"OMP_NUM_THREADS": "8", "MKL_NUM_THREADS": "8", "ONEDNN_DEFAULT_FPMATH_MODE": "BF16"}
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=os.environ | settings, check=True)
 
