@@ -17,7 +17,7 @@ from tests.robustness.works import Scene, clear
 from tokcodec.models.modelfile import Model
 
 NUMBERS = {
-    "kills": (12, "kills at random moments, all four commands together; a twentieth more of each while it writes"),
+    "kills": (4, "kills at random moments, all four commands together; a twentieth more of each while it writes"),
     "rounds": (7, "races of writers, all seven kinds together"),
     "seed": (0, "of the random moments"),
 }

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from itertools import cycle
+from itertools import cycle, islice
 from pathlib import Path
 
 import pytest
@@ -92,8 +92,9 @@ def test_each_command_killed_and_given_again(
     """From the start of Python on: outputs are whole or as before, and the same command ends as an undisturbed one."""
     victim, rng = Victim(scene, scene.work(name).forced()), random.Random(f"{numbers['seed']} {name}")
     tallies = {signal.Signals(sent).name: Tally() for sent in TURNS} | {"SIGKILL while writing": Tally()}
-    kills = share(numbers["kills"], len(WORKS), WORKS.index(name))
-    for i, sent in zip(range(kills), cycle(TURNS)):
+    number = WORKS.index(name)
+    kills = share(numbers["kills"], len(WORKS), number)
+    for i, sent in zip(range(kills), islice(cycle(TURNS), number, None)):  # of four kills not all are of one kind
         victim.kill(tallies[signal.Signals(sent).name], rng.random(), sent, old=i % 2 == 0)
     for i in range(max(1, numbers["kills"] // 20)):
         victim.kill(tallies["SIGKILL while writing"], None, KILL, old=i % 2 == 0)

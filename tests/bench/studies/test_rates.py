@@ -56,7 +56,9 @@ def test_the_best_pitches_are_printed(folder: Path) -> None:
     assert [line.split()[0] for line in lines[-3:]] == ["bpp", "0.02", "0.1"]
 
 
-def test_seams_are_printed_by_look_pitch_and_tokens(folder: Path) -> None:
+def test_seams_are_printed_by_look_pitch_and_tokens(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(seams, "PITCHES", (64, 128))
+    Image.open(folder / "a.png").crop((0, 0, 192, 128)).save(folder / "a.png")
     found = CliRunner().invoke(seams.main, [str(folder)])
     assert found.exit_code == 0, found.output
     lines = [line.split() for line in found.output.splitlines()]
