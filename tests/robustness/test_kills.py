@@ -94,7 +94,8 @@ def test_each_command_killed_and_given_again(
     tallies = {signal.Signals(sent).name: Tally() for sent in TURNS} | {"SIGKILL while writing": Tally()}
     number = WORKS.index(name)
     kills = share(numbers["kills"], len(WORKS), number)
-    for i, sent in zip(range(kills), islice(cycle(TURNS), number, None)):  # of four kills not all are of one kind
+    turns = islice(cycle(TURNS), number, number + kills)  # of four kills not all are of one kind
+    for i, sent in enumerate(turns):
         victim.kill(tallies[signal.Signals(sent).name], rng.random(), sent, old=i % 2 == 0)
     for i in range(max(1, numbers["kills"] // 20)):
         victim.kill(tallies["SIGKILL while writing"], None, KILL, old=i % 2 == 0)

@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from functools import lru_cache, partial
 from pathlib import Path
 
@@ -39,6 +40,9 @@ def warm() -> Sources:
     using = sources()
     for data in using.files:
         examine(data)
+        with suppress(tokcodec.TokError):  # bare files have one tile
+            if tokcodec.info(data).tiles > 8:  # drawing more loads nothing more
+                continue
         draw(data)
     return using
 
