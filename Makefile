@@ -22,8 +22,10 @@ endif
 demo: $(BASE)/.ready  ## encode a photograph at 64 tokens and decode it again
 	$(BASE)/bin/python bench/demo.py build/demo
 
+# The tests start many processes: without compiled modules each would compile the package anew, also where images of
+# containers set this variable.
 test: $(READY)  ## all tests, by a worker for each core, whose linear algebra has one thread
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist worksteal
+	OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 lint: $(READY) lint-web  ## ruff, mypy, that imports go one way, and that public names are documented
 	$(BIN)/ruff check .
