@@ -60,7 +60,7 @@ class Running:
                 found.append(int(folder.name))
         return found
 
-    def gone(self, named: str, but: Sequence[str] = (), seconds: float = 15) -> bool:
+    def gone(self, named: str, but: Sequence[str] = (), seconds: float = 60) -> bool:
         """Whether its processes end soon; see `workers`."""
         end = time.monotonic() + seconds
         while self.workers(named, but):
@@ -69,7 +69,7 @@ class Running:
             time.sleep(0.05)
         return True
 
-    def worker(self, named: str, seconds: float = 20) -> int:
+    def worker(self, named: str, seconds: float = 60) -> int:
         """One that is at work: between two tasks it has another name."""
         end = time.monotonic() + seconds
         while not (found := self.workers(named)):
@@ -79,7 +79,7 @@ class Running:
 
     def end(self) -> tuple[int, str]:
         """Exit code and stderr."""
-        _, printed = self.process.communicate(timeout=60)
+        _, printed = self.process.communicate(timeout=300)
         return self.process.returncode, printed
 
 
