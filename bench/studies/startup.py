@@ -1,14 +1,12 @@
-"""Speed and memory of the command, in one run: what a user waits for, as ratios to what cannot be avoided.
+"""`python -m bench.studies.startup`: time and memory of the command, against limits.
 
-    python -m bench.studies.startup [--rounds 7] [--model NAME]
-
-Whole processes are compared with a process that only imports what they need. The commands take turns, and of each the
-fastest round counts, so that other work on the machine disturbs all alike. Exit code 1 when a limit is missed.
+The time of a command is given as a ratio to that of a process that only imports the packages it needs. The commands
+take turns and the fastest round of each counts, so that other work on the machine slows all of them down alike.
+The exit status is 1 if a limit is missed.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import statistics
 import subprocess
@@ -19,6 +17,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import click
 import numpy as np
 import skimage.data
 from PIL import Image
@@ -132,23 +131,22 @@ def memory(folder: Path, model: list[str]) -> bool:
     return all(kept)
 
 
-def main() -> int:
-    """Print the table; 0 if every limit is kept."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=7, help="how often each command is timed (default 7)")
-    parser.add_argument("--model", help="name of a model instead of the default one")
-    options = parser.parse_args()
-    model = ["--model", options.model] if options.model else []
+@click.command()
+@click.option("--rounds", type=click.IntRange(1), default=7, show_default=True, help="Rounds of each command.")
+@click.option("--model", help="Name of the model; default: the default model.")
+def main(rounds: int, model: str | None) -> None:
+    """Measure time and memory of the command; the exit status is 1 if a limit is missed."""
+    chosen = ["--model", model] if model else []
     print(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}")
     with tempfile.TemporaryDirectory() as folder:
         kept = [
-            processes(Path(folder), options.rounds, model),
-            tiles(options.rounds, options.model),
-            memory(Path(folder), model),
+            processes(Path(folder), rounds, chosen),
+            tiles(rounds, model),
+            memory(Path(folder), chosen),
         ]
-    torch_pays(options.rounds, options.model)
-    return 0 if all(kept) else 1
+    torch_pays(rounds, model)
+    sys.exit(0 if all(kept) else 1)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

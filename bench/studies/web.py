@@ -9,7 +9,6 @@ loading. --look exports the network of a look and draws with it too. Exit code 1
 
 from __future__ import annotations
 
-import argparse
 import gzip
 import json
 import shutil
@@ -21,6 +20,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import click
 import skimage.data
 from PIL import Image
 
@@ -164,10 +164,10 @@ def sizes() -> None:
             print(f"{name:44} {len(data):8} bytes, {len(gzip.compress(data, 9)):6} gzipped")
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description="Speed of formats/web in headless Chromium.")
-    parser.add_argument("--look", help="draw with the network of this look too")
-    look = parser.parse_args().look
+@click.command()
+@click.option("--look", help="Also draw with the network of this look.")
+def main(look: str | None) -> None:
+    """Measure the speed of formats/web in headless Chromium; the exit status is 1 if a limit is missed."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "picture.png"
         Image.fromarray(skimage.data.astronaut()).resize((256, 256), Image.Resampling.LANCZOS).save(path)
@@ -179,8 +179,7 @@ def main() -> int:
         files["/network.tokm"] = (pack_web(find_model(), 64, look=look), "application/octet-stream")
     found = run_page(files)
     if "error" in found:
-        print(found["error"], file=sys.stderr)
-        return 1
+        raise click.ClickException(found["error"])
     sizes()
     good = True
     for name, times in found.items():
@@ -189,8 +188,8 @@ def main() -> int:
         good &= limit is None or median <= limit
         rest = f"first {times['first']:.1f}, fastest {times.get('fastest', median):.2f}"
         print(f"{name:44} {median:8.2f} ms ({rest}){verdict}")
-    return 0 if good else 1
+    sys.exit(0 if good else 1)
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    main()
