@@ -148,7 +148,7 @@ def test_without_its_package_a_model_is_listed_and_its_files_described(
 def test_two_packages_of_one_family(site: Path, tiny: Model) -> None:
     for name in ("one", "two"):
         install(site, name, "load = None", f"twice = {name}")
-    with pytest.raises(MissingPackageError, match="brought by several packages: one, two"):
+    with pytest.raises(MissingPackageError, match="provided by several packages: one, two"):
         load_tokenizer(replace(tiny, family="twice"))
 
 
@@ -167,9 +167,9 @@ def test_two_packages_of_one_family(site: Path, tiny: Model) -> None:
         (
             f"{PLAIN}\nclass Odd(Plain):\n  @property\n  def looks(self): exit(3)\ndef load(*_): return Odd()",
             ModelFileError,
-            "its tokenizer cannot be asked what it is .SystemExit: 3",
+            "properties of its tokenizer cannot be read .SystemExit: 3",
         ),
-        (f"{PLAIN}\nclass Odd(Plain): looks = (3,)\ndef load(*_): return Odd()", ModelFileError, "names no looks"),
+        (f"{PLAIN}\nclass Odd(Plain): looks = (3,)\ndef load(*_): return Odd()", ModelFileError, "has no looks"),
         (f"{PLAIN}\ndef load(*_): return Plain(n_tokens=3)", ModelFileError, "has 3 tokens"),
         (f"{PLAIN}\ndef load(*_): return Plain(tile=128)", ModelFileError, "has 128 samples along a tile's side"),
     ],

@@ -135,7 +135,7 @@ def test_tables_are_fitted_on_pictures(checkpoint: Path, tmp_path: Path, caplog:
     (folder / "broken.png").write_bytes((folder / "a.png").read_bytes()[:100])
     (folder / ".hidden").write_bytes(b"ignored")
     model = import_model(checkpoint, "fitted", fit_tables=folder)
-    assert "broken.png: left out" in caplog.text and "hidden" not in caplog.text
+    assert "broken.png: skipped" in caplog.text and "hidden" not in caplog.text
 
     square = Image.open(folder / "more/c.png").crop((0, 25, 300, 325)).resize((256, 256), Image.Resampling.BICUBIC)
     tile = torch.from_numpy(np.array(square)).permute(2, 0, 1)[None].float() / 255

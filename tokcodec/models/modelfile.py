@@ -48,8 +48,11 @@ class Model:
     """An installed model, as its manifest describes it. Tables and weights are read when they are needed."""
 
     name: str
+    """Name of the model, which is also that of its folder."""
     path: Path
+    """The folder."""
     family: str
+    """Family of its tokenizer, see `tokenizers/families.py`."""
     hash: bytes
     """32 bytes: the model's identity, see `model_hash`."""
     n_tokens: int
@@ -70,7 +73,9 @@ class Model:
     tile: int = DEFAULT_TILE
     """Samples along a tile's side, one of `limits.TILE_SIDES`."""
     licence: str = ""
+    """Licence of the weights."""
     description: str = ""
+    """One line for `tokcodec models list`."""
 
     @property
     def id(self) -> int:
@@ -79,6 +84,7 @@ class Model:
 
     @property
     def weights_path(self) -> Path:
+        """The file of the weights."""
         return self.path / WEIGHTS
 
     @cached_property

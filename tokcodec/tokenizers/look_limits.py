@@ -28,11 +28,14 @@ MAX_LAYERS = 128
 
 @dataclass(frozen=True)
 class Shape:
-    """Of a picture between two layers, H x W x C, or with H = W = 1 of a vector."""
+    """Shape of a picture between two layers, or of a vector."""
 
     height: int
+    """1 for a vector."""
     width: int
+    """1 for a vector."""
     channels: int
+    """Channels of a picture, or numbers of a vector."""
 
     def __add__(self, other: Shape) -> Shape:
         if self != other:
