@@ -176,7 +176,7 @@ def test_runs(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="another run has been at work here since"):
         next(second.outcomes(Here()))
     assert len(list(outcomes)) == 1
-    with pytest.raises(OutputError, match="another run has written here meanwhile; the same command again goes on"):
+    with pytest.raises(OutputError, match="another run has written here meanwhile; repeat the command"):
         next(third.outcomes(Here()))
     assert sorted(os.listdir(tmp_path / "out")) == ["in-00000.parquet", "in-00001.parquet"]
     assert len(plan().done) == 2

@@ -1,8 +1,7 @@
-"""How many tokens every tile of an adaptive file has, and the order in which they are written; no torch.
+"""The number of tokens of every tile of an adaptive file, and the order of all tokens. Does not import torch.
 
-A tile gets a level, and with it a fixed share of the largest count n: halved every two levels. The tokens of all tiles
-are written by the fraction k / count of their tile that comes before them, so that a file cut anywhere leaves every
-tile about the same share of its tokens.
+The level of a tile determines its share of the largest count n, which halves every two levels. Tokens are ordered by
+rank / count of their tile, so that a file cut anywhere leaves every tile about the same share of its tokens.
 """
 
 from __future__ import annotations

@@ -1,12 +1,11 @@
-"""Tokens to bytes and back: a range coder over integer frequency tables.
+"""A range coder over integer frequency tables, from tokens to bytes and back.
 
-Between tokens and bytes there is integer arithmetic only. The tables hold integer counts that sum to 2**16 in each
-row; constriction gets them as float64 counts / 2**16, for which its quantisation to 24 bits is exact (every product
-stays below 2**53), so that the bytes are the same on every machine. `formats/tok-v1.md` states the coder without
-reference to any library.
+Only integer arithmetic determines the bytes. The tables hold integer counts that sum to 2**16 in each row. constriction
+gets them as float64 counts / 2**16, for which its quantisation to 24 bits is exact (every product is below 2**53), so
+the bytes are the same on every machine. `formats/tok-v1.md` specifies the coder without reference to any library.
 
-Source of the method: range coding (Martin 1979) as in constriction; a cut payload is decoded twice, padded with 0x00
-and with 0xFF, and the tokens on which both agree are those that every continuation shares.
+Source of the method: range coding (Martin 1979) as in constriction. A cut payload is decoded twice, padded with 0x00
+and with 0xFF. Tokens on which both agree are the same for every continuation.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ _FAMILY = constriction.stream.model.Categorical(perfect=False)
 
 
 def encode_tokens(tokens: IntArray, tables: FrequencyTables, levels: IntArray | None = None) -> bytes:
-    """Payload for tokens: the shortest bytes that hold all of them, whatever bytes follow.
+    """Payload for tokens: the shortest bytes that determine all of them, for any bytes that follow.
 
     Args:
         tokens: int [tiles, n] in 0..vocabulary-1.
@@ -275,7 +274,7 @@ def _coder(tables: FrequencyTables) -> _Coder:
 
 
 def _shortest_payload(encoder: Any) -> bytes:
-    """The shortest bytes of which every continuation decodes to the encoded tokens.
+    """The shortest bytes that decode to the encoded tokens with any continuation.
 
     The tokens correspond to the code values low <= v < low + width. constriction's flush gives one of them. low
     follows from it, since the encoder states low modulo 2**64.

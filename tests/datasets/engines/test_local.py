@@ -37,7 +37,7 @@ def test_a_worker_is_killed(start: Start, tmp_path: Path, pictures: Pictures, ex
     left = sorted(path.name for path in running.output.iterdir())
     assert 2 <= len(left) < SHARDS and all(name.endswith(".parquet") for name in left)
     (line,) = [line for line in printed.splitlines() if "k077" not in line]
-    assert code == 1 and line.startswith("tokcodec: a worker died: killed, or out of memory")
+    assert code == 1 and line.startswith("tokcodec: a worker died (killed, or out of memory)")
     assert running.gone(SPAWNED)
     code, printed = start("--workers", "2").end()
     assert code == 1 and f"{SHARDS - len(left)} done, {len(left)} skipped, 0 failed" in printed

@@ -43,7 +43,7 @@ def test_a_worker_is_killed(start: Start, tmp_path: Path, pictures: Pictures, ex
 
 @needs_proc
 def test_the_driver_is_killed(start: Start, tmp_path: Path, pictures: Pictures, expected: Pictures) -> None:
-    """Nothing goes on without it; the same command again does the rest, by the other engine as well."""
+    """The run ends without it. Repeating the command does the rest, also by the other engine."""
     running = start(*RAY, "-q")
     running.wait_for_shards(2)
     running.process.kill()
@@ -68,7 +68,7 @@ def test_a_cluster_that_cannot_be_reached(call: Call, source: Path, scheme: str)
         address = f"{scheme}127.0.0.1:{taken.getsockname()[1]}"
         result = call("dataset", "encode", "in", "--output", "out", "--engine", "ray", "--address", address)
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr == f"tokcodec: {address}: no Ray cluster can be reached: Connection refused\n"
+    assert result.stderr == f"tokcodec: {address}: no Ray cluster can be reached: connection refused\n"
     assert not (source.parent / "out").exists()
 
 
@@ -87,7 +87,7 @@ def test_auto_without_a_cluster(
             address = f"127.0.0.1:{taken.getsockname()[1]}"
             (tmp_path / "ray").mkdir()
             (tmp_path / "ray" / "ray_current_cluster").write_text(address)
-            where, why = f"auto ({address})", "Connection refused"
+            where, why = f"auto ({address})", "connection refused"
         result = call("dataset", "encode", "in", "--output", "out", "--engine", "ray", "--address", "auto")
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr == f"tokcodec: {where}: no Ray cluster can be reached: {why}\n"
