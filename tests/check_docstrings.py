@@ -19,7 +19,7 @@ MANY = 3
 """From this number of arguments on, each must be named."""
 FILES = (
     "codec.py", "contents.py", "errors.py", "pillow.py", "progressive.py", "refining.py", "tokfile.py",
-    "container/*.py", "datasets/batches.py", "datasets/reading.py", "models/*.py", "search/*.py", "tokenizers/*.py",
+    "container/*.py", "datasets/batches.py", "datasets/reading.py", "models/*.py", "tokenizers/*.py",
 )  # fmt: skip
 """The modules of the reference, and those of the container, the models and the tokenizers, which plug-ins use."""
 

@@ -41,7 +41,7 @@ AHEAD = 4 * BATCH
 MAX_JOBS = 64
 Source = str | Path | BinaryIO
 """A picture file, or a stream of its bytes."""
-_DEFAULT_MAX_JOBS = 8  # every thread holds a picture, of up to a quarter of a GiB at the default limit
+_DEFAULT_MAX_JOBS = 8  # every thread holds a picture, at the default limit of pixels up to a quarter of a GiB
 
 
 @dataclass(frozen=True)
@@ -192,7 +192,7 @@ class _Batch:
 
 
 def _chunks(sources: Iterable[Source], step: int, side: int, max_pixels: int, jobs: int) -> Iterator[_Chunk]:
-    """Yield the chunks of all pictures in order. Each picture has at least one, with `start` 0."""
+    """The chunks of all pictures in order; each picture has at least one, with `start` 0."""
     if not jobs:
         for source in sources:
             yield from _cut(source, step, side, max_pixels)
@@ -219,7 +219,7 @@ def _chunks(sources: Iterable[Source], step: int, side: int, max_pixels: int, jo
 
 
 def _read(desk: _Desk, turn: int, source: Source, step: int, side: int, max_pixels: int) -> None:
-    """Put a picture's chunks into the queue. Runs in a thread."""
+    """Put a picture's chunks on the desk; runs in a thread."""
     try:
         desk.wait(turn)
         for chunk in _cut(source, step, side, max_pixels):
@@ -229,7 +229,7 @@ def _read(desk: _Desk, turn: int, source: Source, step: int, side: int, max_pixe
 
 
 def _cut(source: Source, step: int, side: int, max_pixels: int) -> Iterator[_Chunk]:
-    """Yield a picture's chunks. The last one has the error if there is one."""
+    """A picture's chunks; the last one has the error where there is one."""
     failed = _Chunk(source, 0, None, np.empty((0, side, side, 3), np.uint8))
     try:
         with turn():

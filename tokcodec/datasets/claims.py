@@ -172,7 +172,7 @@ class Claim:
             time.sleep(0.1)
 
     def _others(self) -> list[tuple[Place, Owner]]:
-        """Claims of other runs that may be working, in the order of their names. Stale ones are deleted."""
+        """Claims of other runs that may be at work, in the order of their names; stale ones are deleted."""
         times = self.output.times(PREFIX)
         found = []
         for name in sorted(times.keys() - {self.place.base}):

@@ -43,8 +43,8 @@ class Run:
     function: executes a task, in any process.
     done: outcomes of shards that earlier runs have finished.
     tasks: the other shards.
-    watched: the folder whose files show the finished shards.
-    files: these files at the time of planning.
+    watched: the folder whose files show what is finished.
+    files: those, as they were when this was planned.
     """
 
     output: Place

@@ -46,8 +46,7 @@ MAX_BOUND = 1 << 14
 MAX_RADIX = 1 << 16
 """Largest radix of a digit. Each value has a count of at least 1, and the counts sum to 2**16."""
 MAX_VOCABULARY = 1 << 31
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-"""Names of models, which are valid folder names on every system."""
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # of a model: safe as a folder name on every system
 
 
 @dataclass(frozen=True)

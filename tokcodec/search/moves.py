@@ -1,6 +1,6 @@
-"""Changes single digits of tokens so that the sum of their codewords comes closer to a target.
+"""Changing single digits of tokens, so that the sum of their codewords comes closer to a target.
 
-Tokens that share no coefficient can change at the same time, so a sweep over all tokens takes about ten steps.
+Tokens that share no coefficient can change at once: a sweep over all tokens takes about ten steps.
 """
 
 from __future__ import annotations
@@ -14,26 +14,25 @@ from ..tokenizers.codewords import Codewords
 
 @dataclass(frozen=True)
 class Group:
-    """G tokens that share no coefficient."""
+    """G tokens that share no coefficient.
+
+    tokens: int64 [G]; dims: int64 [G, 2 h], numbers of their coefficients; words: float32 [G, 2, K, h]; half: half of
+    the words' squared lengths, float32 [G, 2, 1, K]; bits: cost of naming a word, float32 [G, 2, 1, K].
+    """
 
     tokens: torch.Tensor
-    """Ranks of the tokens, int64 [G]."""
     dims: torch.Tensor
-    """Numbers of their coefficients, int64 [G, 2 h]."""
     words: torch.Tensor
-    """Codewords of their digits, float32 [G, 2, K, h]."""
     half: torch.Tensor
-    """Half of the squared lengths of the codewords, float32 [G, 2, 1, K]."""
     bits: torch.Tensor
-    """Bits of each codeword in a file, float32 [G, 2, 1, K]."""
 
 
 class Moves:
-    """The codewords and bits of the first tokens of tiles, and changes of their digits.
+    """The digits of the first tokens of tiles, and what they stand for.
 
     Args:
-        codewords: codewords of a tokenizer on torch.
-        count: largest number of tokens of a tile.
+        codewords: of a tokenizer that runs on torch.
+        count: tokens of a tile at most.
     """
 
     def __init__(self, codewords: Codewords, count: int) -> None:
@@ -62,7 +61,7 @@ class Moves:
 
         Args:
             tokens: int64 N x T.
-            used: bool N x T, the tokens to add.
+            used: bool N x T, the tokens that count.
 
         Returns:
             Coefficients, float32 N x D.
@@ -73,19 +72,19 @@ class Moves:
         return start.index_add_(1, self._dims.flatten(), words.flatten(1))
 
     def bits(self, tokens: torch.Tensor, used: torch.Tensor) -> torch.Tensor:
-        """Bits of the used tokens in a file: tokens int64 N x T, used bool N x T -> float32 N."""
+        """Bits that naming the used tokens takes: int64 N x T, bool N x T -> float32 N."""
         token, digit = (torch.arange(size, device=tokens.device) for size in (tokens.shape[1], 2))
         bits: torch.Tensor = self._bits[token[:, None], digit, self._digits(tokens)].sum(2)
         return (bits * used).sum(1)
 
     def sweep(self, tokens: torch.Tensor, used: torch.Tensor, rest: torch.Tensor, price: torch.Tensor) -> None:
-        """Give each digit in turn the best codeword for the present values of all others.
+        """Give each digit in turn the codeword that leaves least, all others given; changes tokens and rest.
 
         Args:
-            tokens: int64 N x T. Changed in place.
+            tokens: int64 N x T.
             used: bool N x T, the tokens that may change.
-            rest: float32 N x D, the target less the sum of the codewords. Changed in place.
-            price: float32 N, half of the squared error that equals one bit in cost.
+            rest: float32 N x D, the target less the sum of the codewords.
+            price: float32 N, half of the squared length that one bit is worth.
         """
         tile = torch.arange(len(tokens), device=tokens.device)[None, :, None]
         digit = torch.arange(2, device=tokens.device)[:, None]

@@ -1,9 +1,9 @@
-"""Searches for tokens whose drawn tiles are closest to the originals.
+"""Choosing tokens by what is drawn from them.
 
-The encoder chooses tokens whose sum of codewords is closest to the tile, but the decoder draws a network's picture.
-Each round of the search draws the tiles and computes the gradient of their error by the sum of codewords. It moves a
-target for the sum by the gradient over the curvature, which for a squared error is that of an orthonormal transform.
-Then it changes single digits towards the target. The best tokens of all rounds are kept.
+The encoder's tokens leave the bare sum of their codewords closest to the tile; what is shown is a network's picture.
+The gradient of that picture's error says where the sum should rather lie, and about how far: with a squared error the
+curvature is that of an orthonormal transform. So each round draws the tiles, moves a target by the gradient over the
+curvature, and changes single digits towards the target. The best tokens of all rounds are kept.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from ..tokenizers.cascade import CascadeTokenizer
 
 BATCH = 8
-"""Tiles searched at a time, which bounds the memory."""
+"""Tiles searched at a time: bounds the memory."""
 MEMORY = 0.7
-"""Part of the target that is kept in the next round. Without it the digits oscillate."""
+"""Part of the target that stays in the next round: without memory the digits swing to and fro."""
 CURVATURE = 2.0
 """Second derivative of the squared error along a coefficient."""
 CURVATURE_OF_FEATURES = 2 / 3000
@@ -35,18 +35,15 @@ CURVATURE_OF_FEATURES = 2 / 3000
 
 @dataclass(frozen=True)
 class Tune:
-    """The loss of the search: squared error of a tile's 256 x 256 x 3 values, plus weighted distances.
+    """What is lowered: the squared error of a tile's 256 x 256 x 3 values, and distances times weights.
 
-    Weights are those of a tile with all tokens, in units of its first squared error. They are proportional to the
-    square root of the number of tokens.
+    look: the one that draws; features, lpips: weights of the two distances for a tile with all tokens, in parts of its
+    squared error at first; with fewer tokens they fall with the square root.
     """
 
     look: str
-    """Look that draws the tiles."""
     features: float = 0.0
-    """Weight of the distance of a classifier's features."""
     lpips: float = 0.0
-    """Weight of LPIPS."""
 
 
 TUNES = {
@@ -70,21 +67,21 @@ def refine(
     weights: NDArray[np.float32] | None = None,
     price: float = 1.0,
 ) -> NDArray[np.int64]:
-    """Find better tokens for some tiles. Each tile keeps its number of tokens.
+    """Find better tokens for some tiles; how many each has stays.
 
     Args:
         tokenizer: the model, on torch.
         tiles: float32 [n, 3, 256, 256] in [0, 1].
-        tokens: int [n, T], the first tokens.
-        counts: int [n], number of tokens of each tile, 1 to T. The others are kept.
-        rounds: number of drawings with a gradient; 0 changes nothing.
-        tune: the loss.
-        scale: the model's set of codewords.
-        weights: float32 [n, 256, 256], weight of the squared error at each sample (None: 1).
-        price: price of a bit, in units of the plain encoder's price.
+        tokens: int [n, T], to begin with.
+        counts: int [n], tokens of each tile that count, 1 to T; the others stay.
+        rounds: how often the tiles are drawn with a gradient; 0 changes nothing.
+        tune: what is lowered.
+        scale: which of the model's sets of codewords.
+        weights: float32 [n, 256, 256], what the squared error counts at each sample (None: 1).
+        price: what a bit of the file is worth, against its usual worth to the encoder.
 
     Returns:
-        Tokens int64 [n, T]. No tile is worse by the loss of `tune` plus the price of its bits.
+        Tokens int64 [n, T], of no tile worse by the measure of `tune` and the price of the bits.
     """
     device = torch.device(tokenizer.device)
     moves = Moves(tokenizer.codewords(scale), tokens.shape[1])
@@ -107,18 +104,7 @@ def refine(
 
 
 class Search:
-    """State of the search for one batch of tiles. Its arguments are those of `refine`.
-
-    Args:
-        tokenizer: the model.
-        moves: the codewords of the scale.
-        tiles: float32 N x 3 x 256 x 256.
-        counts: int [N].
-        tune: the loss.
-        scale: the model's set of codewords.
-        weights: float32 N x 256 x 256, or None.
-        price: price of a bit.
-    """
+    """Some tiles on their way to better tokens; the arguments are those of `refine`, as tensors."""
 
     def __init__(
         self,
@@ -138,13 +124,13 @@ class Search:
         self.counts = torch.as_tensor(counts, device=tiles.device)
         share = (self.counts / tokenizer.n_tokens).sqrt()
         self.features, self.lpips = tune.features * share, tune.lpips * share
-        self.first: torch.Tensor | None = None  # squared errors of the first tokens
+        self.first: torch.Tensor | None = None  # squared errors of the tokens given
         self.distance = load_distance(tokenizer.device) if tune.features or tune.lpips else None
         with torch.no_grad():
             self.seen = None if self.distance is None else self.distance(tiles)
 
     def run(self, tokens: torch.Tensor, rounds: int) -> torch.Tensor:
-        """Search for some rounds. Takes and returns tokens int64 N x T."""
+        """Search from tokens int64 N x T on; returns the best ones."""
         used = torch.arange(tokens.shape[1], device=tokens.device) < self.counts[:, None]
         tokens, best = tokens.clone(), tokens.clone()
         target = torch.zeros(())
@@ -154,7 +140,7 @@ class Search:
             if number == 0:
                 assert self.first is not None
                 curvature = CURVATURE + CURVATURE_OF_FEATURES * self.features * self.first
-                bit = self.price * RATE_WEIGHT * loss / self.counts  # error that equals one bit in cost
+                bit = self.price * RATE_WEIGHT * loss / self.counts  # what one bit is worth
                 lowest = loss + bit * self.moves.bits(tokens, used)
             else:
                 whole = loss + bit * self.moves.bits(tokens, used)
@@ -167,7 +153,7 @@ class Search:
         return best
 
     def look(self, vectors: torch.Tensor, gradient: bool) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """The loss of coefficients float32 N x D, float32 N, and its gradient on request."""
+        """What is lowered, float32 N, of coefficients float32 N x D; and its gradient where it is wanted."""
         vectors = vectors.requires_grad_(gradient)
         with torch.set_grad_enabled(gradient):
             loss = self.loss(self.draw(vectors))
@@ -177,7 +163,7 @@ class Search:
         return loss.detach(), found
 
     def draw(self, vectors: torch.Tensor) -> torch.Tensor:
-        """The drawn tiles. They are not clamped, since values out of range must have a gradient."""
+        """The tiles as they will be shown, not clamped: a value beyond the range must feel a gradient."""
         if self.network is None:
             drawn: torch.Tensor = self.tokenizer.drawing.inverse(vectors)
         else:
@@ -185,7 +171,7 @@ class Search:
         return drawn
 
     def loss(self, drawn: torch.Tensor) -> torch.Tensor:
-        """The loss of drawn tiles, float32 N."""
+        """What is lowered, of drawn tiles: float32 N."""
         squares = (drawn - self.tiles).square().sum(1)
         loss = (squares if self.weights is None else squares * self.weights).sum((1, 2))
         if self.first is None:
