@@ -43,7 +43,7 @@ Job = tuple[Picture, str, str]
 @click.option("--model", "models", multiple=True, help="A tokcodec model by name or folder (repeatable).")
 @click.option("--pitch", "pitches", type=int, multiple=True, help="Pitches of tokcodec (default 512, 256, 128, 64).")
 @click.option("--device", default="auto", show_default=True, help="Device of tokcodec: auto, cpu or cuda.")
-@click.option("--lpips-net", type=click.Choice(["squeeze", "alex", "vgg"]), default="squeeze", show_default=True)
+@click.option("--lpips-net", type=click.Choice(["squeeze", "alex"]), default="squeeze", show_default=True)
 @click.option("--lpips-weights", type=click.Path(path_type=Path), help="File with its weights [env: TOKCODEC_LPIPS].")
 @click.option("--lpips-download", is_flag=True, help="Fetch the weights into torch's hub cache, checked by hash.")
 @click.option("--metric", "extras", multiple=True, help="A further metric: ssimulacra2, dists (repeatable).")

@@ -11,15 +11,15 @@ from pathlib import Path
 from types import ModuleType
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from tokcodec.container.entropy import CHUNK_BYTES, decode_tokens, encode_tokens
 from tokcodec.container.tables import TOTAL, FrequencyTables, join_digits
 
-Tokens = npt.NDArray[np.int64]
+Tokens = NDArray[np.int64]
 ROOT = Path(__file__).parents[2]
 
 
@@ -35,7 +35,7 @@ def load_reader() -> ModuleType:
 reader = load_reader()
 
 
-def rounded(shares: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+def rounded(shares: NDArray[np.float64]) -> NDArray[np.int64]:
     """Counts that sum to TOTAL, whatever the shares: the largest takes the difference."""
     counts = np.maximum(1, np.floor(shares * (TOTAL - 2 * shares.shape[1]))).astype(np.int64)
     counts[np.arange(len(counts)), counts.argmax(axis=1)] += TOTAL - counts.sum(axis=1)

@@ -141,4 +141,4 @@ def test_unknown_net_and_unpinned_download() -> None:
     with pytest.raises(ValueError, match="resnet"):
         lpips.LPIPS("resnet")
     with pytest.raises(ValueError, match="pinned"):
-        lpips.download("vgg")
+        lpips.download("alex")

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from tokcodec.container.tables import FrequencyTables
 from tokcodec.errors import ModelFileError
@@ -25,7 +25,7 @@ DEVICES = [None, CPU]
 KINDS: list[Callable[[Any], Array]] = [np.asarray, torch.from_numpy]
 
 
-def random_scales(config: CascadeConfig = CONFIG) -> list[dict[str, npt.NDArray[Any]]]:
+def random_scales(config: CascadeConfig = CONFIG) -> list[dict[str, NDArray[Any]]]:
     """Random codewords over random coefficients for every scale; the means are shades of grey."""
     rng = np.random.default_rng(0)
     size = config.luma**2 + 2 * config.chroma**2
@@ -44,7 +44,7 @@ def random_scales(config: CascadeConfig = CONFIG) -> list[dict[str, npt.NDArray[
     return scales
 
 
-def tensors(config: CascadeConfig = CONFIG) -> dict[str, npt.NDArray[Any]]:
+def tensors(config: CascadeConfig = CONFIG) -> dict[str, NDArray[Any]]:
     """As they are shipped."""
     return pack_tensors(config, random_scales(config))
 
@@ -60,14 +60,14 @@ def fitted_tables(config: CascadeConfig = CONFIG) -> tuple[FrequencyTables, ...]
     )
 
 
-def tiles(number: int = 2, seed: int = 1) -> npt.NDArray[np.float32]:
+def tiles(number: int = 2, seed: int = 1) -> NDArray[np.float32]:
     """Tiles of slow and fast changes."""
     rng = np.random.default_rng(seed)
     slow = rng.random((number, 3, 8, 8)).repeat(32, 2).repeat(32, 3)
     return (0.8 * slow + 0.2 * rng.random((number, 3, 256, 256))).astype(np.float32)
 
 
-def some_tokens(number: int = 2, count: int = 5, seed: int = 3) -> npt.NDArray[np.int64]:
+def some_tokens(number: int = 2, count: int = 5, seed: int = 3) -> NDArray[np.int64]:
     return np.random.default_rng(seed).integers(0, CONFIG.codewords**2, (number, count))
 
 
@@ -219,7 +219,7 @@ def test_a_tile_does_not_depend_on_its_batch(device: torch.device | None, number
     ids=["none", "too many", "float", "beyond the codebook", "negative", "one dimension"],
 )
 def test_wrong_tokens_are_refused(
-    tokenizer: CascadeTokenizer, tokens: npt.NDArray[Any], kind: Callable[[Any], Array]
+    tokenizer: CascadeTokenizer, tokens: NDArray[Any], kind: Callable[[Any], Array]
 ) -> None:
     with pytest.raises(ValueError, match="tokens must"):
         tokenizer.decode(kind(tokens))
@@ -232,7 +232,7 @@ def test_wrong_tokens_are_refused(
     ids=["narrow", "no batch", "one channel", "integers"],
 )
 def test_wrong_tiles_are_refused(
-    tokenizer: CascadeTokenizer, x: npt.NDArray[Any], kind: Callable[[Any], Array]
+    tokenizer: CascadeTokenizer, x: NDArray[Any], kind: Callable[[Any], Array]
 ) -> None:
     with pytest.raises(ValueError, match="tiles must"):
         tokenizer.encode(kind(x))
@@ -243,9 +243,9 @@ def test_wrong_tiles_are_refused(
 
 def write(
     folder: Path,
-    changes: dict[str, npt.NDArray[Any] | None] | None = None,
+    changes: dict[str, NDArray[Any] | None] | None = None,
     *,
-    looks: dict[str, dict[str, npt.NDArray[Any]]] | None = None,
+    looks: dict[str, dict[str, NDArray[Any]]] | None = None,
     **arguments: Any,
 ) -> Model:
     """The model of CONFIG, with some of its tensors changed (None: left out), and with looks."""
@@ -316,7 +316,7 @@ def test_packed_words_are_within_half_a_step() -> None:
     ],
 )
 def test_tensors_that_do_not_fit_are_refused(
-    tmp_path: Path, changes: dict[str, npt.NDArray[Any] | None], message: str
+    tmp_path: Path, changes: dict[str, NDArray[Any] | None], message: str
 ) -> None:
     with pytest.raises(ModelFileError, match=message) as caught:
         load(write(tmp_path / "tiny", changes), None, None)

@@ -6,18 +6,18 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from tokcodec.tokenizers import codewords
 from tokcodec.tokenizers.codewords import BEAM_TOKENS, RATE_WEIGHT, Codewords
 
-Floats = npt.NDArray[np.float64]
+Floats = NDArray[np.float64]
 SIZE, HALF, RADIX, TOKENS = 40, 3, 8, BEAM_TOKENS + 8
 
 
-def parts(tokens: int = TOKENS, radix: int = RADIX, size: int = SIZE, seed: int = 0) -> dict[str, npt.NDArray[Any]]:
+def parts(tokens: int = TOKENS, radix: int = RADIX, size: int = SIZE, seed: int = 0) -> dict[str, NDArray[Any]]:
     """Random codewords that shrink, over coefficients of which the last few are never used."""
     rng = np.random.default_rng(seed)
     return {
@@ -122,7 +122,7 @@ def test_bits_count_in_the_choice() -> None:
         assert np.array_equal(digits @ [RADIX, 1], tokens[:, position])
     plain = Codewords(**given).encode(x, TOKENS)[0]
 
-    def cost(tokens: npt.NDArray[np.int64]) -> float:
+    def cost(tokens: NDArray[np.int64]) -> float:
         places = np.arange(TOKENS)
         return float((price[places, 0, tokens // RADIX] + price[places, 1, tokens % RADIX]).sum())
 

@@ -6,9 +6,9 @@ import warnings
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch.nn import functional as F
 
 from tokcodec.tokenizers import convolutions
@@ -17,16 +17,16 @@ from tokcodec.tokenizers.convolutions import NumpyLayers
 RNG = np.random.default_rng(0)
 
 
-def floats(*shape: int) -> npt.NDArray[np.float32]:
+def floats(*shape: int) -> NDArray[np.float32]:
     return RNG.standard_normal(shape).astype(np.float32)
 
 
-def as_torch(x: npt.NDArray[np.float32]) -> torch.Tensor:
+def as_torch(x: NDArray[np.float32]) -> torch.Tensor:
     """H x W x C -> 1 x C x H x W."""
     return torch.from_numpy(x.transpose(2, 0, 1)[None].copy())
 
 
-def as_numpy(x: torch.Tensor) -> npt.NDArray[np.float32]:
+def as_numpy(x: torch.Tensor) -> NDArray[np.float32]:
     return x[0].permute(1, 2, 0).numpy()
 
 

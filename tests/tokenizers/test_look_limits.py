@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
+from numpy.typing import NDArray
 
 from tests.tokenizers.test_look import random_look
 from tokcodec.tokenizers import look_limits
@@ -15,7 +15,7 @@ from tokcodec.tokenizers.look import condition, correction
 from tokcodec.tokenizers.look_limits import check_look
 from tokcodec.tokenizers.networks import SIZES, LookNet
 
-Weights = dict[str, npt.NDArray[Any]]
+Weights = dict[str, NDArray[Any]]
 
 
 def look_of(size: str, scales: int = 4) -> Weights:
@@ -76,6 +76,6 @@ def test_what_costs_more_is_refused(monkeypatch: pytest.MonkeyPatch, limit: str,
         ("middle.bias", np.zeros(0, np.float32), "middle.weight has the shape"),
     ],
 )
-def test_other_weights_are_refused(name: str, weight: npt.NDArray[Any], text: str) -> None:
+def test_other_weights_are_refused(name: str, weight: NDArray[Any], text: str) -> None:
     with pytest.raises(ValueError, match=text):
         check_look(random_look() | {name: weight}, 2)

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
+from numpy.typing import NDArray
 from safetensors.numpy import load_file
 from torch.optim.swa_utils import AveragedModel
 
@@ -176,7 +176,7 @@ class LookRun(TrainingRun):
         self.step = state["step"]
 
 
-def starting(scales: int, weights: Mapping[str, npt.NDArray[Any]], size: LookSize | None) -> LookNet:
+def starting(scales: int, weights: Mapping[str, NDArray[Any]], size: LookSize | None) -> LookNet:
     """An untrained network, which takes over the weights that fit it.
 
     Args:
