@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
-from numpy.typing import NDArray
 
 from ..tokenizers.cascade import CascadeConfig
 from ..tokenizers.codewords import Codewords
@@ -120,7 +120,7 @@ class ScaleTrainer:
 
     # -- step 2: all tokens together ------
 
-    def arrays(self) -> dict[str, NDArray[Any]]:
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """mean, dims and words, as `Codewords` takes them."""
         return {name: tensor.numpy() for name, tensor in self.tensors.items() if name != "counts"}
 
