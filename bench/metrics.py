@@ -18,6 +18,7 @@ from PIL import Image
 from scipy.ndimage import correlate1d
 
 from bench.grain import Grain
+from tokcodec.ratecontrol.quality import to_psnr
 
 if TYPE_CHECKING:
     from bench.recognition import Recogniser
@@ -48,7 +49,7 @@ def psnr(a: NDArray[Any], b: NDArray[Any]) -> float:
     """PSNR in dB of two HxWx3 arrays in 0..255, over all channels; at most PSNR_CAP."""
     difference = (np.asarray(a, np.float32) - np.asarray(b, np.float32)).ravel()
     error = float(np.dot(difference, difference)) / difference.size
-    return PSNR_CAP if error == 0 else min(PSNR_CAP, 10 * float(np.log10(255**2 / error)))
+    return min(PSNR_CAP, to_psnr(error / 255**2))
 
 
 def _blur(x: Floats) -> Floats:

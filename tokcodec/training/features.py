@@ -64,10 +64,6 @@ class Classifier(nn.Module):
         found: torch.Tensor = self.net._fc(self.net._avg_pooling(x).flatten(1))
         return found
 
-    def logits(self, x: torch.Tensor) -> torch.Tensor:
-        """Scores of the thousand classes: float32 N x 1000."""
-        return self.scores(self.stages(x, len(self._ends))[-1])
-
 
 def feature_distance(a: list[torch.Tensor], b: list[torch.Tensor]) -> torch.Tensor:
     """1 - cosine similarity over channels, averaged over space and stages: float32 N, 0 for equal features."""
