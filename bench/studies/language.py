@@ -23,10 +23,13 @@ PLOT = "plots/language.svg"
 
 INTRODUCTION = """# The language of the tokens
 
-What "Analyzing the Language of Visual Tokens" (arXiv 2411.05001) asks of a tokenizer, for {model} (hash {hash})
-on the {samples} training photographs, tokcodec {version}. Bits a token; every rank has codewords of its own and is
-counted apart. Entropies have Miller and Madow's correction; what a context tells is the mutual information by digit,
-less that with the context of another picture. Made by
+Statistics after "Analyzing the Language of Visual Tokens" (arXiv 2411.05001), for {model} (hash {hash}).
+They are those of {samples} photographs, with tokcodec {version}.
+Figures are bits per token.
+Every rank has its own codewords and is counted separately.
+Entropies have Miller and Madow's correction.
+The information in a context is the mutual information by digit, less that with the context of another picture.
+Made by
 
     tokcodec dataset encode PHOTOGRAPHS --output DIR --tokens 256 --pitch PITCH
     python -m bench.studies.language DIR...
