@@ -20,23 +20,22 @@ PAGE = """# Data sets: speed and memory
 
     {command}
 
-{pictures:,} photographs as JPEGs of quality 90, {kilobytes:.0f} kB each on average, in {shards} Parquet files;
-{settings}, model {model} (hash {hash}), {cores} cores, {versions}.
-Times are those of whole commands with their start, measured in one run in which the ways take turns; of each the
-fastest of {rounds} rounds counts. Two processes that only decode the JPEGs are the floor: no two that encode these
-files can be faster. `encode -r` is one process with threads that read. "Ray" starts a cluster on this machine, which
-ends with the run; "Ray, cluster there" takes one that is up already and idle.
+The pictures are {pictures:,} JPEGs of quality 90, {kilobytes:.0f} kB on average, in {shards} Parquet files.
+Settings: {settings}, model {model} (hash {hash}), {cores} cores, {versions}.
+Times are those of whole commands, including their start.
+The commands take turns in one run, and the fastest of {rounds} rounds counts.
+Two processes that only decode the JPEGs give the lower limit for two processes that encode them.
+`encode -r` is one process with threads that read.
+"Ray" starts a cluster on this machine for the run, and "Ray, cluster there" uses a running, idle one.
 
 {speed}
 
-"Without start" is less the same way's run of a single picture: {starts}.
-A cluster that is started for the run may be at work on its own start beyond that, and one that is there is not: Ray is
-judged by the latter.
+"Without start" is the time less that for a single picture: {starts}.
+Ray is judged with a running cluster, since one that is started for the run may still be starting during the work.
 
 {limits}
 
-The peak of a worker's memory, with the interpreter and its libraries, for a shard of one large row group, which is the
-hardest to read:
+Peak memory of a worker, with the interpreter and its libraries, for a shard of one large row group, the worst case:
 
 {memory}
 """
