@@ -32,7 +32,7 @@ def timeless(file: Path) -> list[dict[str, Any]]:
 
 @pytest.fixture(autouse=True)
 def no_networks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Without LPIPS and recognition, whatever lies on this machine: these tests are about the machinery."""
+    """Turn off LPIPS and recognition on every machine, since these tests do not need them."""
     monkeypatch.delenv("TOKCODEC_LPIPS", raising=False)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     monkeypatch.setattr(run, "find_recognition", lambda: "pip install a-network")

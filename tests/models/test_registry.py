@@ -1,4 +1,4 @@
-"""Which models there are: the search path, damage, and which model a file needs."""
+"""Installed models: the search path, damage, and the model of a file."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ posix = pytest.mark.skipif(os.name != "posix", reason="POSIX permissions, links 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
-    """A folder in which nothing but `out` and what a test declares may be left."""
+    """A folder in which only `out` and the files that a test declares may remain."""
     yield tmp_path
     assert not list(tmp_path.rglob(".tokcodec-*"))
 

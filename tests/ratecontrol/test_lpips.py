@@ -1,4 +1,4 @@
-"""LPIPS: the published check values, and its behaviour with weights that are absent or wrong."""
+"""LPIPS: the published check values, and the errors for missing or wrong weights."""
 
 from __future__ import annotations
 

@@ -45,12 +45,12 @@ def random_scales(config: CascadeConfig = CONFIG) -> list[dict[str, NDArray[Any]
 
 
 def tensors(config: CascadeConfig = CONFIG) -> dict[str, NDArray[Any]]:
-    """As they are shipped."""
+    """The tensors in the form of the shipped model."""
     return pack_tensors(config, random_scales(config))
 
 
 def fitted_tables(config: CascadeConfig = CONFIG) -> tuple[FrequencyTables, ...]:
-    """Skewed ones, others for each scale."""
+    """Skewed tables, different for each scale."""
     rng, radices = np.random.default_rng(1), (config.codewords,) * 2
     return tuple(
         FrequencyTables.fit(
@@ -131,7 +131,7 @@ def test_no_tiles_are_no_tokens(device: torch.device | None) -> None:
 
 
 def test_numpy_and_torch_give_the_same() -> None:
-    """Equal tokens, pixels to rounding; so do several threads, as the tokens of a picture must not depend on them."""
+    """Tokens are equal and pixels equal up to rounding, with any number of threads."""
     ours, theirs = (CascadeTokenizer(tensors(), tables=fitted_tables(), device=device) for device in DEVICES)
     for scale in (0, 1):
         tokens, errors = ours.encode_curves(tiles(8), scale=scale)
@@ -142,7 +142,7 @@ def test_numpy_and_torch_give_the_same() -> None:
 
 
 def test_tokens_of_gradients_and_other_precisions(tokenizer: CascadeTokenizer) -> None:
-    """Training hands over tensors that want gradients, and tiles may be float64."""
+    """In training, tensors may require gradients, and tiles may be float64."""
     expected = tokenizer.encode(tiles())
     assert np.array_equal(tokenizer.encode(tiles().astype(np.float64)), expected)
     for device in DEVICES:
@@ -165,7 +165,7 @@ def test_curves_are_the_errors_of_pixels(tables: tuple[FrequencyTables, ...] | N
 
 
 def test_no_error_is_below_zero(tokenizer: CascadeTokenizer) -> None:
-    """Of a tile that is a sum of codewords, where rounding decides."""
+    """The tile is a sum of codewords, for which rounding decides."""
     x = tokenizer.drawing.inverse(tokenizer.vectors(some_tokens(4), 0))
     assert tokenizer.encode_curves(x)[1].min() >= 0
 

@@ -1,4 +1,4 @@
-"""A cascade's tensors, which anybody may have made: types, values and sizes that a cascade has not."""
+"""A third-party cascade: types, values and sizes that are not allowed."""
 
 from __future__ import annotations
 

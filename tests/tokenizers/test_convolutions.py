@@ -1,4 +1,4 @@
-"""The NumPy layers: each is torch's layer, and weights of no layer are refused."""
+"""The NumPy layers equal those of torch, and weights that belong to no layer are refused."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def as_numpy(x: torch.Tensor) -> NDArray[np.float32]:
 )
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (2, 5), (64, 64), (13, 7)])
 def test_3_by_3(channels: int, outputs: int, height: int, width: int) -> None:
-    """To many channels by windows, to few by shifted sums: both with zeros around."""
+    """Many channels use windows, few use shifted sums, both with zero padding."""
     weight, bias, x = floats(outputs, channels, 3, 3), floats(outputs), floats(height, width, channels)
     found = NumpyLayers({"a.weight": weight, "a.bias": bias}).conv("a", x)
     expected = F.conv2d(as_torch(x), torch.from_numpy(weight), torch.from_numpy(bias), padding=1)

@@ -1,4 +1,4 @@
-"""Importing checkpoints: what is accepted, what is refused and why, what the written model says."""
+"""Importing checkpoints: accepted and refused files, and the written model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a look may cost: known from the shapes of its weights, and refused before anything is computed."""
+"""Limits of a look's cost, from the shapes of its weights, before anything is computed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def look_of(size: str, scales: int = 4) -> Weights:
 
 
 def test_the_cost_is_that_of_the_products() -> None:
-    """As NumPy's layers multiply them, for a small network; and our own sizes are far below the limits."""
+    """The counted cost of a small network is that of the NumPy layers. Our own networks are far below the limits."""
 
     class Counting(NumpyLayers):
         products = 0

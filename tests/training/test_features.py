@@ -1,4 +1,4 @@
-"""The classifiers: their stages, that they are frozen and repeatable, and what is said where a package is missing."""
+"""The classifiers: stages, frozen and repeatable outputs, and the error if a package is missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Processes here: the plain encode's bytes by any number of them, and nothing lost or left by kills."""
+"""Local processes: the bytes of a plain encode for any number of workers, and kills lose or leave nothing."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_the_command_is_killed(start: Start, tmp_path: Path, pictures: Pictures,
 
 @needs_proc
 def test_ctrl_c_while_the_workers_start(start: Start) -> None:
-    """It reaches them before they could set a handler of their own."""
+    """The signal arrives before the workers could set a handler."""
     for wait in (0.0, 0.1, 0.2):
         running = start("--workers", "2", "-q", output=f"out{wait}")
         running.worker(SPAWNED)

@@ -1,4 +1,4 @@
-"""Pictures in folders: nothing of others is touched, and every sample that is not there has an error."""
+"""Pictures in folders: other files are not changed, and every missing sample has an error."""
 
 from __future__ import annotations
 
