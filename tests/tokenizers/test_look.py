@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
-from numpy.typing import NDArray
 
 from tests.tokenizers.test_cascade import CONFIG, CPU, DEVICES, some_tokens, tensors, write
 from tokcodec.errors import ModelFileError
@@ -18,7 +18,7 @@ from tokcodec.tokenizers.look import LOOKS, TENTS, condition, correction, prefix
 from tokcodec.tokenizers.networks import LookNet, LookSize
 from tokcodec.tokenizers.transform import TileTransform
 
-Weights = dict[str, NDArray[Any]]
+Weights = dict[str, npt.NDArray[Any]]
 SMALL = {"widths": (8, 9, 10), "tops": (6, 4), "blocks": (1, 2, 1, 1, 2)}
 
 
@@ -212,8 +212,8 @@ def test_names_in_the_file() -> None:
     assert weights_of("fidelity", {"look.perceptual.a": 1, "look.fidelity.a.look.b": 2}) == {"a.look.b": 2}
 
 
-def changed(name: str, weight: NDArray[Any] | None) -> Weights:
-    """A look with a changed or missing weight."""
+def changed(name: str, weight: npt.NDArray[Any] | None) -> Weights:
+    """A look of which a weight is another, or missing."""
     look = random_look()
     if weight is None:
         del look[name]

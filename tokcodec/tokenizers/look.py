@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+import numpy.typing as npt
 
 from .arrays import Array
 
@@ -43,7 +43,7 @@ class Layers(Protocol):
     def leave(self, x: Any) -> Array:
         """Convert a picture to float32 N x C x H x W."""
 
-    def vector(self, x: NDArray[np.float32]) -> Any:
+    def vector(self, x: npt.NDArray[np.float32]) -> Any:
         """Convert float32 N x C to an input of `linear`."""
 
     def linear(self, name: str, x: Any) -> Any:
@@ -76,7 +76,7 @@ def weights_of(look: str, tensors: Mapping[str, Any]) -> dict[str, Any]:
     return {name.removeprefix(start): tensor for name, tensor in tensors.items() if name.startswith(start)}
 
 
-def condition(counts: Sequence[int], scale: int, scales: int) -> NDArray[np.float32]:
+def condition(counts: Sequence[int], scale: int, scales: int) -> npt.NDArray[np.float32]:
     """The inputs of a network besides the picture: a tent for each power of two of the count, and the scale.
 
     Args:
@@ -92,7 +92,7 @@ def condition(counts: Sequence[int], scale: int, scales: int) -> NDArray[np.floa
     return np.concatenate([tents.clip(0), which], 1).astype(np.float32)
 
 
-def correction(layers: Layers, small: Array, conditions: NDArray[np.float32]) -> Array:
+def correction(layers: Layers, small: Array, conditions: npt.NDArray[np.float32]) -> Array:
     """Apply the network of a look.
 
     Args:

@@ -14,7 +14,7 @@ import json
 import struct
 
 import numpy as np
-from numpy.typing import NDArray
+import numpy.typing as npt
 
 from ..errors import ModelFileError
 from ..models.modelfile import Model, weight_names
@@ -26,7 +26,7 @@ FORMAT = 1
 NEGLIGIBLE = 0.02
 """Smaller coefficients of the mean are omitted: all of them together change no pixel by one level."""
 
-Arrays = dict[str, NDArray[np.generic]]
+Arrays = dict[str, npt.NDArray[np.generic]]
 
 
 def pack_web(model: Model, tokens: int, *, all_scales: bool = False, look: str | None = None) -> bytes:
@@ -97,7 +97,7 @@ def looks_of(model: Model) -> list[str]:
     return sorted({name[1] for name in names if name[0] == "look"})
 
 
-def _quantised(name: str, weight: NDArray[np.generic]) -> Arrays:
+def _quantised(name: str, weight: npt.NDArray[np.generic]) -> Arrays:
     """A network's weight as int8 with a step size for every output channel. A bias stays float32."""
     exact = weight.astype(np.float32)
     if not name.endswith(".weight"):
