@@ -33,10 +33,10 @@ lint: $(READY) lint-web  ## ruff, mypy, that imports go one way, and that public
 	$(BIN)/lint-imports
 	$(BIN)/python tests/check_docstrings.py
 
-lint-web:  ## formats/web: prettier, types; only where npm and its registry are at hand
+lint-web:  ## formats/web: prettier, types; only if npm and its registry are available
 	@if command -v npm >/dev/null && npm install --prefix formats/web --silent --no-audit --no-fund; then \
 		npm run --prefix formats/web --silent lint; \
-	else echo 'npm is not at hand: formats/web is not checked'; fi
+	else echo 'npm or its registry is not available: formats/web is not checked'; fi
 
 docs: $(READY)  ## the API reference in build/docs, made from the docstrings
 	$(call install,$(VENV)) --editable '.[docs]'
@@ -50,7 +50,7 @@ bench: $(READY)  ## rate-distortion curves on scikit-image's photographs, in res
 startup: $(READY)  ## times of whole commands and of one tile, memory for a large picture
 	$(BIN)/python -m bench.studies.startup
 
-dist:  ## wheel and sdist in dist/, checked, and the wheel tried alone on every Python at hand
+dist:  ## wheel and sdist in dist/, checked, and the wheel installed alone on every Python found
 	rm -rf dist
 	$(call create,build/tools)
 	$(call install,build/tools) build hatchling twine

@@ -335,7 +335,7 @@ def test_wrong_options_are_value_errors_and_leave_nothing(
 
 
 def test_a_failed_save_to_a_path_leaves_no_part_of_a_file(sample: Image.Image, tiny: Model, tmp_path: Path) -> None:
-    """Pillow empties an existing file before the plug-in is asked: the old one could not be kept."""
+    """Pillow empties an existing file before it calls the plug-in, so the old one cannot be kept."""
     path = tmp_path / "a.tok"
     path.write_bytes(b"before")
     with pytest.raises(ValueError, match="tokens must be"):

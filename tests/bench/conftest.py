@@ -1,4 +1,4 @@
-"""Fixtures of the bench's tests: small photographs, LPIPS weights where they are at hand, and a stand-in codec."""
+"""Fixtures of the bench's tests: small photographs, LPIPS weights if they are installed, and a stand-in codec."""
 
 from __future__ import annotations
 

@@ -35,9 +35,9 @@ def timeless(file: Path) -> list[dict[str, Any]]:
 
 @pytest.fixture(autouse=True)
 def no_networks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Without LPIPS and recognition, whatever lies on this machine: these tests are about the machinery.
+    """Turn off LPIPS and recognition on every machine, since these tests do not need them.
 
-    Without plots too, which take longer than all else: where they are tested, DRAW draws them.
+    Plots take longer than all else: they are off too, and DRAW draws them where they are tested.
     """
     monkeypatch.delenv("TOKCODEC_LPIPS", raising=False)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))

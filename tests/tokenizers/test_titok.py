@@ -27,7 +27,7 @@ TINY = Layout(width=128, layers=2, n_tokens=8, hidden=32)
 
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """State dict of a small ordered model, known under the key `tiny` for the time of the test."""
+    """State dict of a small ordered model, registered under the key `tiny` during the test."""
     monkeypatch.setitem(VARIANTS, "tiny", Variant("Tiny-8", TINY, True, 7, "for tests"))
     with torch.device("meta"):
         net = TitokNet(TINY)
@@ -217,7 +217,7 @@ def filled(name: str, shape: tuple[int, ...]) -> Any:
 
 @pytest.fixture(scope="module")
 def weights() -> Iterator[None]:
-    """Give back the memory of the filled weights, 335 MB."""
+    """Free the memory of the filled weights, 335 MB."""
     yield
     filled.cache_clear()
 
