@@ -62,7 +62,7 @@ $(READY): pyproject.toml constraints.txt
 	$(call create,$(VENV))
 	$(call install,$(VENV)) --editable '.[test,bench-more,bench-recognition]'
 	$(call install,$(VENV)) --editable '.[test-data]' || \
-		echo 'Ray or datasets cannot be installed: tests that need them are skipped'
+		echo 'Ray, datasets or webdataset cannot be installed: tests that need them are skipped'
 	@# Its metadata asks for an old Pillow and a toolkit that it needs only for its own command.
 	$(call install,$(VENV)) --no-deps thumbhash-python
 	touch $@

@@ -32,7 +32,7 @@ WRITES = re.compile(r" writes ([\w./-]+)(?:, (\d+) bytes)?(?: in (\d+) tokens)?"
 # Packages that may be missing.
 NEEDS = {
     "docs/command-line.md": ("torch",),
-    "docs/datasets.md": ("pyarrow", "ray", "datasets"),
+    "docs/datasets.md": ("pyarrow", "ray", "datasets", "webdataset"),
     "docs/settings.md": ("pyarrow", "skimage"),
 }
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
