@@ -1,8 +1,8 @@
-"""`python -m bench.studies.effort PICTURES`: what `encode --effort` gains, and what it takes.
+"""`python -m bench.studies.effort PICTURES`: measures the gain and the time of `encode --effort`.
 
-Real files of the pictures' 256x256 centre crops, or with `--sizes` of whole pictures within so many bytes; means.
-Features: distance of EfficientNet's features (stages 2 to 5) to the original's. The tune never sees lite2; lite0 and
-LPIPS taught the network that it sees. Seconds are of the processor, on one thread.
+Prints means over real files of the pictures' 256x256 centre crops, or with `--sizes` of whole pictures within so many
+bytes. Features are the distance of EfficientNet's features (stages 2 to 5) from those of the original. lite0 and LPIPS
+were used to train the network of the tune, and lite2 was not. Seconds are of the processor, on one thread.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Judge:
         """The values of NAMES for one picture; NaN for the light look of several tiles."""
         chosen = {"target_size": amount} if whole else {"tokens": amount, "pitch": "fit"}
         begun = time.process_time()
-        data = tokcodec.encode(original, effort=effort, tune=tune or None, **chosen)  # type: ignore[arg-type]
+        data = tokcodec.encode(original, effort=effort, tune=tune or None, **chosen)
         seconds = time.process_time() - begun
         fidelity, perceptual = (np.asarray(tokcodec.decode(data, look=look)) for look in ("fidelity", "perceptual"))
         x, y = (torch.from_numpy(p.copy()).permute(2, 0, 1)[None].float() / 255 for p in (original, perceptual))
@@ -74,7 +74,8 @@ def drawn_light(data: bytes) -> Pixels:
     conditions = condition(contents.counts().tolist(), contents.scale, tokenizer.scales)
     vectors = tokenizer.vectors(torch.from_numpy(contents.coded).long(), contents.scale)
     drawn = np.asarray(tokenizer.draw(tokenizer.network(LIGHT), vectors, conditions))
-    return np.rint(drawn[0].clip(0, 1).transpose(1, 2, 0) * 255).astype(np.uint8)
+    pixels: Pixels = np.rint(drawn[0].clip(0, 1).transpose(1, 2, 0) * 255).astype(np.uint8)
+    return pixels
 
 
 def figure(pictures: list[Pixels], path: Path) -> None:
@@ -122,7 +123,7 @@ def numbers(_: click.Context, __: click.Parameter, text: str | None) -> list[int
 @click.option("--tokens", default="64,256", show_default=True, callback=numbers, help="With commas.")
 @click.option("--sizes", callback=numbers, help="Whole pictures in at most so many bytes, instead of crops.")
 @click.option("--tunes", default="perceptual,fidelity,light", show_default=True, help="With commas.")
-@click.option("--limit", type=int, help="Use the first so many pictures.")
+@click.option("--limit", type=int, help="Use only the first N pictures.")
 @click.option("--journal", type=click.Path(dir_okay=False, path_type=Path), help="Note results here and go on.")
 @click.option("--sheet", type=click.Path(path_type=Path), help="Write three pictures before and after here, and end.")
 def main(
