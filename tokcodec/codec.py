@@ -59,6 +59,7 @@ def encode(
     adaptive: bool = False,
     focus: Sequence[str | Sequence[float]] = (),
     focus_map: Image.Image | None = None,
+    background: str = "white",
     model: str | Path | None = None,
     device: str = "auto",
     effort: int = 0,
@@ -88,6 +89,7 @@ def encode(
             `adaptive`.
         focus_map: PIL image of any size with a weight for each place: black and transparent count once, white 4 times.
             Needs a target or `adaptive`.
+        background: colour behind transparent pixels, a name of CSS or "#rrggbb". Default: "white".
         model: name or folder of a model. Default: base-2.
         device: "auto", "cpu" or "cuda". Default: "auto", the fastest one for the number of tiles.
         effort: 0 to 9. Above 0 the encoder searches for tokens by the picture that they draw, which is better and
@@ -116,12 +118,13 @@ def encode(
         adaptive=adaptive,
         focus=focus,
         focus_map=focus_map,
+        background=background,
         model=model,
         device=device,
         effort=effort,
         tune=tune,
     ).resolve()
-    picture = to_rgb(image, warn=warn)
+    picture = to_rgb(image, background=background, warn=warn)
     check_size(*picture.size, max_pixels=picture.width * picture.height)
     if container == "bare" and not fits(*picture.size):
         warn("the bare container stores only aspects from 1:6.3 to 6:1: decode with the size")

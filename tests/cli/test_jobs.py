@@ -15,8 +15,8 @@ from tokcodec import cores
 from tokcodec.cli.console import Report
 from tokcodec.cli.jobs import Files, plan, read_tok
 from tokcodec.errors import NotTokError, TokError
-from tokcodec.pictures.images import READ_FORMATS
-from tokcodec.pictures.suffixes import PICTURE_SUFFIXES
+from tokcodec.pictures.opening import READ_FORMATS
+from tokcodec.pictures.suffixes import OPTIONAL_SUFFIXES, PICTURE_SUFFIXES
 
 Call = Callable[..., Result]
 
@@ -115,7 +115,12 @@ def test_what_is_no_file_in_a_folder_is_left_out() -> None:
 
 
 def test_pictures_in_folders_are_those_that_can_be_read() -> None:
-    assert {Image.registered_extensions().get(suffix) for suffix in PICTURE_SUFFIXES} == set(READ_FORMATS)
+    """All names that Pillow knows for what is read, and others that are usual."""
+    known = Image.registered_extensions()
+    optional = {suffix for names in OPTIONAL_SUFFIXES.values() for suffix in names}
+    others = {".btf", ".jfi", ".jif", ".pjp", ".pjpeg", ".tf8"}
+    assert {suffix for suffix, kind in known.items() if kind in (*READ_FORMATS, "MPO")} <= PICTURE_SUFFIXES
+    assert {known[suffix] for suffix in PICTURE_SUFFIXES - optional - others} == {*READ_FORMATS, "MPO"}
 
 
 def test_read_tok_does_not_read_what_is_no_tok(here: Path) -> None:

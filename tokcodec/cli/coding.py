@@ -16,6 +16,7 @@ from ..pictures.suffixes import PICTURE_SUFFIXES
 from .console import STDIO, Bar, Report, report_options
 from .jobs import Files, Job, plan, run, run_many, stdin
 from .options import (
+    background_option,
     base64_option,
     bpp_text,
     container_of,
@@ -52,13 +53,13 @@ def _read_map(path: str, max_pixels: int, report: Report) -> Image:
     """Read the map of weights once for all pictures. Raises PictureError that names the file."""
     from ..errors import PictureError
     from ..pictures import images
-    from ..ratecontrol.focus import BACKDROP
+    from ..ratecontrol.focus import BACKGROUND
 
     source = stdin() if path == STDIO else path
     warn = functools.partial(report.note, f"--focus-map {path}")
     try:
         with images.process_limit(max_pixels):
-            return images.read_picture(source, max_pixels=max_pixels, backdrop=BACKDROP, warn=warn)
+            return images.read_picture(source, max_pixels=max_pixels, background=BACKGROUND, warn=warn)
     except (TokError, OSError) as error:
         raise PictureError(f"--focus-map {path}: {reason(error)}") from error
 
@@ -75,6 +76,7 @@ def _read_map(path: str, max_pixels: int, report: Report) -> Image:
 @focus_map_option
 @effort_option
 @tune_option
+@background_option
 @click.option(
     "-j",
     "--jobs",
@@ -133,7 +135,7 @@ def encode(
     def work(job: Job, bar: Bar) -> tuple[bytes, str]:
         warn = functools.partial(report.note, job.source)
         source = stdin() if job.source == STDIO else job.source
-        picture = images.read_picture(source, max_pixels=max_pixels, warn=warn)
+        picture = images.read_picture(source, max_pixels=max_pixels, background=options.background, warn=warn)
         data = codec.encode(picture, **vars(options), warn=warn, progress=bar)
         return described(to_base64(data) if base64 else data, *picture.size)
 

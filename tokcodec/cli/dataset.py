@@ -13,6 +13,7 @@ from .console import PATH, Bar, Report, report_options
 from .dataset_reports import info, stats, verify
 from .engines import WorkerPool, engine_options
 from .options import (
+    background_option,
     decode_format_option,
     device_option,
     dtype_option,
@@ -88,6 +89,7 @@ max_errors_option = click.option(
 @click.option("--tokens", type=tokens_type, metavar="N", help="Tokens per tile. Default: the model's choice.")
 @pitch_option
 @target_options
+@background_option
 @model_option
 @device_option
 @max_pixels_option

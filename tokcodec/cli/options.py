@@ -28,6 +28,13 @@ max_pixels_option = click.option(
     metavar="N",
     help="Refuse pictures of more pixels. Default: 89 million.",
 )
+background_option = click.option(
+    "--background",
+    metavar="COLOUR",
+    default="white",
+    show_default=True,
+    help="Colour behind transparent pixels: a name of CSS, or #rrggbb.",
+)
 max_tiles_option = click.option(
     "--max-tiles",
     type=click.IntRange(1),

@@ -105,7 +105,9 @@ class Encoder:
     def _one(self, data: bytes) -> Coded | Exception:
         """Encode one picture: with a target each has a search of its own."""
         try:
-            picture = read_picture(io.BytesIO(data), max_pixels=self.max_pixels, warn=_silent)
+            picture = read_picture(
+                io.BytesIO(data), max_pixels=self.max_pixels, background=self.options.background, warn=_silent
+            )
             made = encode(picture, **vars(self.options), warn=_silent)
             contents = read(made, self.model)
             # -1, where a tile has fewer tokens, becomes the largest value of the type: that is FILL

@@ -178,6 +178,8 @@ def _facts(
         facts["tokens"] = None
         facts["pitch"] = facts["pitch"] if settings.pitch_given else None
     facts |= {"column": column, "max_pixels": max_pixels}
+    if options.background != "white":  # files of 1.0.0, which had no other, can be resumed
+        facts["background"] = options.background
     if max_sample_bytes != DEFAULT_MAX_SAMPLE_BYTES:  # files of 1.0.0, which had no limit, can be resumed
         facts["max_sample_bytes"] = max_sample_bytes
     return {name: value for name, value in facts.items() if value not in (None, False)}
