@@ -34,6 +34,7 @@ from .options import (
     tokens_type,
 )
 from .targets import effort_option, focus_map_option, focus_option, parse_size, target_options, tune_option
+from .whole import is_whole_picture, is_whole_tok
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -129,6 +130,8 @@ def encode(
         raise click.UsageError(str(error)) from error
     _check_device(device)
 
+    is_whole = functools.partial(is_whole_tok, bare=bare, base64=base64)
+
     def described(data: bytes, width: int, height: int) -> tuple[bytes, str]:
         return data, f"{len(data)} bytes, {bpp_text(8 * len(data) / (width * height))}"
 
@@ -141,7 +144,7 @@ def encode(
 
     if len(jobs) == 1 or not settings.plain:
         with at_most(threads), images.process_limit(max_pixels):
-            run(jobs, files, report, work)
+            run(jobs, files, report, work, is_whole)
         return
     from ..datasets.bulk import encode_many
 
@@ -160,7 +163,7 @@ def encode(
             yield functools.partial(outcome, encoded)
 
     with at_most(threads), images.process_limit(max_pixels):
-        run_many(jobs, files, report, stream)
+        run_many(jobs, files, report, stream, is_whole)
 
 
 @click.command()
@@ -228,4 +231,4 @@ def decode(
         return
     jobs = plan(files, report, suffixes=[suffix], new_suffix=new_suffix)
     _check_device(device)
-    run(jobs, files, report, decoding.work)
+    run(jobs, files, report, decoding.work, is_whole_picture)

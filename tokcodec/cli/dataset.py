@@ -208,6 +208,9 @@ def follow(run: Run, engine: Engine, report: Report, max_errors: int | None, whe
     from ..datasets.shards.outcome import TooManyErrors
 
     started = time.perf_counter()
+    for name, text in run.left_out.notes:
+        report.note(name, text)
+    report.left_out += run.left_out.suffixes
     finished: list[Outcome] = []
     report.skipped = len(run.done)
     shown = 0

@@ -30,7 +30,8 @@ from .bulk import encode_many
 from .columns import ERROR, KEY, TOK, Coded, check_tokens, error_line, image_table, token_table
 from .limits import DEFAULT_MAX_SAMPLE_BYTES
 from .pack import token_dtype
-from .sources.parquet import find_column, samples_of
+from .sources.parquet import samples_of
+from .sources.picture_column import find_column
 from .sources.samples import Picture, Samples
 
 Batch: TypeAlias = pa.Table | pa.RecordBatch

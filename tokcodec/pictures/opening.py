@@ -10,7 +10,7 @@ from PIL import Image, ImageFile, TiffImagePlugin
 from ..errors import LimitError, PictureError, TokError
 from . import tiff
 from .depth import TiffSamples
-from .kinds import HEAD_BYTES, describe
+from .kinds import HEAD_BYTES, describe, is_heif
 from .optional import open_optional
 
 READ_FORMATS = (
@@ -45,7 +45,7 @@ def open_picture(stream: IO[bytes], max_pixels: int) -> ImageFile.ImageFile | Ti
         if tiff.is_tiff(head):
             return _open_tiff(stream)
     except Exception as error:
-        raise damaged("TIFF" if tiff.is_tiff(head) else "HEIF or JPEG XL", error) from error
+        raise damaged("TIFF" if tiff.is_tiff(head) else "HEIF" if is_heif(head) else "JPEG XL", error) from error
     claimed = ""
     for name in READ_FORMATS:
         if not _accepts(name, head):
