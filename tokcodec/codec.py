@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 STRETCH = 4
 """The encoder gives a note if the sides of a tile have a larger ratio than this. 21:9 as one tile is still usual."""
 
+HIGH_RATE, HIGH_RATE_PIXELS = 1.5, 64 * 64
+"""The encoder gives a note if a target makes a file of more bits per pixel, of a picture of at least so many pixels."""
+
 _OURS = __package__, "PIL"
 
 Warn = Callable[[str], None]
@@ -135,6 +138,8 @@ def encode(
         data = _encode_controlled(picture, settings, tokenizer, weights, warn, progress)
         if container == "tok":
             note_tiles(Grid.for_picture(*picture.size, parse_header(data).pitch), warn)
+        if settings.target is not None:
+            note_rate(8 * len(data) / (picture.width * picture.height), picture, warn)
         return _with_effort(data, picture, settings, weights, progress)
     if container == "tok":
         note_stretch(grid, warn)
@@ -278,6 +283,12 @@ def note_stretch(grid: Grid, warn: Warn) -> None:
     width, height = grid.tile_extent
     if max(width, height) > STRETCH * min(width, height):
         warn(f"a tile covers {width:.0f}x{height:.0f} pixels: the longer side will be much coarser")
+
+
+def note_rate(bpp: float, picture: Image.Image, warn: Warn) -> None:
+    """Note a target for which tokens are the wrong means: the picture has pixels enough for another codec's header."""
+    if bpp > HIGH_RATE and picture.width * picture.height >= HIGH_RATE_PIXELS:
+        warn(f"{bpp:.1f} bits per pixel: above {HIGH_RATE:g} a WebP file of the same quality is usually smaller")
 
 
 def note_tiles(grid: Grid, warn: Warn) -> None:

@@ -50,6 +50,8 @@ def brands(*names: bytes) -> bytes:
         (brands(b"crx "), "camera's raw file"),
         (b"\0\0\1\0\1\0" + bytes(30), "ICO"),
         (b"\x0a\5\1\1" + bytes(124), "PCX"),
+        (b"P7\nWIDTH 1\n", "PAM"),
+        (b"PF\n1 1\n-1.0\n", "PFM"),
         (b"DDS \x7c\0\0\0" + bytes(120), "DDS"),
     ],
 )

@@ -45,6 +45,8 @@ _SIGNATURES = (
     (0, b"7z\xbc\xaf\x27\x1c", "is a 7z archive: unpack it first"),
     (0, b"Rar!\x1a\x07", "is a RAR archive: unpack it first"),
     (257, b"ustar", "is a tar archive: `tokcodec dataset encode` reads it"),
+    (0, b"P7\n", "is a PAM picture, which is not read: convert it to PNG first"),
+    (0, b"PF\n", "is a PFM picture in colour, which is not read: convert it to PNG or TIFF first"),
     (0, b"PAR1", "is a Parquet file: `tokcodec dataset encode` reads it"),
     (0, b"\x93NUMPY", "is an array of NumPy: the library encodes arrays"),
     (0, b"\x89HDF", "is an HDF5 file"),
