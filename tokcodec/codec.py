@@ -286,7 +286,13 @@ def note_stretch(grid: Grid, warn: Warn) -> None:
 
 
 def note_rate(bpp: float, picture: Image.Image, warn: Warn) -> None:
-    """Note a target for which tokens are the wrong means: the picture has pixels enough for another codec's header."""
+    """Note a file of so many bits that another codec would need fewer. In small files headers count: no note.
+
+    Args:
+        bpp: bits of the file per pixel.
+        picture: the picture.
+        warn: called with the note.
+    """
     if bpp > HIGH_RATE and picture.width * picture.height >= HIGH_RATE_PIXELS:
         warn(f"{bpp:.1f} bits per pixel: above {HIGH_RATE:g} a WebP file of the same quality is usually smaller")
 

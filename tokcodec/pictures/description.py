@@ -56,10 +56,12 @@ def colour_profile(image: Image.Image, warn: Warn) -> bytes | None:
     embedded = image.info.get("icc_profile")
     head = _file_head(image)
     grey = image.mode in _GREY
-    if image.format == "PNG" and (numbers := _png_chunk(head, b"cICP")):
-        return _coded(numbers[:2], grey, warn)
-    if isinstance(embedded, bytes) and embedded:
-        return embedded
+    profile = embedded if isinstance(embedded, bytes) and embedded else None
+    numbers = _png_chunk(head, b"cICP")[:2] if image.format == "PNG" else b""
+    if len(numbers) == 2 and (_is_known(*numbers) or profile is None):
+        return _coded(numbers, grey, warn)
+    if profile is not None:
+        return profile
     if image.format == "PNG":
         return _png(image, grey, warn)
     if image.format == "AVIF" and (at := head.find(b"colrnclx")) >= 0:
@@ -122,13 +124,17 @@ def _png(image: Image.Image, grey: bool, warn: Warn) -> bytes | None:
         return None
 
 
+def _is_known(primaries: int, transfer: int) -> bool:
+    return primaries in _PRIMARIES and transfer in _SRGB_TRANSFER | _GAMMAS.keys()
+
+
 def _coded(numbers: tuple[int, ...] | bytes, grey: bool, warn: Warn) -> bytes | None:
     """The profile for the first two numbers of cICP or nclx: primaries and transfer."""
     primaries, transfer = numbers
     if transfer in _HDR:
         warn(f"high dynamic range ({_HDR[transfer]}) is read as sRGB: brightness and colours are wrong")
         return None
-    if primaries not in _PRIMARIES or transfer not in _SRGB_TRANSFER | _GAMMAS.keys():
+    if not _is_known(primaries, transfer):
         warn(f"colours of an unknown kind (primaries {primaries}, transfer {transfer}) are read as sRGB")
         return None
     if transfer in _SRGB_TRANSFER and (grey or _PRIMARIES[primaries] == SRGB_POINTS):

@@ -163,39 +163,49 @@ def _to_rgb(
     image: Image.Image | depth.TiffSamples, background: str, warn: Warn, max_pixels: int | None = None
 ) -> Image.Image:
     """Decode and convert a picture. A decoder may find another size than the header's, so that it is checked again."""
-    if isinstance(image, depth.TiffSamples):
-        samples = _decoded(image.read, "TIFF")
-        return _composite(*_from_samples(samples, samples.profile, warn), background, warn)
-    profile = colour_profile(image, warn)
-    cut = depth.holds_16_bits(image)
-    if cut and (colour.changes_colours(profile) or depth.is_misread(image)):
-        samples = _decoded(partial(depth.cut_colour, image), image.format)
-        if samples is not None:
-            return _composite(*_from_samples(samples, profile, warn), background, warn)
-    bits = jpeg_2000_bits(image)
-    _load(image)
-    if max_pixels is not None:
-        check_size(*image.size, max_pixels)
     try:
-        if isinstance(image, TiffImagePlugin.TiffImageFile) and tiff.is_reduced(image.tag_v2):
-            warn("the picture is marked as a thumbnail or a mask of another one")
-        if cut:
-            depth.note_dim_colour(image, warn)
-        image = _upright(depth.spread_few_bits(image, bits), warn)
-        samples = depth.grey_samples(image)
-        if samples is not None:
-            return _composite(*_from_samples(samples, profile, warn), background, warn)
-        image, alpha = _split_alpha(image)
-        return _composite(colour.to_srgb(image, profile, warn), alpha, background, warn)
-    except TokError:
+        picture, alpha = _split(image, warn, max_pixels)
+        if alpha is None or alpha.getextrema() == (255, 255):
+            return picture
+        warn(f"transparency is composited on {background}")
+        return Image.composite(picture, Image.new("RGB", picture.size, background), alpha)
+    except (TokError, TokWarning):
         raise
     except MemoryError as error:
         raise LimitError("not enough memory to convert the picture") from error
     except Exception as error:
-        raise PictureError(f"a picture of mode {image.mode} that cannot be converted: {error}") from error
+        kind = f"a picture of mode {image.mode}" if isinstance(image, Image.Image) else "a TIFF picture"
+        raise PictureError(f"{kind} that cannot be converted: {error}") from error
 
 
-def _decoded(read: Callable[[], Any], name: str | None) -> Any:
+def _split(
+    image: Image.Image | depth.TiffSamples, warn: Warn, max_pixels: int | None
+) -> tuple[Image.Image, Image.Image | None]:
+    """The upright colours in sRGB, and the opacity as L or None."""
+    if isinstance(image, depth.TiffSamples):
+        samples = _decoded(image.read, "TIFF")
+        return _from_samples(samples, samples.profile, warn)
+    profile = colour_profile(image, warn)
+    cut, bits = depth.holds_16_bits(image), jpeg_2000_bits(image)
+    if cut and (colour.changes_colours(profile) or depth.is_misread(image)):
+        samples = _decoded(partial(depth.cut_colour, image), image.format)
+        if samples is not None:
+            return _from_samples(samples, profile, warn)
+    _load(image)
+    if max_pixels is not None:
+        check_size(*image.size, max_pixels)
+    if isinstance(image, TiffImagePlugin.TiffImageFile) and tiff.is_reduced(image.tag_v2):
+        warn("the picture is marked as a thumbnail or a mask of another one")
+    if cut:
+        depth.note_dim_colour(image, warn)
+    image = _upright(depth.spread_few_bits(image, bits), warn)
+    if (samples := depth.grey_samples(image)) is not None:
+        return _from_samples(samples, profile, warn)
+    image, alpha = _split_alpha(image)
+    return colour.to_srgb(image, profile, warn), alpha
+
+
+def _decoded(read: Callable[[], depth.Samples | None], name: str | None) -> Any:
     try:
         return read()
     except Exception as error:
@@ -210,13 +220,6 @@ def _from_samples(samples: depth.Samples, profile: bytes | None, warn: Warn) -> 
     if turn is None:
         return picture, alpha
     return picture.transpose(turn), None if alpha is None else alpha.transpose(turn)
-
-
-def _composite(picture: Image.Image, alpha: Image.Image | None, background: str, warn: Warn) -> Image.Image:
-    if alpha is None or alpha.getextrema() == (255, 255):
-        return picture
-    warn(f"transparency is composited on {background}")
-    return Image.composite(picture, Image.new("RGB", picture.size, background), alpha)
 
 
 def _from_array(array: NDArray[Any]) -> Image.Image:
