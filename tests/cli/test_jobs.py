@@ -140,7 +140,7 @@ def test_linked_folders_are_noted_or_followed(capsys: pytest.CaptureFixture[str]
 
 
 def test_what_is_no_file_in_a_folder_is_left_out() -> None:
-    """A pipe would be waited for without end; a link to nothing is named when it is read."""
+    """Opening a pipe would wait forever. A dangling link is named when it is read."""
     make("folder/a.png")
     os.mkfifo("folder/pipe.png")
     Path("folder/link.png").symlink_to("nowhere")
