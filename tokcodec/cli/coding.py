@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -129,6 +130,9 @@ def encode(
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     _check_device(device)
+    if settings.effort and report.verbose:
+        logging.basicConfig(format="tokcodec: %(message)s")
+        logging.getLogger("tokcodec.refining").setLevel(logging.INFO)
 
     is_whole = functools.partial(is_whole_tok, bare=bare, base64=base64)
 
