@@ -49,7 +49,7 @@ class Layers(Protocol):
     def leave(self, x: Any) -> Array:
         """Convert a picture to float32 N x C x H x W."""
 
-    def vector(self, x: npt.NDArray[np.float32]) -> Any:
+    def vector(self, x: NDArray[np.float32]) -> Any:
         """Convert float32 N x C to an input of `linear`."""
 
     def linear(self, name: str, x: Any) -> Any:
@@ -82,7 +82,7 @@ def weights_of(look: str, tensors: Mapping[str, Any]) -> dict[str, Any]:
     return {name.removeprefix(start): tensor for name, tensor in tensors.items() if name.startswith(start)}
 
 
-def condition(counts: Sequence[int], scale: int, scales: int) -> npt.NDArray[np.float32]:
+def condition(counts: Sequence[int], scale: int, scales: int) -> NDArray[np.float32]:
     """The inputs of a network besides the picture: a tent for each power of two of the count, and the scale.
 
     Args:
@@ -98,7 +98,7 @@ def condition(counts: Sequence[int], scale: int, scales: int) -> npt.NDArray[np.
     return np.concatenate([tents.clip(0), which], 1).astype(np.float32)
 
 
-def correction(layers: Layers, small: Array, conditions: npt.NDArray[np.float32]) -> Array:
+def correction(layers: Layers, small: Array, conditions: NDArray[np.float32]) -> Array:
     """Apply the network of a look.
 
     Args:
@@ -132,7 +132,7 @@ def correction(layers: Layers, small: Array, conditions: npt.NDArray[np.float32]
     return layers.leave(layers.conv("last", x))
 
 
-def folded(weights: Mapping[str, npt.NDArray[Any]], axis: int) -> dict[str, npt.NDArray[Any]]:
+def folded(weights: Mapping[str, NDArray[Any]], axis: int) -> dict[str, NDArray[Any]]:
     """Weights of a network for pictures that are constant along an axis.
 
     The 3 x 3 kernels are summed along the axis, so that the borders there have no influence.
@@ -150,7 +150,7 @@ def folded(weights: Mapping[str, npt.NDArray[Any]], axis: int) -> dict[str, npt.
     return result
 
 
-def strip_correction(layers: Layers, small: Array, conditions: npt.NDArray[np.float32], axis: int) -> Array:
+def strip_correction(layers: Layers, small: Array, conditions: NDArray[np.float32], axis: int) -> Array:
     """Apply the network of a look to tiles of which one line is shown, at an eighth of the cost.
 
     Args:
