@@ -22,6 +22,7 @@ from tokcodec.pictures.tiling import Grid
 from tokcodec.tokenizers import load_tokenizer
 from tokcodec.tokenizers.cascade import CascadeTokenizer
 from tokcodec.tokenizers.tiles import draw
+from tokcodec.tokenizers.web import pack_web
 from tokcodec.tokfile import read
 
 from .conftest import WEB, Run, pixels_of
@@ -161,6 +162,18 @@ def test_pixels_of_a_network(files: dict[str, Path], run: Run, tmp_path: Path) -
         found = pixels_of(out, size)
         assert np.abs(found - expected).mean() < BUDGET_NETWORK / 4
         assert np.abs(found - expected).mean() < np.abs(drawn(files[case].read_bytes()) - expected).mean() / 2
+
+
+@pytest.mark.parametrize("size", [(300, 1), (2, 300)])
+def test_pixels_of_a_strip(
+    size: tuple[int, int], photographs: dict[str, Image.Image], run: Run, whole: Path, tmp_path: Path
+) -> None:
+    """Both draw it with the network folded across the strip."""
+    path, out, model = tmp_path / "strip.tok", tmp_path / "pixels", tmp_path / "model.tokm"
+    path.write_bytes(tokcodec.encode(photographs["cat"].resize(size), tokens=16, pitch=128))
+    model.write_bytes(pack_web(find_model(), 16, all_scales=True, look="fidelity"))
+    (found,) = run(job("decode", path, "", model, out=out))
+    assert np.abs(pixels_of(out, found) - drawn(path.read_bytes(), look="fidelity")).max() <= 2
 
 
 # ---- encoding
