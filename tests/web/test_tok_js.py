@@ -234,6 +234,23 @@ def test_a_size_is_used_and_never_exceeded(
         assert "targetSize must be" in found["refused"]
 
 
+def test_a_background_is_that_of_python(
+    photographs: dict[str, Image.Image], run: Run, whole: Path, tmp_path: Path
+) -> None:
+    pixels, path, picture = tmp_path / "pixels", tmp_path / "made.tok", photographs["tile"].convert("RGBA")
+    picture.putalpha(Image.linear_gradient("L").resize(picture.size))
+    pixels.write_bytes(picture.tobytes())
+    job = {"job": "encode", "pixels": pixels, "width": picture.width, "height": picture.height, "model": whole}
+    for colour in ("#ffffff", "#ff8000"):
+        run(job | {"tokens": 32, "background": colour, "out": path})
+        theirs = tokcodec.encode(picture, tokens=32, background=colour, warn=lambda note: None)
+        right = Image.alpha_composite(Image.new("RGBA", picture.size, colour), picture).convert("RGB")
+        assert abs(psnr(drawn(path.read_bytes()), right) - psnr(drawn(theirs), right)) < 0.1
+    for bad in ("", "orange", "#fff", "#ffffff00"):
+        (found,) = run(job | {"background": bad, "out": path, "expected": "RangeError"})
+        assert "background must be" in found["refused"]
+
+
 @pytest.mark.parametrize("bare", [False, True])
 def test_pixels_must_be_bytes(bare: bool, run: Run, whole: Path, tmp_path: Path) -> None:
     common = {"job": "encode", "width": 1, "height": 1, "model": whole, "out": tmp_path / "x", "bare": bare}
@@ -330,4 +347,7 @@ def test_base64_and_data_urls(run: Run) -> None:
         url = f"data:{kind};base64,{text}"
         assert run({"job": "url", "url": url}) == [{"bytes": list(data), "bare": bare, "again": url}]
     assert run({"job": "url", "url": f"data:image/x-tok;base64,{text.replace('+', '%2B')}"})[0]["bytes"] == list(data)
-    assert "error" in run({"job": "url", "url": "data:image/png;base64,AAAA"})[0]
+    with_parameters = f"data:image/x-tok;charset=utf-8;name=a b;base64,{text[:4]}%0A{text[4:]}"
+    assert run({"job": "url", "url": with_parameters})[0]["bytes"] == list(data)
+    for other in ("image/png;base64", "image/x-tok;charset=utf-8", "image/x-tokens;base64"):
+        assert "error" in run({"job": "url", "url": f"data:{other},AAAA"})[0]

@@ -58,6 +58,9 @@ class Layers(Protocol):
     def conv(self, name: str, x: Any) -> Any:
         """Apply a convolution: 3 x 3 at equal size, 1 x 1, or 2 x 2 to half the size."""
 
+    def conv_shuffle(self, name: str, x: Any) -> Any:
+        """Apply a 3 x 3 convolution and rearrange four channels to 2 x 2 samples, as torch's `pixel_shuffle`."""
+
     def silu(self, x: Any) -> Any:
         """Compute x * sigmoid(x)."""
 
@@ -66,9 +69,6 @@ class Layers(Protocol):
 
     def enlarge(self, x: Any) -> Any:
         """Repeat every sample 2 x 2 times."""
-
-    def shuffle(self, x: Any) -> Any:
-        """Rearrange four channels to 2 x 2 samples, as torch's `pixel_shuffle`."""
 
 
 def prefix(look: str) -> str:
@@ -126,9 +126,9 @@ def correction(layers: Layers, small: Array, conditions: NDArray[np.float32]) ->
     coarse = blocks(2, layers.conv("down.1", middle))
     x = blocks(3, layers.enlarge(layers.conv("up.0", coarse)) + middle)
     x = blocks(4, layers.enlarge(layers.conv("up.1", x)) + fine)
-    x = layers.silu(layers.shuffle(layers.conv("widen", layers.silu(x))))
+    x = layers.silu(layers.conv_shuffle("widen", layers.silu(x)))
     # A convolution after the last shuffle connects the four phases of a pixel block and so avoids a grid pattern.
-    x = layers.silu(layers.shuffle(layers.conv("middle", x)))
+    x = layers.silu(layers.conv_shuffle("middle", x))
     return layers.leave(layers.conv("last", x))
 
 

@@ -50,7 +50,7 @@ class Rows:
 def read_rows(
     stream: Any, batch_size: int, max_sample_bytes: int, columns: list[str] | None = None, keep: Sequence[str] = ()
 ) -> Iterator[Rows]:
-    """All rows of a Parquet file in order, in batches of about BATCH_BYTES at most.
+    """All rows of a Parquet file in order, in batches of about BATCH_BYTES at most. Without rows there is one, empty.
 
     Args:
         stream: the file, opened for reading anywhere in it.
@@ -79,6 +79,9 @@ def read_rows(
             rows, held = rows + len(piece.table), held + size
         if rows:
             yield _joined(waiting)
+        elif not file.metadata.num_rows:
+            names = file.schema_arrow.names if columns is None else columns
+            yield Rows(file.schema_arrow.empty_table().select(names))
 
 
 def _joined(parts: list[Rows]) -> Rows:
