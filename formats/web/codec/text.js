@@ -36,13 +36,13 @@ export function toDataURL(bytes, { bare = false } = {}) {
 }
 
 /**
- * @param {string} url what `toDataURL` returns
+ * @param {string} url what `toDataURL` returns, also with parameters such as `;charset=utf-8`
  * @returns {{ bytes: Uint8Array<ArrayBuffer>, bare: boolean }} the file, and whether it is a bare one
  * @throws {TokError} if it is another URL
  */
 export function fromDataURL(url) {
-  const match = /^\s*data:image\/x-tok(-bare)?;base64,([^]*)$/i.exec(url);
+  const match = /^\s*data:image\/x-tok(-bare)?(?:;[^;,]*)*;base64\s*,([^]*)$/i.exec(url);
   check(match, "not a data URL of the type image/x-tok or image/x-tok-bare");
-  const text = match[2].replace(/%(2b|2f|3d)/gi, (code) => String.fromCharCode(parseInt(code.slice(1), 16)));
+  const text = match[2].replace(/%(2b|2f|3d|0d|0a|20)/gi, (code) => String.fromCharCode(parseInt(code.slice(1), 16)));
   return { bytes: fromBase64(text), bare: Boolean(match[1]) };
 }

@@ -19,7 +19,7 @@ export function toDataURL(bytes: Bytes, { bare }?: {
     bare?: boolean;
 }): string;
 /**
- * @param {string} url what `toDataURL` returns
+ * @param {string} url what `toDataURL` returns, also with parameters such as `;charset=utf-8`
  * @returns {{ bytes: Uint8Array<ArrayBuffer>, bare: boolean }} the file, and whether it is a bare one
  * @throws {TokError} if it is another URL
  */
