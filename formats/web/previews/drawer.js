@@ -1,4 +1,4 @@
-/** Draws previews in a worker, or here where there can be none. */
+/** Draws previews in a worker, or here where there can be none: then without the network, which would stop the page. */
 
 import { draw } from "./job.js";
 
@@ -25,9 +25,14 @@ export function drawer() {
   let worker; // undefined: not needed yet, null: there can be none
   let last = 0;
 
+  async function here(/** @type {PreviewJob} */ job) {
+    if (job.fine) throw new Error(`no worker at ${new URL("../tok-worker.js", import.meta.url)}: previews stay rough`);
+    return draw(job);
+  }
+
   function startWorker() {
     try {
-      worker = new Worker(new URL("../tok-worker.js", import.meta.url), { type: "module" });
+      worker = new Worker(new URL("../tok-worker.js", import.meta.url), { type: "module" }); // bundlers look for this
     } catch {
       worker = null;
       return;
@@ -40,7 +45,7 @@ export function drawer() {
     };
     worker.onerror = () => {
       worker = null; // it did not start
-      for (const { job, resolve } of waiting.values()) resolve(draw(job));
+      for (const { job, resolve } of waiting.values()) resolve(here(job));
       waiting.clear();
     };
   }
@@ -49,7 +54,7 @@ export function drawer() {
     ask: (job) =>
       new Promise((resolve, reject) => {
         if (worker === undefined) startWorker();
-        if (!worker) return resolve(draw(job));
+        if (!worker) return resolve(here(job));
         waiting.set(++last, { job, resolve, reject });
         return worker.postMessage({ id: last, job });
       }),

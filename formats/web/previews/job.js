@@ -30,14 +30,20 @@ const models = new Map(); // by their address: one serves all previews
 function modelAt(address) {
   let model = models.get(address);
   if (!model) {
-    model = fetch(address).then(async (answer) => {
-      if (!answer.ok) throw new Error(`${address}: ${answer.status}`);
-      return loadModel(await answer.arrayBuffer());
+    model = fetchModel(address).catch((error) => {
+      throw new Error(`${address}: ${error instanceof Error ? error.message : error}`);
     });
     model.catch(() => models.delete(address)); // the next preview tries again
     models.set(address, model);
   }
   return model;
+}
+
+/** @param {string} address */
+async function fetchModel(address) {
+  const answer = await fetch(address);
+  if (!answer.ok) throw new Error(`${answer.status}`);
+  return loadModel(await answer.arrayBuffer());
 }
 
 /**
