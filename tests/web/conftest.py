@@ -1,11 +1,15 @@
-"""tok.js in Node, fed with jobs; the models that it reads, and pictures."""
+"""tok.js in Node, fed with jobs, and in Chromium; the models that it reads, and pictures."""
 
 from __future__ import annotations
 
+import base64
 import json
 import shutil
 import subprocess
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +18,12 @@ import pytest
 import skimage.data
 from PIL import Image
 
+import tokcodec
+from tests.bench.report.test_page import Browser
 from tokcodec.models.registry import find_model
 from tokcodec.tokenizers.web import pack_web
+
+from .browsing import PAGE, Address, Handler, wait_for
 
 HERE = Path(__file__).parent
 WEB = HERE.parents[1] / "formats" / "web"
@@ -63,6 +71,42 @@ def photographs() -> dict[str, Image.Image]:
         "astronaut": astronaut,
         "cat": Image.fromarray(skimage.data.chelsea()),
     }
+
+
+@pytest.fixture(scope="session")
+def site() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(WEB)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    for gate in Handler.gates.values():
+        gate.set()
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    made = Browser(tmp_path_factory.mktemp("profile"))
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def preview() -> str:
+    data = tokcodec.encode(Image.fromarray(skimage.data.chelsea()), tokens=16, container="bare")
+    return f"data:image/x-tok-bare;base64,{base64.b64encode(data).decode()}"
+
+
+@pytest.fixture
+def page(browser: Browser, site: str) -> Browser:
+    """An empty page with previews started."""
+    browser.open(Address(f"{site}/blank"), 800)
+    browser.run(
+        f"const s = document.createElement('script'); s.type = 'module'; s.textContent = {PAGE!r};"
+        "document.head.append(s); 1"
+    )
+    wait_for(browser, "window.stop_previews")
+    return browser
 
 
 def pixels_of(path: Path, size: dict[str, int]) -> np.ndarray[Any, Any]:

@@ -1,61 +1,115 @@
-/** A picture as the background of an image's own box, after which the page's styles are what they were. */
+/**
+ * A picture as the background of an image's own box.
+ * It is set by an animation that stands still: the element keeps its styles and attributes as they are, so a copy of it
+ * has none of ours.
+ */
 
-const STYLES = ["image", "size", "position", "origin", "clip", "repeat"].map((name) => `background-${name}`);
-
-/** @typedef {{ value: string, priority: string, ours: string }} Style what the page set, and what we set */
+const ON_TOP = {
+  backgroundOrigin: "content-box",
+  backgroundClip: "content-box",
+  backgroundRepeat: "no-repeat",
+  backgroundAttachment: "scroll",
+  backgroundBlendMode: "normal",
+};
+const AWAY = "-99999px 0"; // an object-position outside every box
 
 export class Background {
-  /** @type {string | null} */
-  #address = null; // of the picture that is shown
-  /** @type {Style[] | null} */
-  #styles = null; // in the order of STYLES
+  /** @type {HTMLImageElement} */
+  #img;
+  /** @type {Animation | undefined} */
+  #shown;
+  /** @type {Animation | undefined} */
+  #cover;
+  #address = "";
 
   /** @param {HTMLImageElement} img */
   constructor(img) {
-    this.img = img;
+    this.#img = img;
   }
 
   /**
    * Shows a picture once it is ready to be drawn.
-   * @param {Blob} blob
+   * @param {string} address a data URL, or one of `URL.createObjectURL`, which ends with the picture
    * @param {() => boolean} wanted whether it is still to be shown then
+   * @param {() => boolean} over whether to hide what the element paints itself: its image before the last change of src
+   * @throws {Error} if the browser cannot show it
    */
-  async show(blob, wanted) {
-    const address = URL.createObjectURL(blob);
-    const bitmap = Object.assign(new Image(), { src: address });
-    const ready = await bitmap.decode().then(
-      () => true,
-      () => false,
-    );
-    const { style } = this.img;
-    const changed = this.#styles && style.backgroundImage !== this.#styles[0].ours; // by the page: it stays so
-    if (!ready || changed || !wanted()) {
+  async show(address, wanted, over) {
+    const picture = Object.assign(new Image(), { src: address });
+    try {
+      await picture.decode();
+    } catch {
       URL.revokeObjectURL(address);
-      if (ready) return;
-      throw new Error("the page's policy refuses images of blob: (img-src)");
+      if (!wanted()) return;
+      throw new Error("the browser cannot show it, or the page's policy refuses it (img-src)");
     }
-    const { objectFit, objectPosition } = getComputedStyle(this.img);
-    const fit = objectFit === "cover" || objectFit === "contain" ? objectFit : "100% 100%";
-    const values = [`url(${address})`, fit, objectPosition, "content-box", "content-box", "no-repeat"];
-    this.#styles = STYLES.map((name, i) => {
-      const { value, priority } = this.#styles?.[i] ?? {
-        value: style.getPropertyValue(name),
-        priority: style.getPropertyPriority(name),
-      };
-      style.setProperty(name, values[i]);
-      return { value, priority, ours: style.getPropertyValue(name) };
-    });
-    if (this.#address) URL.revokeObjectURL(this.#address);
+    if (!wanted()) {
+      URL.revokeObjectURL(address);
+      return;
+    }
+    this.remove(); // the page's own styles can be read then
     this.#address = address;
+    this.#shown = hold(this.#img, layers(this.#img, address));
+    if (over()) this.#cover = hold(this.#img, { objectPosition: AWAY });
   }
 
-  /** Gives the page its own styles back, where they are still ours. */
+  /** Lets the element paint its own image over the picture. */
+  uncover() {
+    this.#cover?.cancel();
+  }
+
+  /** Shows what the page has set alone. */
   remove() {
-    if (!this.#address) return;
-    const { style } = this.img;
-    this.#styles?.forEach(({ value, priority, ours }, i) => {
-      if (style.getPropertyValue(STYLES[i]) === ours) style.setProperty(STYLES[i], value, priority);
-    });
+    this.uncover();
+    this.#shown?.cancel();
     URL.revokeObjectURL(this.#address);
   }
+}
+
+/**
+ * @param {HTMLImageElement} img
+ * @param {Record<string, string>} styles values of properties, held until the animation is cancelled
+ */
+function hold(img, styles) {
+  const frames = Object.entries(styles).map(([name, value]) => [name, [value, value]]);
+  return img.animate(Object.fromEntries(frames), { duration: 0, fill: "forwards" });
+}
+
+/**
+ * @param {HTMLImageElement} img
+ * @param {string} address of the picture
+ * @returns {Record<string, string>} backgrounds: the picture in the content box, and the page's own behind it
+ */
+function layers(img, address) {
+  const style = getComputedStyle(img);
+  const quoted = address.replace(/["\\\s]/g, encodeURIComponent);
+  /** @type {Record<string, string>} */
+  const top = {
+    ...ON_TOP,
+    backgroundImage: `url("${quoted}")`,
+    backgroundSize: sizeOf(img, style),
+    backgroundPosition: style.objectPosition,
+  };
+  const most = style.backgroundImage.split(",").length; // of the page's layers: shorter lists start again
+  for (const [name, value] of Object.entries(top)) {
+    const own = style[/** @type {"backgroundImage"} */ (name)];
+    top[name] = [value, ...Array(name === "backgroundImage" ? 1 : most).fill(own)].join();
+  }
+  return top;
+}
+
+/**
+ * @param {HTMLImageElement} img its attributes `width` and `height` say how large the image to come is
+ * @param {CSSStyleDeclaration} style its computed style
+ * @returns {string} the background-size for its object-fit
+ */
+function sizeOf(img, style) {
+  const fit = style.objectFit;
+  if (fit === "fill") return "100% 100%";
+  if (fit === "cover" || fit === "contain") return fit;
+  const [width, height] = ["width", "height"].map((name) => parseInt(img.getAttribute(name) ?? "", 10));
+  const roomX = img.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
+  const roomY = img.clientHeight - parseFloat(style.paddingTop) - parseFloat(style.paddingBottom);
+  const whole = width > 0 && height > 0 && (fit === "none" || (width <= roomX && height <= roomY));
+  return whole ? `${width}px ${height}px` : "contain";
 }

@@ -7,6 +7,10 @@ import { drawer } from "./drawer.js";
  * @typedef {object} PreviewOptions
  * @property {string | URL} [model] address of the model file; by default that of `base-2-64.tokm` beside the module
  * @property {number} [size] pixels of a first preview's longer side, 1..512; 64 by default
+ * @property {string} [attribute] the one that holds the preview; by default `previewsrc`, else `data-previewsrc`
+ * @property {Document | ShadowRoot | Element} [root] where the images are; the document by default
+ * @property {(error: Error, img: HTMLImageElement) => void} [onError] takes each failure; by default the console takes
+ *   one warning for each cause
  */
 
 /** @typedef {{ url: string, background: Background }} Preview */
@@ -14,34 +18,45 @@ import { drawer } from "./drawer.js";
 const NEAR = "600px"; // from the view, where an element's preview is drawn
 const FINEST = 512; // pixels of a finer preview's longer side
 const SAMPLE = "data:image/x-tok;base64,9RBfAJAAAACy7ol5";
+const PICTURE = /^\s*data:image\//i;
+const OURS = /^\s*data:image\/x-tok(-bare)?[;,]/i;
 
-/** Ends the last `start`. */
-let endLast = () => {};
+/**
+ * What ends the last `start` of a root.
+ * @type {WeakMap<Node, () => void>}
+ */
+const ends = new WeakMap();
 
 /**
  * Shows the previews of a page, also of elements that are added later, where the browser does not do it.
  * Does nothing where there is no page, or no IntersectionObserver: in Node and jsdom.
  * @param {PreviewOptions} [options]
- * @returns {() => void} stops it and its worker; another `start` does the same
+ * @returns {() => void} stops it and its worker; another `start` of the same root does the same
+ * @throws {RangeError} if `size` is none
  */
-export function start(options) {
+export function start(options = {}) {
   if (typeof document === "undefined" || typeof IntersectionObserver === "undefined") return () => {};
-  endLast();
+  const { root = document, attribute } = options;
+  ends.get(root)?.();
+  const names = attribute ? [attribute.toLowerCase()] : ["previewsrc", "data-previewsrc"];
+  const known = "previewSrc" in HTMLImageElement.prototype;
   let ended = false;
-  let end = () => {};
-  if (!("previewSrc" in HTMLImageElement.prototype)) end = begin(options);
-  else {
+  let end = begin(options, known ? names.filter((name) => name !== "previewsrc") : names);
+  if (known && names[0] === "previewsrc") {
     const sample = new Image();
     sample.src = SAMPLE;
     sample.decode().catch(() => {
-      if (!ended) end = begin(options); // it knows the attribute, but not the type
+      if (ended) return;
+      end(); // it knows the attribute, but not the type
+      end = begin(options, names);
     });
   }
-  endLast = () => {
+  const endAll = () => {
     if (!ended) end();
     ended = true;
   };
-  return endLast;
+  ends.set(root, endAll);
+  return endAll;
 }
 
 /**
@@ -54,19 +69,36 @@ function imagesIn(node) {
   return node instanceof HTMLImageElement ? [node, ...inside] : inside;
 }
 
+/** @returns {(error: Error, img: HTMLImageElement) => void} warns once for each cause */
+function warner() {
+  /** @type {Set<string>} */
+  const told = new Set();
+  return ({ message }, img) => {
+    if (!told.has(message)) console.warn(`preview of ${(img.currentSrc || img.src).slice(0, 200)}: ${message}`, img);
+    told.add(message);
+  };
+}
+
 /**
- * @param {PreviewOptions} [options]
+ * @param {PreviewOptions} options
+ * @param {string[]} names of the attributes that may hold the preview, the first that does counts
  * @returns {() => void} ends it
  */
-function begin({ model = new URL("../base-2-64.tokm", import.meta.url), size = 64 } = {}) {
+function begin(options, names) {
+  const { model = new URL("../base-2-64.tokm", import.meta.url), size = 64 } = options;
+  const { root = document, onError = warner() } = options;
   const allowed = Number.isInteger(size) && size >= 1 && size <= FINEST;
   if (!allowed) throw new RangeError(`size must be 1..${FINEST}, not ${size}`);
   const address = new URL(model, document.baseURI).href;
   const { ask, end } = drawer();
   /** @type {Map<HTMLImageElement, Preview>} */
   const shown = new Map();
+  /** @type {WeakSet<HTMLImageElement>} */
+  const painted = new WeakSet(); // have an image, which the browser goes on painting when src changes
   /** @type {Promise<void>} */
   let turn = Promise.resolve(); // of the finer previews, which take their time
+
+  const urlOf = (/** @type {HTMLImageElement} */ img) => names.map((name) => img.getAttribute(name)).find(Boolean);
 
   function clear(/** @type {HTMLImageElement} */ img) {
     near.unobserve(img);
@@ -75,12 +107,14 @@ function begin({ model = new URL("../base-2-64.tokm", import.meta.url), size = 6
     preview?.background.remove();
   }
 
-  async function show(/** @type {HTMLImageElement} */ img, /** @type {Preview} */ preview) {
+  async function show(/** @type {HTMLImageElement} */ img, /** @type {Preview} */ { url, background }) {
     near.unobserve(img);
-    const wanted = () => shown.get(img) === preview; // else the image was first
+    const wanted = () => shown.get(img)?.background === background; // else the image was first
+    const over = () => painted.has(img) && !img.complete;
+    if (!OURS.test(url)) return background.show(url, wanted, over).catch(() => {}); // not for us to judge
     const drawAt = async (/** @type {number} */ side, fine = false) => {
-      const blob = wanted() && (await ask({ address, url: preview.url, size: side, fine }));
-      if (blob && wanted()) await preview.background.show(blob, wanted);
+      const blob = wanted() && (await ask({ address, url, size: side, fine }));
+      if (blob && wanted()) await background.show(URL.createObjectURL(blob), wanted, over);
     };
     try {
       await drawAt(size);
@@ -89,15 +123,16 @@ function begin({ model = new URL("../base-2-64.tokm", import.meta.url), size = 6
       turn = finer.catch(() => {});
       await finer;
     } catch (error) {
-      console.warn(`previewsrc: ${error instanceof Error ? error.message : error}`);
+      onError(error instanceof Error ? error : new Error(String(error)), img);
     }
   }
 
   function update(/** @type {HTMLImageElement} */ img) {
-    const url = img.getAttribute("previewsrc");
+    const url = urlOf(img);
+    if (img.complete && img.naturalWidth) painted.add(img);
     if (img.isConnected && shown.get(img)?.url === url && !img.complete) return;
     clear(img);
-    if (!url || !img.isConnected || img.complete) return; // also complete: nothing to load
+    if (!url || !PICTURE.test(url) || !img.isConnected || img.complete) return; // also complete: nothing to load
     shown.set(img, { url, background: new Background(img) });
     near.observe(img);
   }
@@ -115,21 +150,25 @@ function begin({ model = new URL("../base-2-64.tokm", import.meta.url), size = 6
   const changes = new MutationObserver((records) => {
     for (const { type, target, addedNodes, removedNodes } of records) {
       const nodes = type === "attributes" ? [target] : [...addedNodes, ...removedNodes];
-      for (const img of nodes.flatMap(imagesIn)) if (img.hasAttribute("previewsrc") || shown.has(img)) update(img);
+      for (const img of nodes.flatMap(imagesIn)) if (urlOf(img) || shown.has(img)) update(img);
     }
   });
-  const done = async (/** @type {Event} */ { target }) => {
-    if (!(target instanceof HTMLImageElement) || !shown.has(target)) return;
+  const done = async (/** @type {Event} */ { type, target }) => {
+    if (!(target instanceof HTMLImageElement)) return;
+    if (type === "load") painted.add(target);
+    else painted.delete(target);
+    if (!shown.has(target)) return;
+    shown.get(target)?.background.uncover();
     await target.decode().catch(() => {}); // until then the background shows through
     if (target.complete) clear(target); // else it has got another src
   };
-  const attributeFilter = ["previewsrc", "src", "srcset"];
-  changes.observe(document, { subtree: true, childList: true, attributes: true, attributeFilter });
-  for (const event of ["load", "error"]) document.addEventListener(event, done, true);
-  imagesIn(document.documentElement).forEach((img) => img.hasAttribute("previewsrc") && update(img));
+  const attributeFilter = [...names, "src", "srcset"];
+  changes.observe(root, { subtree: true, childList: true, attributes: true, attributeFilter });
+  for (const event of ["load", "error"]) root.addEventListener(event, done, true);
+  root.querySelectorAll("img").forEach(update);
   return () => {
     changes.disconnect();
-    for (const event of ["load", "error"]) document.removeEventListener(event, done, true);
+    for (const event of ["load", "error"]) root.removeEventListener(event, done, true);
     [...shown.keys()].forEach(clear);
     end();
   };

@@ -2,7 +2,8 @@
  * Shows the previews of a page, also of elements that are added later, where the browser does not do it.
  * Does nothing where there is no page, or no IntersectionObserver: in Node and jsdom.
  * @param {PreviewOptions} [options]
- * @returns {() => void} stops it and its worker; another `start` does the same
+ * @returns {() => void} stops it and its worker; another `start` of the same root does the same
+ * @throws {RangeError} if `size` is none
  */
 export function start(options?: PreviewOptions): () => void;
 export type PreviewOptions = {
@@ -14,6 +15,19 @@ export type PreviewOptions = {
      * pixels of a first preview's longer side, 1..512; 64 by default
      */
     size?: number | undefined;
+    /**
+     * the one that holds the preview; by default `previewsrc`, else `data-previewsrc`
+     */
+    attribute?: string | undefined;
+    /**
+     * where the images are; the document by default
+     */
+    root?: ShadowRoot | Element | Document | undefined;
+    /**
+     * takes each failure; by default the console takes
+     * one warning for each cause
+     */
+    onError?: ((error: Error, img: HTMLImageElement) => void) | undefined;
 };
 export type Preview = {
     url: string;
