@@ -17,13 +17,15 @@ class Group:
     """G tokens that share no coefficient.
 
     tokens: int64 [G]; dims: int64 [G, 2 h], numbers of their coefficients; words: float32 [G, 2, K, h]; half: half of
-    the words' squared lengths, float32 [G, 2, 1, K]; bits: cost of naming a word, float32 [G, 2, 1, K].
+    the words' squared weighted lengths, float32 [G, 2, 1, K]; weighted: words times the weights of their coefficients,
+    float32 [G, 2, K, h]; bits: cost of naming a word, float32 [G, 2, 1, K].
     """
 
     tokens: torch.Tensor
     dims: torch.Tensor
     words: torch.Tensor
     half: torch.Tensor
+    weighted: torch.Tensor
     bits: torch.Tensor
 
 
@@ -39,6 +41,7 @@ class Moves:
         self.radix, self._mean = codewords.radix, codewords.mean.float()
         self._dims, self._words = codewords.dims[:count], codewords.words[:count].float()
         self._bits = codewords.bits[:count].float()
+        self._weights = None if codewords.weights is None else codewords.weights.float()
         device = self._dims.device
         level, last = [0] * count, dict[int, int]()
         for token, dims in enumerate(self._dims.tolist()):
@@ -50,8 +53,9 @@ class Moves:
         ]
 
     def _group(self, tokens: torch.Tensor) -> Group:
-        words, bits = self._words[tokens], self._bits[tokens]
-        return Group(tokens, self._dims[tokens], words, words.square().sum(3)[:, :, None] / 2, bits[:, :, None])
+        dims, words, bits = self._dims[tokens], self._words[tokens], self._bits[tokens]
+        weighted = words if self._weights is None else words * self._weights[dims].unflatten(1, (2, 1, -1))
+        return Group(tokens, dims, words, (words * weighted).sum(3)[:, :, None] / 2, weighted, bits[:, :, None])
 
     def _digits(self, tokens: torch.Tensor) -> torch.Tensor:
         return torch.stack([tokens // self.radix, tokens % self.radix], 2)
@@ -84,7 +88,7 @@ class Moves:
             tokens: int64 N x T.
             used: bool N x T, the tokens that may change.
             rest: float32 N x D, the target less the sum of the codewords.
-            price: float32 N, half of the squared length that one bit is worth.
+            price: float32 N, half of the squared weighted length that one bit is worth.
         """
         tile = torch.arange(len(tokens), device=tokens.device)[None, :, None]
         digit = torch.arange(2, device=tokens.device)[:, None]
@@ -94,7 +98,7 @@ class Moves:
             old = self._digits(tokens[:, group.tokens]).permute(1, 2, 0)  # G x 2 x N
             words = group.words[number, digit, old]
             target = rest[place].unflatten(2, (2, -1)).transpose(1, 2) + words  # G x 2 x N x h
-            scores = target @ group.words.mT - group.half - price[:, None] * group.bits
+            scores = target @ group.weighted.mT - group.half - price[:, None] * group.bits
             new = torch.where(used[:, group.tokens].T[:, None], scores.argmax(3), old)
             tokens[:, group.tokens] = (new[:, 0] * self.radix + new[:, 1]).T
             change = group.words[number, digit, new] - words

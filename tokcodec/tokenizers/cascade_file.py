@@ -11,11 +11,14 @@ from numpy.typing import NDArray
 from ..errors import ModelFileError
 from ..models.modelfile import Model, load_weights
 from .look import INPUT, LIGHT, LOOKS, weights_of
+from .transform import COLOURS
 
 MAX_CODEWORDS = 4096
 """Codewords for each half of a token at most. Our own models have 64."""
 MAX_NUMBERS = 1 << 21
 """Numbers in the codewords of a scale at most. Our own models have 2^18."""
+
+PLANES = len(COLOURS)
 
 Tensors = Mapping[str, NDArray[Any]]
 
@@ -39,6 +42,10 @@ def read_cascade(model: Model) -> tuple[dict[str, NDArray[Any]], dict[str, Tenso
     except ValueError as error:
         raise ModelFileError(f"{path}: {error}") from error
     scales, n_tokens, _, codewords, _ = tensors["words"].shape
+    if len(model.error_weights) not in (0, PLANES):
+        raise ModelFileError(
+            f"{model.path}: a cascade has error_weights for {PLANES} planes, not {len(model.error_weights)}"
+        )
     tables = model.tables
     if (tables[0].radices, tables[0].n_tokens, len(tables)) != ((codewords,) * 2, n_tokens, scales):
         raise ModelFileError(f"{path}: the entropy tables are not for {n_tokens} tokens of {codewords} x {codewords}")

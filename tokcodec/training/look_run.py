@@ -67,7 +67,7 @@ class LookRun(TrainingRun):
     ) -> None:
         self.tokenizer, self.pictures, self.valid, self.training = tokenizer, pictures, valid, training
         self.device = torch.device(tokenizer.device)
-        self.loss = LookLoss(training, lpips, self.device)
+        self.loss = LookLoss(training, lpips, self.device, tokenizer.error_weights)
         super().__init__(Journal(folder, training.look, training.look))
         torch.manual_seed(training.seed)
         # A look starts as the model has it, else as another one: much of what they learn is the same.
@@ -211,6 +211,7 @@ def install_look(folder: Path, look: str, net: LookNet) -> Model:
         tensors=tensors,
         hashed=model.hashed,
         scales=model.scales,
+        error_weights=model.error_weights,
         ordered=model.ordered,
         default_tokens=model.default_tokens,
         licence=model.licence,
