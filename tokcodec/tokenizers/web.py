@@ -88,6 +88,8 @@ def pack_web(model: Model, tokens: int, *, all_scales: bool = False, look: str |
         "bounds": list(model.scales),
         "look": look,
     }
+    if model.error_weights:
+        head["weights"] = list(model.error_weights)
     return _packed(head, arrays)
 
 

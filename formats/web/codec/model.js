@@ -23,6 +23,7 @@ import { TILE } from "./header.js";
  * @property {number[]} bounds
  * @property {number} scales
  * @property {string | null} look
+ * @property {number[]} [weights]
  * @property {[name: string, type: string, shape: number[]][]} arrays
  */
 
@@ -54,10 +55,11 @@ export class Model {
    * @internal
    */
   constructor(head, arrays) {
-    const { tokens, all_tokens, radix, half, luma, chroma, bounds, scales, look } = head;
+    const { tokens, all_tokens, radix, half, luma, chroma, bounds, scales, look, weights = [1, 1, 1] } = head;
     check(bounds.every((bound) => bound > 0) && all_tokens >= tokens, MISFIT);
     const sizes = [tokens, radix, half, luma, chroma, scales];
     check(sizes.every((n) => n >= 1 && n <= TILE) && scales <= bounds.length + 1, MISFIT);
+    check(weights.length === 3 && weights.every((weight) => weight > 0 && weight < 1e6), MISFIT);
     const hexadecimal = /^[0-9a-f]{64}$/.test(head.hash) && head.hash.match(/../g);
     check(hexadecimal, MISFIT);
     /** @type {string} */
@@ -85,6 +87,8 @@ export class Model {
     this.scales = scales;
     /** @internal Coefficients of a tile. */
     this.size = luma ** 2 + 2 * chroma ** 2;
+    /** @internal What the squared error of each plane of coefficients counts in the choice of tokens. */
+    this.weights = weights;
     /**
      * Looks that `decode` can draw, its default first.
      * @type {readonly string[]}

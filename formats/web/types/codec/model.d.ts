@@ -42,6 +42,8 @@ export class Model {
     scales: number;
     /** @internal Coefficients of a tile. */
     size: number;
+    /** @internal What the squared error of each plane of coefficients counts in the choice of tokens. */
+    weights: number[];
     /**
      * Looks that `decode` can draw, its default first.
      * @type {readonly string[]}
@@ -87,6 +89,7 @@ export type ModelHead = {
     bounds: number[];
     scales: number;
     look: string | null;
+    weights?: number[] | undefined;
     arrays: [name: string, type: string, shape: number[]][];
 };
 /**

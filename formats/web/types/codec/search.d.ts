@@ -17,7 +17,7 @@ export type Path = {
      */
     rest: Float64Array;
     /**
-     * the square of it
+     * the weighted square of it
      */
     left: number;
     tokens: number[];
@@ -38,7 +38,11 @@ export type Choice = {
  */
 export type Prices = {
     /**
-     * half of its square
+     * its coefficients times what their errors count, as in `words`
+     */
+    weighted: Float64Array;
+    /**
+     * half of its weighted square
      */
     halves: Float64Array;
     /**

@@ -6,9 +6,10 @@
 export function start(options?: PreviewOptions): () => void;
 export type PreviewOptions = {
     /**
-     * address of the model file; by default that of `base-2-64.tokm` beside the module
+     * addresses of the page's model files, one for each model; they are
+     * fetched when a preview needs them. By default those of `base-3-64.tokm` and `base-2-64.tokm` beside the module
      */
-    model?: string | URL | undefined;
+    model?: string | URL | (string | URL)[] | undefined;
     /**
      * pixels of a first preview's longer side, 1..512; 64 by default
      */
