@@ -1,7 +1,8 @@
-"""Quality of a decoded picture against its original: PSNR, SSIM, MS-SSIM, LPIPS, at full and at half scale; and more.
+"""Quality of a decoded picture against its original: PSNR, SSIM, MS-SSIM, LPIPS, at full and half scale; and more.
 
 Half scale means that both pictures are averaged 2x2 first: it unmasks fine patterns that please a metric, not an eye.
-All metrics see the whole picture as uint8 RGB; recognition, which sees its centre square, and grain at full scale only.
+All metrics see the whole picture as uint8 RGB; recognition, which sees its centre square, grain and colour at full
+scale only.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import correlate1d
 
+from bench.colour import Colours
 from bench.grain import Grain
 
 if TYPE_CHECKING:
@@ -155,6 +157,7 @@ class Meter:
                 if min(pixels.shape[:2]) >= NETS_MIN_SIDE:
                     self._features[suffix] = self._embed(pixels)
         self._grain = Grain(reference)
+        self._colours = Colours(reference)
         self.recogniser = recogniser if min(reference.shape[:2]) >= NETS_MIN_SIDE else None
         self._seen = None if self.recogniser is None else self.recogniser.look(reference)
 
@@ -205,6 +208,7 @@ class Meter:
             if self.lpips_name is not None:
                 name = f"{self.lpips_name}{suffix}"
                 found[name] = known[name] if known and name in known else self.lpips(pixels, suffix)
+        found |= self._colours.compare(decoded)
         for name, function in self.extras.items():
             found[name] = function(self.reference, decoded)
         if self.recogniser is not None and self._seen is not None:

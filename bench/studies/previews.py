@@ -2,7 +2,7 @@
 
 ThumbHash, BlurHash, WebP made small (the scale and quality with the best PSNR within the bytes), and tokcodec encoded
 and decoded by formats/web in Node as `<img previewsrc>` does, all enlarged to the picture's size (bicubic). Writes a
-table of PSNR, LPIPS and recognition, and what a page downloads once for each.
+table of PSNR, LPIPS, recognition and colour, and what a page downloads once for each.
 """
 
 from __future__ import annotations
@@ -137,8 +137,8 @@ def main(folder: Path, limit: int | None, out: Path, lpips_weights: Path | None)
             rows[budget, name].append(meter.measure(drawn) | {"bytes": size})
         click.echo(f"{each.name} done", err=True)
     table = [
-        "| at most | | bytes | PSNR dB | LPIPS | LPIPS half | features | top-1 | top-5 |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| at most | | bytes | PSNR dB | LPIPS | LPIPS half | features | top-1 | top-5 | ΔE 8x8 | ΔE 32x32 |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for (budget, name), found in sorted(rows.items(), key=lambda item: item[0][0]):
         mean = {key: float(np.mean([row[key] for row in found])) for key in found[0] if key != "grain"}
@@ -148,7 +148,8 @@ def main(folder: Path, limit: int | None, out: Path, lpips_weights: Path | None)
             for key, digits in (("psnr", 2), ("lpips_squeeze", 3), ("lpips_squeeze_half", 3), ("features_lite0", 3))
         )
         table.append(
-            f"| {budget} B | {name}{few} | {mean['bytes']:.1f} | {quality} | {mean['top1']:.2f} | {mean['top5']:.2f} |"
+            f"| {budget} B | {name}{few} | {mean['bytes']:.1f} | {quality} | {mean['top1']:.2f} | {mean['top5']:.2f} "
+            f"| {mean['delta_e_8']:.2f} | {mean['delta_e_32']:.2f} |"
         )
     text = [
         "# Previews on the web",
@@ -156,7 +157,8 @@ def main(folder: Path, limit: int | None, out: Path, lpips_weights: Path | None)
         f"`python -m bench.studies.previews DIR`, {len(chosen)} whole pictures, the first of {chosen[0].width} x "
         f"{chosen[0].height} pixels; means, shown at their own size; bytes of the hash or file with all headers (the "
         "size of the original is in `.tok` alone). LPIPS is LPIPS-squeeze, half: both pictures averaged 2x2 before; "
-        "features, top-1 and top-5: EfficientNet-lite0 on the centre square against its own answer on the original.",
+        "features, top-1 and top-5: EfficientNet-lite0 on the centre square against its own answer on the original; "
+        "ΔE: CIEDE2000 between the mean colours of 8x8 or 32x32 fields of the picture.",
         "",
         versions(),
         "",
