@@ -17,7 +17,7 @@ from tests.training.test_training import as_tensor, smooth_picture
 from tokcodec.models.modelfile import read_model
 from tokcodec.tokenizers import load_tokenizer
 from tokcodec.tokenizers.cascade import CascadeTokenizer
-from tokcodec.tokenizers.look import LOOKS, condition
+from tokcodec.tokenizers.look import LOOKS, condition, quantised, restored
 from tokcodec.tokenizers.networks import SIZES, LookNet, LookSize
 from tokcodec.training import look_loss, settings
 from tokcodec.training.data import centre_tile
@@ -288,8 +288,10 @@ def test_a_look_is_installed_without_a_new_identity(tmp_path: Path) -> None:
         assert installed.hash == model.hash and read_model(tmp_path / "tiny") == installed
         assert (installed.scales, installed.default_tokens) == (model.scales, model.default_tokens)
         assert (installed.path / "README.md").read_text() == "# Tiny, a card\n"
-        halves = {key: value.astype(np.float16).astype(np.float32) for key, value in weights(net).items()}
-        tokenizer, expected = load_tokenizer(installed, "cpu"), CascadeTokenizer(tensors(), {name: halves})
+        rough: Weights = {}
+        for key, value in weights(net).items():
+            rough |= quantised(key, value)
+        tokenizer, expected = load_tokenizer(installed, "cpu"), CascadeTokenizer(tensors(), {name: restored(rough)})
         for scale in (0, 1):
             drawn = tokenizer.decode(some_tokens(), name, scale)
             assert np.abs(drawn - expected.decode(some_tokens(), name, scale)).max() < 1e-5

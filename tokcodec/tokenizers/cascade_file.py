@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..errors import ModelFileError
 from ..models.modelfile import Model, load_weights
-from .look import INPUT, LIGHT, LOOKS, weights_of
+from .look import INPUT, LIGHT, LOOKS, restored, weights_of
 from .transform import COLOURS
 
 MAX_CODEWORDS = 4096
@@ -37,6 +37,7 @@ def read_cascade(model: Model) -> tuple[dict[str, NDArray[Any]], dict[str, Tenso
     tensors = {name.removeprefix("decoder."): tensor for name, tensor in stored.items()}
     try:
         check_tensors(tensors)
+        looks = {look: restored(weights) for look in (*LOOKS, LIGHT) if (weights := weights_of(look, stored))}
     except KeyError as error:
         raise ModelFileError(f"{path}: not a cascade ({error} is missing)") from error
     except ValueError as error:
@@ -49,7 +50,7 @@ def read_cascade(model: Model) -> tuple[dict[str, NDArray[Any]], dict[str, Tenso
     tables = model.tables
     if (tables[0].radices, tables[0].n_tokens, len(tables)) != ((codewords,) * 2, n_tokens, scales):
         raise ModelFileError(f"{path}: the entropy tables are not for {n_tokens} tokens of {codewords} x {codewords}")
-    return tensors, {look: weights for look in (*LOOKS, LIGHT) if (weights := weights_of(look, stored))}
+    return tensors, looks
 
 
 def check_tensors(tensors: Tensors) -> None:

@@ -18,7 +18,7 @@ from ..models.modelfile import CARD, Model, read_model, write_model
 from ..ratecontrol.lpips import LPIPS
 from ..tokenizers import torch_device
 from ..tokenizers.cascade import CascadeTokenizer, load
-from ..tokenizers.look import LOOKS, condition, prefix
+from ..tokenizers.look import LOOKS, condition, prefix, quantised
 from ..tokenizers.networks import SIZES, LookNet, LookSize
 from .data import crop_pixels, load_pictures, load_validation
 from .fit import TrainingRun
@@ -193,7 +193,7 @@ def starting(scales: int, weights: Mapping[str, npt.NDArray[Any]], size: LookSiz
 
 
 def install_look(folder: Path, look: str, net: LookNet) -> Model:
-    """Put a look's network into a model's folder, as float16. The model's hash stays: files decode to the same tokens.
+    """Put a look's network into a model's folder, with weights of 8 bits. The hash stays: files have the same tokens.
 
     Args:
         folder: folder of the model.
@@ -202,7 +202,8 @@ def install_look(folder: Path, look: str, net: LookNet) -> Model:
     """
     model, start = read_model(folder), prefix(look)
     tensors = {name: tensor for name, tensor in load_file(model.weights_path).items() if not name.startswith(start)}
-    tensors |= {start + name: tensor.half().cpu().numpy() for name, tensor in net.state_dict().items()}
+    for name, tensor in net.state_dict().items():
+        tensors |= {start + part: array for part, array in quantised(name, tensor.float().cpu().numpy()).items()}
     return write_model(
         folder,
         name=model.name,
