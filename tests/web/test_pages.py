@@ -227,6 +227,18 @@ def test_picture_elements_and_object_fit(page: Browser, preview: str) -> None:
     wait_for(page, f"!{background()}")
 
 
+def test_a_data_url_names_the_model_of_a_bare_file(page: Browser, preview: str) -> None:
+    for name, shown in (("other", False), ("base-2", True)):
+        url = preview.replace("x-tok-bare;", f"x-tok-bare;model={name};")
+        add(page, f'previewsrc="{url}" src="/late/{name}.png" width=30 height=20', name)
+        if shown:
+            wait_for(page, background(name))
+        else:
+            time.sleep(0.3)
+            assert page.run(background(name)) == ""
+        release(f"/late/{name}.png")
+
+
 def test_bad_previews_leave_the_image_as_it_is(page: Browser) -> None:
     add(page, 'previewsrc="data:image/x-tok;base64,AAAA" src="/late/bad.png" width=30 height=20')
     time.sleep(0.3)

@@ -23,7 +23,7 @@ PLANES = len(COLOURS)
 Tensors = Mapping[str, NDArray[Any]]
 
 
-def read_cascade(model: Model) -> tuple[dict[str, NDArray[Any]], dict[str, Tensors]]:
+def read_cascade(model: Model) -> tuple[dict[str, NDArray[Any]], dict[str, dict[str, NDArray[Any]]]]:
     """Read the tensors of a cascade, by the names of `CascadeTokenizer`, and the weights of its looks, by look.
 
     Looks are checked on first use, by `look_limits.check_look`.

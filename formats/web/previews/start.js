@@ -6,13 +6,13 @@ import { drawer } from "./drawer.js";
 /**
  * @typedef {object} PreviewOptions
  * @property {string | URL | (string | URL)[]} [model] addresses of the page's model files, one for each model; they are
- *   fetched when a preview needs them. By default those of `base-3-64.tokm` and `base-2-64.tokm` beside the module
+ *   fetched when a preview needs them. By default that of `base-2-64.tokm` beside the module
  * @property {number} [size] pixels of a first preview's longer side, 1..512; 64 by default
  */
 
 /** @typedef {{ url: string, background: Background }} Preview */
 
-const OWN_MODELS = ["base-3", "base-2"].map((name) => new URL(`../${name}-64.tokm`, import.meta.url));
+const OWN_MODEL = new URL("../base-2-64.tokm", import.meta.url);
 const NEAR = "600px"; // from the view, where an element's preview is drawn
 const FINEST = 512; // pixels of a finer preview's longer side
 const SAMPLE = "data:image/x-tok;base64,9RBfAJAAAACy7ol5";
@@ -58,7 +58,7 @@ function imagesIn(node) {
  * @param {PreviewOptions} [options]
  * @returns {() => void} ends it
  */
-function begin({ model = OWN_MODELS, size = 64 } = {}) {
+function begin({ model = OWN_MODEL, size = 64 } = {}) {
   const allowed = Number.isInteger(size) && size >= 1 && size <= FINEST;
   if (!allowed) throw new RangeError(`size must be 1..${FINEST}, not ${size}`);
   const addresses = [model].flat().map((address) => new URL(address, document.baseURI).href);

@@ -7,7 +7,7 @@ export function start(options?: PreviewOptions): () => void;
 export type PreviewOptions = {
     /**
      * addresses of the page's model files, one for each model; they are
-     * fetched when a preview needs them. By default those of `base-3-64.tokm` and `base-2-64.tokm` beside the module
+     * fetched when a preview needs them. By default that of `base-2-64.tokm` beside the module
      */
     model?: string | URL | (string | URL)[] | undefined;
     /**
