@@ -22,8 +22,10 @@ endif
 demo: $(BASE)/.ready  ## encode a photograph at 64 tokens and decode it again
 	$(BASE)/bin/python bench/demo.py build/demo
 
+# The tests start many processes: without compiled modules each would compile the package anew, also where images of
+# containers set this variable.
 test: $(READY)  ## all tests, by a worker for each core, whose linear algebra has one thread
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist worksteal
+	OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 lint: $(READY) lint-web  ## ruff, mypy, that imports go one way, and that public names are documented
 	$(BIN)/ruff check .
@@ -31,10 +33,10 @@ lint: $(READY) lint-web  ## ruff, mypy, that imports go one way, and that public
 	$(BIN)/lint-imports
 	$(BIN)/python tests/check_docstrings.py
 
-lint-web:  ## formats/web: prettier, types; only where npm and its registry are at hand
+lint-web:  ## formats/web: prettier, types; only if npm and its registry are available
 	@if command -v npm >/dev/null && npm install --prefix formats/web --silent --no-audit --no-fund; then \
 		npm run --prefix formats/web --silent lint; \
-	else echo 'npm is not at hand: formats/web is not checked'; fi
+	else echo 'npm or its registry is not available: formats/web is not checked'; fi
 
 docs: $(READY)  ## the API reference in build/docs, made from the docstrings
 	$(call install,$(VENV)) --editable '.[docs]'
@@ -48,7 +50,7 @@ bench: $(READY)  ## rate-distortion curves on scikit-image's photographs, in res
 startup: $(READY)  ## times of whole commands and of one tile, memory for a large picture
 	$(BIN)/python -m bench.studies.startup
 
-dist:  ## wheel and sdist in dist/, checked, and the wheel tried alone on every Python at hand
+dist:  ## wheel and sdist in dist/, checked, and the wheel installed alone on every Python found
 	rm -rf dist
 	$(call create,build/tools)
 	$(call install,build/tools) build hatchling twine
@@ -60,7 +62,7 @@ $(READY): pyproject.toml constraints.txt
 	$(call create,$(VENV))
 	$(call install,$(VENV)) --editable '.[test,bench-more,bench-recognition]'
 	$(call install,$(VENV)) --editable '.[test-data]' || \
-		echo 'Ray or datasets cannot be installed: tests that need them are skipped'
+		echo 'Ray, datasets or webdataset cannot be installed: tests that need them are skipped'
 	@# Its metadata asks for an old Pillow and a toolkit that it needs only for its own command.
 	$(call install,$(VENV)) --no-deps thumbhash-python
 	touch $@

@@ -1,1 +1,1 @@
-"""The bench of tokcodec: rate-distortion points of codecs on a folder of pictures, and what follows from them."""
+"""The bench of tokcodec: measures codecs on a folder of pictures, and reports their quality at equal bytes."""

@@ -27,23 +27,23 @@ Job = tuple[Picture, str, str]
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
     required=True,
-    help="Where results.jsonl, summary.json, summary.md, plots/ and index.html go; rows there are kept.",
+    help="Folder for results.jsonl, summary.json, summary.md, plots/ and index.html; rows there are kept.",
 )
-@click.option("--crop", type=click.IntRange(32), help="Centre crops: short side resized to N, centre N x N taken.")
-@click.option("--whole", is_flag=True, help="With --crop: the whole pictures too. Without --crop this is the default.")
+@click.option("--crop", type=click.IntRange(32), help="Centre crops: shorter side resized to N, centre N x N taken.")
+@click.option("--whole", is_flag=True, help="With --crop: whole pictures as well. Without --crop this is the default.")
 @click.option(
     "--jobs",
     type=click.IntRange(1),
     default=os.cpu_count() or 1,
     show_default=True,
-    help="Processes, each of one thread.",
+    help="Processes, each with one thread.",
 )
 @click.option("--limit", type=click.IntRange(1), help="Only the first N files.")
 @click.option("--codec", "codecs", multiple=True, help="Only this codec and its variants (repeatable), e.g. webp.")
 @click.option("--model", "models", multiple=True, help="A tokcodec model by name or folder (repeatable).")
 @click.option("--pitch", "pitches", type=int, multiple=True, help="Pitches of tokcodec (default 512, 256, 128, 64).")
 @click.option("--device", default="auto", show_default=True, help="Device of tokcodec: auto, cpu or cuda.")
-@click.option("--lpips-net", type=click.Choice(["squeeze", "alex", "vgg"]), default="squeeze", show_default=True)
+@click.option("--lpips-net", type=click.Choice(["squeeze", "alex"]), default="squeeze", show_default=True)
 @click.option("--lpips-weights", type=click.Path(path_type=Path), help="File with its weights [env: TOKCODEC_LPIPS].")
 @click.option("--lpips-download", is_flag=True, help="Fetch the weights into torch's hub cache, checked by hash.")
 @click.option("--metric", "extras", multiple=True, help="A further metric: ssimulacra2, dists (repeatable).")
@@ -53,14 +53,14 @@ Job = tuple[Picture, str, str]
     "merged",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     multiple=True,
-    help="Take over the rows of another results.jsonl (repeatable).",
+    help="Add the rows of another results.jsonl (repeatable).",
 )
 @click.option(
     "--diff",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Afterwards, say what changed since another results.jsonl.",
+    help="Then list the differences from another results.jsonl.",
 )
-@click.option("--fresh", is_flag=True, help="Discard the rows that --out holds already.")
+@click.option("--fresh", is_flag=True, help="Discard the rows already in --out.")
 def main(
     folder: Path,
     out: Path,
@@ -83,7 +83,7 @@ def main(
 ) -> None:
     """Compare codecs on the pictures of FOLDER.
 
-    A run that was stopped goes on where it was when the same command is given again.
+    Repeat the command to resume an interrupted run.
     """
     try:
         reason = _weights(lpips_net, lpips_weights, lpips_download)
@@ -136,7 +136,7 @@ def main(
 
 
 def _weights(net: str, path: Path | None, fetch: bool) -> str | None:
-    """Why LPIPS cannot be computed, None if it can."""
+    """Reason why LPIPS cannot be computed; None if it can."""
     if fetch:
         from tokcodec.ratecontrol.lpips import download
 
@@ -147,14 +147,14 @@ def _weights(net: str, path: Path | None, fetch: bool) -> str | None:
 
 
 def _run(planned: Sequence[Job], options: run.Options, jobs: int, file: Path) -> None:
-    """Do the jobs, writing the rows of each as it ends."""
+    """Run the jobs and write the rows of each as it finishes."""
     try:
         with tqdm(total=len(planned), unit="job", disable=None, smoothing=0.05) as bar:
             for done in run.execute(list(planned), options, jobs):
                 results.append(file, done)
                 bar.update()
     except BrokenProcessPool as error:
-        raise click.ClickException("a worker died (out of memory?); the same command goes on from here") from error
+        raise click.ClickException("a worker died (out of memory?); repeat the command to resume") from error
 
 
 def _report(
@@ -166,7 +166,7 @@ def _report(
     out: Path,
     page_pictures: int,
 ) -> None:
-    """Summary, tables, plots and page from all rows."""
+    """Write summary, tables, plots and page from all rows."""
     facts = summary.summarise(rows)
     (out / "summary.json").write_text(results.to_json(facts) + "\n", encoding="utf-8")
     text = tables.markdown(facts)
@@ -181,7 +181,7 @@ def _report(
 
 
 def _crops(found: list[Picture], count: int) -> list[Picture]:
-    """The first pictures as tiles for the viewer, spread over the folder."""
+    """Up to `count` pictures as tiles for the viewer, spread over the folder."""
     paths = sorted({picture.path for picture in found})
     chosen = {paths[i * len(paths) // min(count, len(paths))] for i in range(min(count, len(paths)))}
     tiles = [p for p in found if p.crop == TILE and p.path in chosen]
@@ -192,7 +192,7 @@ def _crops(found: list[Picture], count: int) -> list[Picture]:
 
 
 def _viewer_rows(crops: list[Picture], rows: list[Row], options: run.Options, jobs: int) -> list[Row]:
-    """Rows of the viewer's tiles: from the results, or made for the page alone where only whole pictures were asked."""
+    """Rows of the viewer's tiles: from the results, or made for the page if the run has whole pictures only."""
     names = {picture.name for picture in crops}
     have = [row for row in rows if row["subset"] == f"crop{TILE}" and row["picture"] in names]
     missing = run.plan(crops, options, have)

@@ -1,8 +1,6 @@
-"""Encode a photograph of this repository at 64 tokens and decode it again, by the commands that a user would type.
+"""`python bench/demo.py DIR`: runs the commands that encode a photograph at 64 tokens and decode it again.
 
-python bench/demo.py DIR
-
-It needs only the base installation.
+Needs only the base installation.
 """
 
 from __future__ import annotations
@@ -21,13 +19,13 @@ TOKENS = "64"
 
 
 def run(*arguments: str, folder: Path) -> None:
-    """Show a command and run it. Its messages go to the same place. Raises CalledProcessError when it fails."""
+    """Print a command and run it. Its messages go to standard output. Raises CalledProcessError if it fails."""
     print("$ tokcodec", *arguments, flush=True)
     subprocess.run([sys.executable, "-m", "tokcodec", *arguments], cwd=folder, check=True, stderr=subprocess.STDOUT)
 
 
 def main(folder: Path) -> None:
-    """Leave astronaut.jpg, astronaut.tok and decoded.png in a folder, and print bytes, bits per pixel and PSNR."""
+    """Write astronaut.jpg, astronaut.tok and decoded.png to a folder. Print bytes, bits per pixel and PSNR."""
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(PHOTOGRAPH, folder / "astronaut.jpg")
     run("encode", "--force", "--tokens", TOKENS, "astronaut.jpg", folder=folder)

@@ -1,7 +1,7 @@
-"""Grain: how strong the finest texture is where the original is smooth, so that invented noise shows, and blur too.
+"""Grain: strength of the finest texture in areas where the original is smooth. It shows added noise, and blur.
 
-What a Gaussian blur takes away from luma is its finest texture; its RMS is taken over the windows in which the
-original has next to none. The decoded picture is best not at 0 but at the original's own value.
+Grain is the RMS of the luma less its Gaussian blur, over the windows in which the original has almost none. The best
+value for a decoded picture is that of the original, which is not 0.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from scipy.ndimage import gaussian_filter
 SIGMA = 1.5
 WINDOW = 16
 FLAT = 1.5
-"""Levels of 255: a window of the original below this is smooth."""
+"""A window of the original is smooth if its RMS is below this, in levels of 0..255."""
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 
 
 def _energy(pixels: NDArray[Any]) -> NDArray[np.float32]:
-    """Mean square of luma less blurred luma in each window of 16x16, side by side; an incomplete last one is left out.
+    """Mean square of luma less blurred luma in each complete window of 16x16.
 
     HxWx3 in 0..255 -> float32 [H // 16, W // 16], in levels squared. The blur mirrors the picture at its borders.
     """
@@ -32,9 +32,10 @@ def _energy(pixels: NDArray[Any]) -> NDArray[np.float32]:
 
 
 class Grain:
-    """One original's smooth windows, and the grain of pictures there.
+    """Measures grain in the smooth windows of one original.
 
-    `flat`: share of its windows that are smooth, 0..1. `original`: its own grain in levels, None without any.
+    flat: share of its windows that are smooth, 0..1.
+    original: grain of the original in levels; None if no window is smooth.
     """
 
     def __init__(self, reference: NDArray[Any]) -> None:
@@ -44,7 +45,7 @@ class Grain:
         self.original = self._over_smooth(energy)
 
     def measure(self, decoded: NDArray[Any]) -> float | None:
-        """RMS in levels over the original's smooth windows; None where it has none."""
+        """RMS in levels over the original's smooth windows; None if it has none."""
         return self._over_smooth(_energy(decoded)) if self.flat else None
 
     def _over_smooth(self, energy: NDArray[np.float32]) -> float | None:

@@ -1,4 +1,4 @@
-"""The peak memory of this process, measured anew where the system can (Linux)."""
+"""Peak memory of this process. Linux only."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from pathlib import Path
 
 
 def reset_peak() -> None:
-    """Begin a new measurement of this process's peak memory, where the system can (Linux)."""
+    """Start a new measurement of the peak memory."""
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
 
 
 def peak_mb() -> float | None:
-    """Peak resident memory in MB since `reset_peak` (libraries and weights included); None where it is not known."""
+    """Peak resident memory in MB since `reset_peak`, libraries and weights included; None on other systems."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("VmHWM:"):

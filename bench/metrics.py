@@ -1,8 +1,8 @@
-"""Quality of a decoded picture against its original: PSNR, SSIM, MS-SSIM, LPIPS, at full and half scale; and more.
+"""Measures the quality of a decoded picture against its original.
 
-Half scale means that both pictures are averaged 2x2 first: it unmasks fine patterns that please a metric, not an eye.
-All metrics see the whole picture as uint8 RGB; recognition, which sees its centre square, grain and colour at full
-scale only.
+PSNR, SSIM, MS-SSIM and LPIPS are measured at full and at half scale. At half scale both pictures are first averaged
+2x2, which reveals fine patterns that improve a metric but not the appearance. Recognition, grain and colour are
+measured at full scale only. Pictures are uint8 RGB.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from scipy.ndimage import correlate1d
 
 from bench.colour import Colours
 from bench.grain import Grain
+from tokcodec.ratecontrol.quality import to_psnr
 
 if TYPE_CHECKING:
     from bench.recognition import Recogniser
@@ -27,19 +28,19 @@ if TYPE_CHECKING:
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
-# Equal pictures have no finite PSNR and JSON no infinity: they count as this many dB.
+# PSNR of equal pictures in dB, since JSON has no infinity.
 PSNR_CAP = 100.0
 # Wang et al. 2004: Gaussian window of 11x11, sigma 1.5; K1, K2. Wang et al. 2003: weights of the five scales.
 _WINDOW = np.exp(-0.5 * (np.arange(-5, 6) / 1.5) ** 2)
 _WINDOW /= _WINDOW.sum()
 _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 _MS_WEIGHTS = np.array([0.0448, 0.2856, 0.3001, 0.2363, 0.1333])
-# LPIPS's nets need this much to reach their last layer, and below it there is nothing to recognise.
+# Shortest side in pixels for LPIPS, whose nets need it to reach their last layer, and for recognition.
 NETS_MIN_SIDE = 32
 
 
 def half(pixels: NDArray[Any]) -> Floats:
-    """HxWx3 -> float32 [H // 2, W // 2, 3], the mean of each 2x2 block (an odd last row or column is left out)."""
+    """HxWx3 -> float32 [H // 2, W // 2, 3], the mean of each 2x2 block. An odd last row or column is dropped."""
     x = np.asarray(pixels, np.float32)
     x = x[: x.shape[0] // 2 * 2, : x.shape[1] // 2 * 2]
     return (x[::2, ::2] + x[1::2, ::2] + x[::2, 1::2] + x[1::2, 1::2]) * np.float32(0.25)
@@ -49,7 +50,7 @@ def psnr(a: NDArray[Any], b: NDArray[Any]) -> float:
     """PSNR in dB of two HxWx3 arrays in 0..255, over all channels; at most PSNR_CAP."""
     difference = (np.asarray(a, np.float32) - np.asarray(b, np.float32)).ravel()
     error = float(np.dot(difference, difference)) / difference.size
-    return PSNR_CAP if error == 0 else min(PSNR_CAP, 10 * float(np.log10(255**2 / error)))
+    return min(PSNR_CAP, to_psnr(error / 255**2))
 
 
 def _blur(x: Floats) -> Floats:
@@ -58,7 +59,7 @@ def _blur(x: Floats) -> Floats:
 
 
 class _SsimReference:
-    """One picture's pyramid with the window's means, computed once and compared with many."""
+    """Pyramid of one original with its windowed means and variances, for comparison with many pictures."""
 
     def __init__(self, pixels: NDArray[Any]) -> None:
         self.levels: list[tuple[Floats, Floats, Floats]] = []
@@ -69,7 +70,7 @@ class _SsimReference:
             x = half(x)
 
     def compare(self, pixels: NDArray[Any]) -> tuple[float | None, float | None]:
-        """(SSIM, MS-SSIM), means over pixels and channels; None for a side below 11, for MS-SSIM below 176 pixels."""
+        """(SSIM, MS-SSIM), means over pixels and channels; None for a side below 11 pixels, for MS-SSIM below 176."""
         y = np.asarray(pixels, np.float32)
         similarity: list[NDArray[Any]] = []
         structure: list[NDArray[Any]] = []
@@ -113,7 +114,7 @@ def _dists() -> Callable[[Pixels, Pixels], float]:
     return compare
 
 
-# Metrics that are computed on request where their library is installed: name -> (module, how to make the function).
+# Metrics on request: name -> (module that must be installed, maker of the function).
 EXTRAS: dict[str, tuple[str, Callable[[], Callable[[Pixels, Pixels], float]]]] = {
     "ssimulacra2": ("ssimulacra2", _ssimulacra2),
     "dists": ("DISTS_pytorch", _dists),
@@ -121,7 +122,7 @@ EXTRAS: dict[str, tuple[str, Callable[[], Callable[[Pixels, Pixels], float]]]] =
 
 
 def make_extras(names: tuple[str, ...]) -> dict[str, Callable[[Pixels, Pixels], float]]:
-    """Functions of the named extra metrics. Raises ValueError for an unknown one and for one not installed."""
+    """Functions of the named extra metrics. Raises ValueError if one is unknown or not installed."""
     for name in names:
         if name not in EXTRAS:
             raise ValueError(f"unknown metric {name!r}: one of {', '.join(EXTRAS)}")
@@ -131,10 +132,13 @@ def make_extras(names: tuple[str, ...]) -> dict[str, Callable[[Pixels, Pixels], 
 
 
 class Meter:
-    """Measures decoded pictures against one original, whose side of every metric is computed once.
+    """Measures decoded pictures against one original, whose features are computed once.
 
-    `reference`: uint8 HxWx3. `lpips`: a net, or None for no LPIPS. `extras`: further metrics by name. `recogniser`: a
-    classifier, or None for no recognition.
+    Args:
+        reference: The original, uint8 HxWx3.
+        lpips: Net of LPIPS; None: no LPIPS.
+        extras: Further metrics by name.
+        recogniser: A classifier; None: no recognition.
     """
 
     def __init__(
@@ -163,7 +167,7 @@ class Meter:
 
     @property
     def original(self) -> dict[str, float]:
-        """What is measured on the original alone: `flat`, the share of it where grain is measured, and `grain`."""
+        """Measures of the original: `flat`, the share of its windows where grain is measured, and `grain` if any."""
         found = {"flat": self._grain.flat}
         return found if self._grain.original is None else found | {"grain": self._grain.original}
 
@@ -177,7 +181,7 @@ class Meter:
         return psnr(self.reference, decoded)
 
     def lpips(self, decoded: NDArray[Any], suffix: str = "") -> float | None:
-        """LPIPS at full scale (suffix "") or of pictures already halved ("_half"); None where it cannot be had."""
+        """LPIPS at full scale (suffix ""), or of a picture at half scale ("_half"); None if it cannot be computed."""
         if self.net is None or suffix not in self._features:
             return None
         import torch
@@ -193,10 +197,14 @@ class Meter:
             return self.net.features(x) if self.net is not None else None
 
     def measure(self, decoded: Pixels, known: dict[str, float] | None = None) -> dict[str, float]:
-        """All metrics of `decoded` (uint8, the original's shape) by name; `known` ones are taken over.
+        """All metrics by name. Without those for which the picture is too small, and grain if no window is smooth.
 
-        A metric for which the picture is too small is left out, and grain where nothing of the original is smooth.
-        Raises ValueError if the shapes differ.
+        Args:
+            decoded: uint8, in the shape of the original.
+            known: Metrics that are already known, by name.
+
+        Raises:
+            ValueError: The shapes differ.
         """
         if decoded.shape != self.reference.shape:
             raise ValueError(f"decoded picture is {decoded.shape}, the original {self.reference.shape}")

@@ -1,7 +1,4 @@
-"""The bench's pictures: those of a folder, whole or as centre crops, and scikit-image's photographs as samples.
-
-`python -m bench.pictures DIR` writes the samples.
-"""
+"""Reads the pictures of a folder, whole or as centre crops. `python -m bench.pictures DIR` writes sample pictures."""
 
 from __future__ import annotations
 
@@ -25,12 +22,15 @@ SAMPLES = ("astronaut", "coffee", "chelsea", "rocket")
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture to bench: file, name in the results, centre crop in pixels (None: whole), sha256 of its RGB pixels."""
+    """A picture of the bench."""
 
     path: Path
     name: str
+    """Name in the results."""
     crop: int | None
+    """Side of the centre crop in pixels; None: the whole picture."""
     sha256: str
+    """SHA-256 of the RGB pixels."""
     width: int
     height: int
 
@@ -41,9 +41,9 @@ class Picture:
 
 
 def read(path: Path, crop: int | None = None) -> Pixels:
-    """The pixels that the codec sees, uint8 RGB HxWx3; with `crop` the centre square at crop x crop pixels.
+    """The pixels as the codec reads them, uint8 RGB HxWx3. With `crop`, the centre square resized to crop x crop.
 
-    Raises TokError for a file that is not a picture.
+    Raises TokError if the file is not a picture.
     """
     image = read_picture(path, warn=lambda note: None)
     return np.asarray(image if crop is None else centre_square(image, crop))
@@ -57,9 +57,15 @@ def describe(path: Path, name: str, crop: int | None) -> Picture:
 
 
 def find(folder: Path, crops: Iterable[int | None], limit: int | None = None) -> tuple[list[Picture], dict[str, str]]:
-    """(pictures in order of their names, each as every one of `crops`; reasons by file name for the unreadable ones).
+    """The pictures of a folder, and the reasons by file name for those that cannot be read.
 
-    Raises ValueError if the folder holds no file that looks like a picture.
+    Args:
+        folder: Its files with a suffix of a picture are read.
+        crops: Every picture is returned once for each of these (None: whole).
+        limit: Use only the first `limit` files; None: all.
+
+    Raises:
+        ValueError: The folder has no file with a suffix of a picture.
     """
     files = sorted(path for path in folder.iterdir() if path.is_file() and path.suffix.lower() in PICTURE_SUFFIXES)
     if not files:
@@ -78,7 +84,7 @@ def find(folder: Path, crops: Iterable[int | None], limit: int | None = None) ->
 
 
 def write_samples(folder: Path) -> None:
-    """Write scikit-image's photographs as PNG (they come with that package)."""
+    """Write photographs of the package scikit-image as PNG files."""
     import skimage.data
 
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,9 +1,9 @@
-"""`results.jsonl`: one JSON line for each job, a codec on a picture; written as they come, resumed, merged, compared.
+"""Reads, writes and compares `results.jsonl`, which has one JSON line per job (a codec on a picture).
 
-A line has what its rows share, the names of its `metrics`, and the `rows`, one for each setting, with their `values`.
-The rows of one job share a `job` (what was coded) and a `run` (a hash of everything on which they depend: pixels,
-versions, settings, metrics) and are numbered (`part`), so that rows of an older version of the codec are replaced and
-not mixed in. A line cut short by a kill is no JSON, and its job is done again.
+A line has the fields that its rows share, the names of its `metrics`, and `rows`, one per setting, with `values`. All
+rows of a job have the same `job` (the codec) and `run` (a hash of pixels, versions, settings and metrics), and are
+numbered (`part`). So rows of a new version of a codec replace the old ones. A line that a kill cut short is not valid
+JSON, and its job is run again.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from tokcodec.pictures.files import write_atomic
 
 Row = dict[str, Any]
 
-# Fields that differ from run to run of the same code: left out of comparisons.
+# Fields that differ between runs of the same code. Comparisons ignore them.
 TIMINGS = ("encode_s", "decode_s", "peak_mb")
 _DIGITS = 5
-_OWN = ("metrics", "part")  # of every row in a form of their own
+_OWN = ("metrics", "part")  # fields that `dumps` stores in another form
 
 
 def run_id(facts: dict[str, Any]) -> str:
@@ -32,23 +32,23 @@ def run_id(facts: dict[str, Any]) -> str:
 
 
 def key(row: Row) -> tuple[str, ...]:
-    """What identifies a row: part, picture, codec, setting."""
+    """Identifies a row: part, picture, codec, setting."""
     setting = json.dumps(row.get("setting"), sort_keys=True)
     return str(row.get("subset")), str(row.get("picture")), str(row.get("codec")), setting
 
 
 def job(row: Row) -> tuple[str, ...]:
-    """What identifies the job that made a row: part, picture, codec adapter."""
+    """Identifies the job that made a row: part, picture, codec adapter."""
     return str(row.get("subset")), str(row.get("picture")), str(row.get("job"))
 
 
 def to_json(value: Any) -> str:
-    """JSON with floats rounded: small, and can be compared."""
+    """JSON with rounded floats, which is short and can be compared."""
     return json.dumps(_rounded(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def dumps(rows: list[Row]) -> str:
-    """The rows of one job as one line."""
+    """The rows of one job as one line of JSON."""
     shared = {
         name: value
         for name, value in rows[0].items()
@@ -64,7 +64,7 @@ def dumps(rows: list[Row]) -> str:
 
 
 def _expand(line: Row) -> list[Row]:
-    """The rows of a line, the inverse of `dumps`. Raises KeyError, TypeError or ValueError for another kind of line."""
+    """The rows of a line, the inverse of `dumps`. Raises KeyError, TypeError or ValueError for an invalid line."""
     shared = {name: value for name, value in line.items() if name not in ("metrics", "rows")}
     rows = []
     for number, own in enumerate(line["rows"]):
@@ -87,7 +87,7 @@ def _rounded(value: Any) -> Any:
 
 
 def load(path: Path) -> list[Row]:
-    """All rows of a file (none if it does not exist); lines that are no job, as after a kill, are left out."""
+    """All rows of a file; none if it does not exist. Skips invalid lines, which a kill may leave."""
     if not path.exists():
         return []
     rows: list[Row] = []
@@ -103,7 +103,7 @@ def complete(rows: Iterable[Row]) -> list[Row]:
     for row in rows:
         part = row.get("part")
         if isinstance(part, list) and len(part) == 2:
-            # Taken out and put back: the run written last comes last.
+            # Removing and adding it again moves the run that was written last to the end.
             runs = groups.setdefault(job(row), {})
             group = runs.pop(str(row.get("run")), {})
             group[part[0]] = row
@@ -132,7 +132,7 @@ def append(path: Path, rows: list[Row]) -> None:
 
 
 def rewrite(path: Path, rows: Iterable[Row]) -> None:
-    """Replace the file by these rows in the order of their keys; the old file stays whole until the new one is."""
+    """Replace the file by these rows, sorted by key. The old file is kept until the new one is complete."""
     jobs: dict[tuple[str, ...], list[Row]] = {}
     for row in sorted(rows, key=lambda row: (*job(row), str(row.get("run")), row.get("part", [0])[0])):
         jobs.setdefault((*job(row), str(row.get("run"))), []).append(row)
@@ -141,7 +141,7 @@ def rewrite(path: Path, rows: Iterable[Row]) -> None:
 
 
 def compare(old: Iterable[Row], new: Iterable[Row]) -> list[str]:
-    """Lines that say what differs between two results in bytes and metrics; timings and versions are left out."""
+    """Lines that describe the differences of two results in bytes and metrics. Timings and versions are ignored."""
     before, after = ({key(row): row for row in rows} for rows in (old, new))
     lines = [f"only in the old results: {_name(k)}" for k in sorted(before.keys() - after.keys())]
     lines += [f"only in the new results: {_name(k)}" for k in sorted(after.keys() - before.keys())]

@@ -1,4 +1,4 @@
-"""The bench's work: a job is one codec on one picture; jobs run in processes, their rows are written as they come."""
+"""Runs jobs in processes. A job is one codec on one picture, and gives rows of results."""
 
 from __future__ import annotations
 
@@ -24,25 +24,32 @@ if TYPE_CHECKING:
 
 # Raised when a change of the bench's own code changes rows that no version or setting shows.
 BENCH_VERSION = 1
-# Read by libraries when a worker starts: threads of several workers would fight; and glibc shall keep the large blocks
-# of the metrics instead of returning them after each use, which saves a fifth of the time.
+# Libraries read these when a worker starts. Workers have one thread each, so that they do not compete for cores. glibc
+# keeps the large arrays of the metrics instead of returning them after each use, which saves a fifth of the time.
 _WORKER_ENV = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 _WORKER_ENV |= dict.fromkeys(("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"), str(1 << 32))
 
 
 @dataclass(frozen=True)
 class Options:
-    """What a worker needs to know; picklable. `lpips`, `recognition`: whether they are measured."""
+    """Options of a run, sent to each worker."""
 
     codecs: tuple[str, ...] = ()
+    """Codecs to run; empty: all."""
     models: tuple[str | None, ...] = (None,)
+    """Models of tokcodec by name or folder; None: the default model."""
     pitches: tuple[int, ...] | None = None
+    """Pitches of tokcodec; None: the adapter's own."""
     device: str = "auto"
     lpips_net: str = "squeeze"
     lpips: bool = False
+    """Whether LPIPS is measured."""
     lpips_weights: str | None = None
+    """File of the LPIPS weights; None: where they are usually found."""
     extras: tuple[str, ...] = ()
+    """Names of further metrics (`metrics.EXTRAS`)."""
     recognition: bool = False
+    """Whether recognition is measured."""
 
     def make(self) -> dict[str, Codec]:
         """The codecs of these options by label."""
@@ -51,7 +58,7 @@ class Options:
         )
 
     def metrics(self) -> list[str]:
-        """Names of what is measured, for the run's hash."""
+        """Names of the measured metrics, for the run's hash."""
         lpips = [f"lpips_{self.lpips_net}"] if self.lpips else []
         recognition = ["recognition"] if self.recognition else []
         return ["psnr", "ssim", "ms_ssim", "delta_e", "grain", *lpips, *recognition, *self.extras]
@@ -59,7 +66,7 @@ class Options:
 
 @dataclass
 class _Worker:
-    """State of one worker process, filled once."""
+    """State of one worker process, set by `start_worker`."""
 
     options: Options | None = None
     codecs: dict[str, Codec] = field(default_factory=dict)
@@ -106,7 +113,7 @@ def _scene(picture: Picture) -> Scene:
 
 
 def run_job(picture: Picture, label: str, run: str) -> list[Row]:
-    """All rows of one codec on one picture; what fails becomes a row with an error."""
+    """All rows of one codec on one picture. A failure becomes a row with an error."""
     codec = _worker.codecs[label]
     base: Row = {
         "picture": picture.name,
@@ -123,11 +130,11 @@ def run_job(picture: Picture, label: str, run: str) -> list[Row]:
         for point in codec.points(scene):
             metrics = None
             if point.decoded is not None:
-                # A point may repeat the picture of the one before (other bytes, same pixels).
+                # A point may repeat the previous point's pixels with another number of bytes.
                 metrics = last[1] if point.decoded is last[0] else scene.meter.measure(point.decoded, point.known)
                 last = point.decoded, metrics
             rows.append(base | {"codec": point.label or label} | _point_fields(point) | {"metrics": metrics})
-    except Exception as error:  # reported in the results; the other jobs go on
+    except Exception as error:  # recorded in the results; the other jobs continue
         rows.append(
             base
             | {
@@ -155,7 +162,7 @@ def _point_fields(point: Point) -> Row:
 
 
 def plan(pictures: list[Picture], options: Options, done: list[Row]) -> list[tuple[Picture, str, str]]:
-    """(picture, codec label, run hash) of the jobs that the rows at hand do not hold already."""
+    """(picture, codec label, run hash) of the jobs that the rows do not hold yet."""
     there = results.finished(done)
     codecs = options.make()
     jobs = []
@@ -176,9 +183,9 @@ def plan(pictures: list[Picture], options: Options, done: list[Row]) -> list[tup
 
 
 def execute(jobs: list[tuple[Picture, str, str]], options: Options, processes: int) -> Iterator[list[Row]]:
-    """Rows of each job as it ends. Processes > 1 are spawned with one thread each; 1 runs in this process.
+    """Yield the rows of each job as it finishes. With one process, jobs run in this process.
 
-    Raises concurrent.futures.process.BrokenProcessPool if a worker dies (out of memory); what was yielded is whole.
+    Raises concurrent.futures.process.BrokenProcessPool if a worker dies (out of memory). Rows yielded before are valid.
     """
     if processes == 1 or len(jobs) <= 1:
         start_worker(options)
@@ -205,7 +212,7 @@ def execute(jobs: list[tuple[Picture, str, str]], options: Options, processes: i
 
 
 def unreadable(bad: dict[str, str], crops: tuple[int | None, ...]) -> list[Row]:
-    """Rows for the files that are no pictures, so that the results say so."""
+    """Rows with an error for the files that are not pictures."""
     subsets = ["whole" if crop is None else f"crop{crop}" for crop in crops]
     return [
         {
@@ -226,7 +233,7 @@ def unreadable(bad: dict[str, str], crops: tuple[int | None, ...]) -> list[Row]:
 
 
 def find_lpips(net: str, weights: Path | None) -> str | None:
-    """None if LPIPS can be computed, else the reason why not (weights absent). A broken file raises ModelFileError."""
+    """Reason why LPIPS cannot be computed (weights missing); None if it can. Raises ModelFileError for a bad file."""
     from tokcodec.ratecontrol.lpips import WeightsMissingError, load_weights
 
     try:
@@ -237,7 +244,7 @@ def find_lpips(net: str, weights: Path | None) -> str | None:
 
 
 def find_recognition() -> str | None:
-    """None if recognition can be measured, else the reason why not (packages absent)."""
+    """Reason why recognition cannot be measured (packages missing); None if it can."""
     from bench.recognition import Recogniser
     from tokcodec.errors import MissingPackageError
 

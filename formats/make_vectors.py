@@ -1,6 +1,6 @@
-"""Write the conformance vectors of the default model, and its example in tok-v1.md: for a new model or format only.
+"""`python formats/make_vectors.py`: writes the conformance vectors of the default model, and its example in tok-v1.md.
 
-python formats/make_vectors.py
+Run it only for a new model or a new version of the format.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from tokcodec.tokfile import read
 TEXT = Path(__file__).parent / "tok-v1.md"
 FOLDER = Path(__file__).parent / "vectors"
 EVERY = 16
-"""Pixels are stored of every 16th row and column."""
+"""The vectors store the pixels of every 16th row and column."""
 TOLERANCE = 2
-"""Levels of 255 by which a decoder's pixels may differ: float arithmetic rounds differently on other machines."""
+"""Levels of 255 by which a decoder's pixels may differ, since floats are rounded differently on other machines."""
 
 
 def make() -> dict[str, bytes]:
@@ -70,14 +70,14 @@ def make() -> dict[str, bytes]:
 
 
 def with_levels(data: bytes, tokens: int, levels: list[int]) -> bytes:
-    """A plain file made adaptive, with these levels again and again."""
+    """A plain file made adaptive, with these levels in turn."""
     contents = read(data)
     header = replace(contents.header, tokens=tokens)
     return pack(header, contents.model, contents.coded, np.resize(levels, contents.tiles))
 
 
 def unlikely(width: int, height: int, pitch: int, container: str = "tok") -> bytes:
-    """A file of the tokens that the model's tables expect least: it is coded flat."""
+    """A file of the least likely tokens by the model's tables, which is coded flat."""
     model = find_model()
     scale = scale_of(Header(model.id, 1, pitch, width, height), model, container)
     least = np.stack([counts.argmin(axis=1) for counts in model.tables[scale].counts], axis=-1)
@@ -86,7 +86,7 @@ def unlikely(width: int, height: int, pitch: int, container: str = "tok") -> byt
 
 
 def describe(name: str, data: bytes) -> dict[str, object]:
-    """What a decoder must find in a file: all fields, the tokens held, and pixels of the fidelity look."""
+    """The expected result of a decoder: all fields, the tokens held, and pixels of the fidelity look."""
     form: dict[str, Any] = {"container": "bare" if name.startswith("bare") else "tok"}
     contents = read(data, **form)
     header = contents.header
@@ -115,7 +115,7 @@ def describe(name: str, data: bytes) -> dict[str, object]:
 
 
 def example(name: str, data: bytes) -> str:
-    """The paragraph of tok-v1.md that shows a file of the default model, the token of a picture of one pixel."""
+    """The paragraph of tok-v1.md with a file of the default model: a picture of one pixel with one token."""
     model = find_model()
     radices, bounds = " and ".join(map(str, model.radices)), ", ".join(map(str, model.scales))
     return (

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from click.testing import CliRunner, Result
+from numpy.typing import NDArray
 from PIL import Image
 
 from tokcodec.container.entropy import encode_tokens
@@ -26,7 +26,7 @@ TINY_SCALES = (32,)
 TINY_SHAPE: dict[str, int] = {"half": 12, "luma": 16, "chroma": 8}
 
 
-def tiny_scales(spread: float) -> list[dict[str, npt.NDArray[Any]]]:
+def tiny_scales(spread: float) -> list[dict[str, NDArray[Any]]]:
     """Random codewords of the two scales of `tiny`: each coefficient is touched by one token."""
     rng, half = np.random.default_rng(1), TINY_SHAPE["half"]
     size = TINY_SHAPE["luma"] ** 2 + 2 * TINY_SHAPE["chroma"] ** 2

@@ -1,4 +1,4 @@
-"""Signals as a shell in the foreground hands them on, whatever the runner of the tests was started with."""
+"""Signals as a foreground shell passes them on, independent of the runner of the tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The codec with the shipped model: any picture there and back, any prefix, floors of quality, no torch for bytes."""
+"""The codec with the shipped model: round trips, prefixes, minimum quality, no torch for work on bytes."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_every_pitch(pitch: int | str) -> None:
 
 @pytest.mark.parametrize(("tokens", "most"), [(1, 13), (16, 36), (64, 108), (128, 203), (256, 396)])
 def test_bytes_of_a_photograph(astronaut: Image.Image, tokens: int, most: int) -> None:
-    """A crowded one, which takes nearly 12 bits a token."""
+    """A detailed picture, which takes nearly 12 bits per token."""
     data = tokcodec.encode(astronaut, tokens=tokens)
     assert len(data) <= most
     model = find_model()
@@ -74,7 +74,7 @@ def test_bytes_of_a_photograph(astronaut: Image.Image, tokens: int, most: int) -
 
 
 def test_an_unusual_picture_costs_no_more_than_plain_bits() -> None:
-    """A crowded picture would cost more than 12 bits a token by the tables: it is coded flat."""
+    """A detailed picture would cost more than 12 bits per token by the tables, so it is coded flat."""
     data = tokcodec.encode(skimage.data.astronaut(), tokens=256, pitch="fit")
     assert parse_header(data).flat and len(data) <= HEADER_SIZE + 256 * 12 // 8 + 1
     assert tokcodec.info(data).complete and tokcodec.decode(data).size == (512, 512)

@@ -1,4 +1,4 @@
-"""Packing and reading of tokens with different counts: what comes back, of whole files and of any prefix."""
+"""Packing and reading tokens with different counts, as whole files and any prefix."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cores: never more threads at work than there are, BLAS as the caller left it, results in order."""
+"""Cores: never more working threads than cores, the caller's BLAS settings are restored, results are in order."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def blas() -> int:
 
 @pytest.fixture(autouse=True)
 def four(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """As if there were four cores, of which BLAS takes each, whatever the machine has and the environment says."""
+    """Simulate four cores that BLAS may use, on any machine and in any environment."""
     if not numpy_blas():
         pytest.skip("NumPy has another BLAS here than its wheels for Linux")
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
@@ -137,7 +137,7 @@ def test_the_setting_comes_back_when_the_last_one_leaves() -> None:
 
 
 def test_a_setting_by_another_thread_does_not_keep_us_from_it() -> None:
-    """threadpoolctl lets one thread alone change it, as long as that is inside of its limits."""
+    """threadpoolctl lets only one thread change it, while that thread is inside its limits."""
     with ThreadPoolExecutor(1) as other, threadpool_limits(3, "blas"):
         assert other.submit(lambda: list(cores.spread(Crowd().work, [1]))).result() == [1]
         assert blas() == 3
@@ -152,7 +152,7 @@ def check_child(found: Callable[[tuple[int, int, list[int]]], None]) -> None:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_a_forked_child() -> None:
-    """It has the caller's setting and threads of its own, even if others were at work when it was forked."""
+    """A forked child has the caller's setting and its own threads, even if others were working."""
     context = multiprocessing.get_context("fork")
     inside, leave = threading.Event(), threading.Event()
 

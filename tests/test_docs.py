@@ -1,4 +1,4 @@
-"""Every example of the documentation is run: shell and Python blocks as they stand, console blocks up to their options.
+"""Runs all examples of the documentation: shell and Python blocks completely, console blocks up to their options.
 
 Blocks of one document share a folder with a photograph and follow each other. `# writes NAME` is checked, and with it
 `, N bytes` and `in M tokens`. Links lead to files, and their anchors to headings.
@@ -32,7 +32,7 @@ WRITES = re.compile(r" writes ([\w./-]+)(?:, (\d+) bytes)?(?: in (\d+) tokens)?"
 # Packages that may be missing.
 NEEDS = {
     "docs/command-line.md": ("torch",),
-    "docs/datasets.md": ("pyarrow", "ray", "datasets"),
+    "docs/datasets.md": ("pyarrow", "ray", "datasets", "webdataset"),
     "docs/settings.md": ("pyarrow", "skimage"),
 }
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
@@ -81,14 +81,14 @@ def test_examples(document: Path, folder: Path) -> None:
 
 
 def check_written(path: Path, size: str | None, tokens: str | None, line: str) -> None:
-    """A file is there, with so many bytes and tokens of all tiles where the line says so."""
+    """Check that a file exists, with the bytes and tokens that the line states."""
     data = path.read_bytes()
     assert data and (size is None or len(data) == int(size)), f"{line}: {len(data)} bytes"
     assert tokens is None or tokcodec.info(data).declared == int(tokens), line
 
 
 def run(command: str) -> None:
-    """A line of a shell block: within this process where it is the bare command, which saves importing torch."""
+    """Run a line of a shell block. A plain command runs in this process, which saves importing torch."""
     if re.search(r"[|<>$;&]", command):
         result = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True)
         assert result.returncode == 0, f"{command}\n{result.stderr}"
@@ -103,7 +103,7 @@ def run(command: str) -> None:
 
 
 def check(command: str) -> None:
-    """A line of a console block, which takes long or needs what a test has not: its targets and options exist."""
+    """Check that the targets and options of a line exist. Its command takes long or needs what a test lacks."""
     words = shlex.split(command)
     if words[:1] == ["make"]:
         assert re.search(rf"^{words[1]}:", (ROOT / "Makefile").read_text(), re.MULTILINE), command
@@ -118,7 +118,7 @@ def check(command: str) -> None:
 
 
 def check_options(words: list[str], command: str) -> None:
-    """Every option is one of the command."""
+    """Check that every option exists."""
     if words[0] == "bench":
         from bench.__main__ import main as found
     else:
@@ -144,7 +144,7 @@ def test_links(document: Path) -> None:
 
 
 def anchors(text: str) -> list[str]:
-    """Of a document's headings, as code hosts make them."""
+    """Anchors of a document's headings, as code hosts make them."""
     return [re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in HEADING.findall(text)]
 
 

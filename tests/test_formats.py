@@ -1,4 +1,4 @@
-"""What others know of `.tok`: file(1), the desktop's MIME database and a Kaitai Struct parser, by the real tools."""
+"""`.tok` in other tools: file(1), the desktop's MIME database and a Kaitai Struct parser."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ def output(*command: str | Path, stdin: bytes = b"", **environment: str) -> str:
 
 
 def header(width: int = 320, height: int = 200, *, tokens: int = 64, pitch: int = 256, flags: int = 0) -> bytes:
-    """A header with any flags; its check is wrong for other flags than 0, which nobody sees without the model."""
+    """A header with any flags. For flags other than 0 its check is wrong, which these tools cannot notice."""
     plain = bytearray(pack_header(Header(HASH[0], tokens, pitch, width, height), HASH))
     plain[1] |= flags
     return bytes(plain)
 
 
 def strangers() -> dict[str, bytes]:
-    """Files that are no version 1 `.tok`, some of them nearly."""
+    """Files that are not version 1 `.tok`, some of them nearly."""
     good = header()
     return {
         "cut": good[:9],
@@ -66,7 +66,7 @@ def describe(*arguments: str | Path, stdin: bytes = b"") -> str:
 
 
 def sizes_of(text: str) -> tuple[int, int]:
-    """Width and height, of which file prints the terms: 511+1 x 255+1 pixels."""
+    """Width and height, which file(1) prints as terms: 511+1 x 255+1 pixels."""
     found = re.search(r", (\d+)\+(\d+) x (\d+)\+(\d+) pixels,", text)
     assert found, text
     a, b, c, d = map(int, found.groups())

@@ -1,4 +1,4 @@
-"""The package: what the wheel holds, and that it works where only the wheel is."""
+"""The package: the contents of the wheel, and that the wheel is sufficient."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built in a copy of its sources; beside the default model lies another one, which must stay out."""
+    """The wheel, built from a copy of its sources with a second model, which must not be included."""
     pytest.importorskip("hatchling")
     place = tmp_path_factory.mktemp("build")
     shutil.copytree(ROOT / "tokcodec", place / "tokcodec", ignore=shutil.ignore_patterns("__pycache__"))
@@ -60,7 +60,7 @@ def unpacked(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(folder: Path, *arguments: str) -> str:
-    """Output of Python in a folder where only the wheel's content is to be found."""
+    """Output of Python in a folder with only the contents of the wheel."""
     environment = os.environ | {"PYTHONPATH": str(folder), MODELS_VARIABLE: str(folder / "none")}
     result = subprocess.run(
         [sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=True
@@ -90,7 +90,7 @@ def test_metadata(wheel: Path) -> None:
 
 
 def test_one_version_everywhere() -> None:
-    """The package for the web has the same one, and the changelog begins with it and its day."""
+    """The npm package has the same version, and the changelog begins with it and its date."""
     package = json.loads((ROOT / "formats" / "web" / "package.json").read_text(encoding="utf-8"))
     changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     newest = next(line for line in changes.splitlines() if line.startswith("## ") and line != "## Unreleased")
@@ -129,7 +129,7 @@ def test_every_dependency_is_pinned_in_the_constraints() -> None:
 
 
 def test_the_command_is_the_group(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Behind a function that minds Ctrl-C while it is loaded."""
+    """The command starts in a function that handles Ctrl-C during the import."""
     from importlib.metadata import entry_points
 
     (entry,) = entry_points(group="console_scripts", name="tokcodec") or pytest.skip("not installed")

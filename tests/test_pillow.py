@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageDraw, UnidentifiedImageError
 
 import tokcodec
 import tokcodec.pillow
@@ -335,7 +335,7 @@ def test_wrong_options_are_value_errors_and_leave_nothing(
 
 
 def test_a_failed_save_to_a_path_leaves_no_part_of_a_file(sample: Image.Image, tiny: Model, tmp_path: Path) -> None:
-    """Pillow empties an existing file before the plug-in is asked: the old one could not be kept."""
+    """Pillow empties an existing file before it calls the plug-in, so the old one cannot be kept."""
     path = tmp_path / "a.tok"
     path.write_bytes(b"before")
     with pytest.raises(ValueError, match="tokens must be"):
@@ -357,6 +357,63 @@ def test_saved_as_another_format(make_tok: Make) -> None:
     data, stream = make_tok(), io.BytesIO()
     Image.open(io.BytesIO(data)).save(stream, "PNG")
     assert same(Image.open(stream), tokcodec.decode(data))
+
+
+# ---- saving an opened picture again
+
+
+@pytest.mark.parametrize("length", [None, -3])
+def test_an_unchanged_picture_is_saved_with_its_own_bytes(length: int | None, make_tok: Make, tmp_path: Path) -> None:
+    path = tmp_path / "a.tok"
+    path.write_bytes(data := make_tok(90, 40, pitch=32)[:length])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", tokcodec.TokWarning)  # the cut file
+        with Image.open(path) as image:
+            assert saved(image) == saved(image, quality=80) == data
+            image.save(path)
+            assert path.read_bytes() == data
+            assert image.getpixel((1, 1)) and saved(image) == data
+
+
+def test_the_bytes_go_through_pickle(make_tok: Make) -> None:
+    data = make_tok()
+    image = Image.open(io.BytesIO(data))
+    for one in (pickle.loads(pickle.dumps(image)), copy.deepcopy(image)):
+        assert same(one, image) and saved(one) == data
+        one.putpixel((0, 0), (1, 2, 3))
+        assert saved(one) == tokcodec.encode(one) != data
+
+
+def _by_access(image: Image.Image) -> None:
+    access = image.load()
+    assert access is not None
+    access[3, 3] = (1, 2, 3)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        _by_access,
+        lambda image: image.paste((1, 2, 3), (0, 0, 5, 5)),
+        lambda image: image.thumbnail((20, 20)),
+        lambda image: image.putalpha(255),
+        lambda image: ImageDraw.Draw(image).line((0, 0, 9, 9), (1, 2, 3)),
+    ],
+)
+def test_a_changed_picture_is_encoded(change: Callable[[Image.Image], None], make_tok: Make) -> None:
+    data = make_tok(90, 40)
+    image = Image.open(io.BytesIO(data))
+    change(image)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", tokcodec.TokWarning)  # transparency
+        assert saved(image) == tokcodec.encode(image) != data
+
+
+def test_options_and_copies_mean_a_new_encode(make_tok: Make, tiny: Model) -> None:
+    data = make_tok(tokens=16)
+    image = Image.open(io.BytesIO(data))
+    assert tokcodec.info(saved(image, tokens=3, model="tiny")).tokens == 3
+    assert saved(image.copy()) == tokcodec.encode(image) != data
 
 
 # ---- imageio

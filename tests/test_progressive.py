@@ -1,4 +1,4 @@
-"""Stages of a picture: which they are, and animations of them."""
+"""Stages of a picture, and their animations."""
 
 from __future__ import annotations
 

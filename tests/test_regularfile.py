@@ -1,4 +1,4 @@
-"""Files of strangers: regular ones of a limited size, and no waiting for any other kind."""
+"""Files from other people: only regular ones of a limited size, without waiting for others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""safetensors files: what is saved is what is read, with the same bytes in every process; damage is one line."""
+"""safetensors files: round trips, the same bytes in every process, and one line for damage."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said of adaptive files and done with them, without pixels."""
+"""Description and cutting of adaptive files."""
 
 from __future__ import annotations
 

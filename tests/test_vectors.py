@@ -1,4 +1,4 @@
-"""Conformance: every vector, and every prefix of it, gives the tokens that were written down, with either reader."""
+"""Conformance: every vector and every prefix of it gives the recorded tokens with both readers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FILES: dict[str, dict[str, Any]] = LISTING["files"]
 
 @pytest.fixture(scope="module")
 def reader() -> ModuleType:
-    """The decoder in plain Python that lies beside the specification."""
+    """The plain Python decoder of the specification."""
     spec = importlib.util.spec_from_file_location("reader", FORMATS / "reader.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -49,7 +49,7 @@ FROZEN = "35609ae181b468422c790bf041da86c5849eca06d85b8c9e1776572f4cb8ae90"
 
 
 def test_vectors_are_frozen() -> None:
-    """Their bytes and tokens since 1.0.0, which every 1.x reads. New ones come under other names, with a new hash."""
+    """Bytes and tokens since 1.0.0, which every 1.x reads. New vectors have other names and a new hash."""
     digest = hashlib.sha256()
     for name in sorted(FILES):
         tokens = json.dumps([FILES[name]["tokens"], FILES[name]["levels"]])

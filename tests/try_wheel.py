@@ -1,4 +1,4 @@
-"""Install a wheel alone, without extras, in a fresh environment of every Python at hand; run the README's examples.
+"""Installs a wheel without extras in a new environment of every Python found, and runs the README's examples.
 
 Those that need an extra must fail with the line that names it.
 
@@ -34,7 +34,7 @@ for name in ("photo.jpg", "photos/a.jpg", "photos/b.png"):
 
 
 def pythons() -> Iterator[Path]:
-    """One interpreter of every version that is found on the path or among pyenv's."""
+    """One interpreter of every version on the path or in pyenv."""
     seen = set()
     folders = [Path(folder) for folder in os.environ.get("PATH", "").split(os.pathsep)]
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"

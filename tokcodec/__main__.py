@@ -1,4 +1,4 @@
-"""The command, as `tokcodec` and as `python -m tokcodec`."""
+"""The command, for `tokcodec` and `python -m tokcodec`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import signal
 
 
 def main() -> None:
-    """Run the command. While it is loaded Ctrl-C ends the process without a word: nothing has been begun."""
+    """Run the command. While it loads, Ctrl-C ends the process without a message, since no work has started."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # `cli` sets its own
     from .cli.main import cli

@@ -1,12 +1,12 @@
-"""The one family of errors: a class for every way in which a file can be wrong.
+"""The errors of tokcodec, with a class for every way in which a file can be wrong.
 
-Every error that a file, a picture or a model can cause is a `TokError`; wrong arguments stay `ValueError` and
-`TypeError`.
+Every error that a file, a picture or a model can cause is a `TokError`. Wrong arguments are ValueError or TypeError.
 """
 
 from __future__ import annotations
 
 import errno
+import os
 from importlib.util import find_spec
 
 
@@ -94,20 +94,18 @@ def need(module: str, user: str, *, extra: str | None = None) -> None:
         raise MissingPackageError(f"{user} needs {package}: pip install {target}")
 
 
-SYSTEM_REASONS = {
+_COMMON_REASONS = {
     errno.ENOENT: "no such file or folder",
     errno.EISDIR: "is a folder",
     errno.ENOTDIR: "a part of its path is not a folder",
-    errno.EACCES: "permission denied",
-    errno.EPERM: "permission denied",
-    errno.EROFS: "read-only file system",
     errno.ENOSPC: "disk full",
-    errno.EDQUOT: "disk quota exceeded",
-    errno.EFBIG: "file too large",
-    errno.ENAMETOOLONG: "name too long",
-    errno.ELOOP: "too many symbolic links",
 }
-"""Texts of the system's errors, the same on every system."""
+
+
+def system_reason(number: int) -> str:
+    """The text of a system error, from its number."""
+    text = _COMMON_REASONS.get(number) or os.strerror(number)
+    return text[:1].lower() + text[1:]
 
 
 def reason(error: BaseException) -> str:
@@ -115,7 +113,7 @@ def reason(error: BaseException) -> str:
     if isinstance(error, MemoryError):
         return "not enough memory"
     if isinstance(error, OSError):
-        return SYSTEM_REASONS.get(error.errno or 0) or error.strerror or str(error) or type(error).__name__
+        return system_reason(error.errno) if error.errno else error.strerror or str(error) or type(error).__name__
     text = " ".join(str(error).split())
     if isinstance(error, TokError) or type(error) in (ValueError, TypeError):
         return text

@@ -4,7 +4,12 @@
 
     tokcodec.pillow.register()
     image = Image.open("photo.tok")         # header only: size, mode and info need neither weights nor torch
+    image.save("same.tok")                  # the bytes that were opened, since the picture is unchanged
     image.save("small.tok", tokens=16)      # accepts the options of tokcodec.encode, and ignores others as Pillow does
+
+An opened picture whose pixels are unchanged is saved as TOK with the bytes that it was opened with: encoding it again
+would lose more at each pass. Any option of tokcodec.encode means a new encode. So does a changed pixel, and a copy made
+by `copy`, `convert` or `resize`, which is a picture of its own. `pickle` keeps the bytes.
 
 If a header is cut or needs a newer tokcodec, Image.open warns with the reason and raises UnidentifiedImageError.
 `verify` and `load` raise TokImageError. Image.MAX_IMAGE_PIXELS limits the size as for every format. A cut file loads
@@ -16,11 +21,12 @@ before it calls this plug-in. `tokcodec.encode` and the command keep the old fil
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from inspect import signature
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from PIL import Image, ImageFile
 
@@ -81,6 +87,9 @@ class TokImageFile(ImageFile.ImageFile):
     format = FORMAT
     format_description = "Picture as discrete tokens"
 
+    _data: bytes | None = None  # the whole file, and the digest of the pixels that it gave, once they are decoded
+    _digest: bytes | None = None
+
     def _open(self) -> None:
         assert self.fp is not None
         self._head = self.fp.read(HEADER_SIZE)
@@ -124,10 +133,29 @@ class TokImageFile(ImageFile.ImageFile):
                 max_tiles = _limits["max_tiles"] or DEFAULT_MAX_TILES
                 self.im = decode(data, max_pixels=max_pixels, max_tiles=max_tiles, warn=warn_caller).im
             self.readonly = 0
+            self._data, self._digest = data, _digest_of(self)
             if self._exclusive_fp:
                 self.fp.close()
             self.fp = None
         return Image.Image.load(self)
+
+    def _unchanged(self) -> bytes | None:
+        """The bytes that the picture was opened with, or None if its pixels have changed since."""
+        return self._data if self._digest == _digest_of(self) else None
+
+    def __getstate__(self) -> list[Any]:
+        return [*super().__getstate__(), self._data, self._digest]
+
+    def __setstate__(self, state: list[Any]) -> None:
+        *rest, self._data, self._digest = state
+        super().__setstate__(rest)
+
+
+def _digest_of(image: Image.Image) -> bytes:
+    """A digest of a picture's mode, size and pixels."""
+    digest = hashlib.blake2b(f"{image.mode} {image.size} ".encode(), digest_size=16)
+    digest.update(image.tobytes())
+    return digest.digest()
 
 
 def _accept(prefix: bytes) -> bool | str:
@@ -142,10 +170,13 @@ def _accept(prefix: bytes) -> bool | str:
 
 
 def _save(image: Image.Image, stream: IO[bytes], filename: str | bytes) -> None:
-    """Encode and write a picture of any mode. Writing starts when the whole file is encoded."""
+    """Encode and write a picture of any mode, or write the bytes of an unchanged one. Writing starts when the whole
+    file is there."""
     options = {name: value for name, value in image.encoderinfo.items() if name in _OPTIONS}
-    with _as_oserror():
-        data = encode(image, **({"warn": warn_caller} | options))
+    data = image._unchanged() if isinstance(image, TokImageFile) and not options else None
+    if data is None:
+        with _as_oserror():
+            data = encode(image, **({"warn": warn_caller} | options))
     stream.write(data)
 
 

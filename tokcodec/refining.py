@@ -1,4 +1,4 @@
-"""The effort of encoding: a file's tokens chosen anew by what is drawn from them, in no more bytes than allowed."""
+"""Spends effort on a file: searches for tokens whose drawn picture is better, within the same bytes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .tokenizers.cascade import CascadeTokenizer
 
 PRICES = 2.0, 8.0
-"""What a bit is worth to the search, against its worth to the plain encoder: in turn until the file is small enough."""
+"""Price of a bit in the search, in units of the plain encoder's price, tried in turn until the file is small enough."""
 
 Progress = Callable[[int, int], None]
 
@@ -37,17 +37,17 @@ def refine_file(
     weights: Weights | None = None,
     progress: Progress | None = None,
 ) -> bytes:
-    """Choose a file's tokens anew; each tile keeps its number of them.
+    """Search for better tokens of a file. Each tile keeps its number of tokens.
 
     Args:
-        data: a whole file of the picture, as it is without effort.
-        picture: RGB.
-        settings: its model, container, target, device, effort and tune are used; the model is a cascade.
-        weights: of the pixels' errors, for the PSNR of a target. Default: all count alike.
-        progress: called with (tiles done, tiles in all).
+        data: the whole file, encoded without effort.
+        picture: the picture, RGB.
+        settings: model (a cascade), container, target, device, effort and tune are used.
+        weights: weights of the pixels' errors in the PSNR of a target. Default: equal weights.
+        progress: called with (tiles done, all tiles).
 
     Returns:
-        The new file, or `data` where the new one misses a target that the old one meets.
+        The new file, or `data` if the new file misses a target that the old one meets.
     """
     size = picture.size if settings.container == "bare" else None
     contents = read(data, settings.model, container=settings.container, size=size)
@@ -74,7 +74,7 @@ def refine_file(
         return found if quality.psnr(picture, drawn(coded, "fidelity"), weights) >= goal else data
     try:
         distance = quality.Distance(picture, tokenizer.device)
-    except (FileNotFoundError, ValueError):  # no weights, or a picture too small: the target was met by an estimate
+    except (FileNotFoundError, ValueError):  # LPIPS has no weights or the picture is too small: it was estimated
         return found
     return found if distance(drawn(coded, None)) <= settings.target.value else data
 
@@ -87,7 +87,7 @@ def _refine(
     price: float,
     progress: Progress | None,
 ) -> NDArray[np.int32]:
-    """The tokens of all tiles, int32 [tiles, ranks]."""
+    """Search all tiles. Returns tokens int32 [tiles, ranks]."""
     from .search.refine import ROUNDS, TUNES, refine
 
     grid = Grid.for_picture(*picture.size, contents.header.pitch)
@@ -112,9 +112,15 @@ def _refine(
 
 
 def tile_weights(grid: Grid, indices: range, side: int) -> NDArray[np.float32] | None:
-    """What each sample of some tiles counts in the picture, where neighbours are blended: float32 [n, side, side].
+    """Weight of each sample in the picture, where neighbouring tiles are blended; None for a picture of one tile.
 
-    None for a picture of one tile.
+    Args:
+        grid: the tiles of the picture.
+        indices: numbers of the n tiles.
+        side: samples along a tile's side.
+
+    Returns:
+        float32 [n, side, side].
     """
     if grid.tiles == 1:
         return None

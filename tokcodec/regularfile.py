@@ -1,6 +1,6 @@
-"""Opening files that somebody else has made: regular files alone, of a limited size, and never waiting for one.
+"""Opens files from other people: only regular files of a limited size, and without waiting.
 
-A pipe would block for ever, and a device such as /dev/zero never ends; a link may lead to either.
+A pipe could block forever, and a device such as /dev/zero never ends. A link may point to either.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import io
 import os
 import stat
 
-# Without O_NONBLOCK, opening a pipe waits for somebody who writes into it. Windows has no such flag and no such pipes.
+# Without O_NONBLOCK, opening a pipe waits for a writer. Windows has neither this flag nor these pipes.
 _FLAGS = (
     os.O_RDONLY
     | getattr(os, "O_NONBLOCK", 0)
@@ -20,7 +20,7 @@ _FLAGS = (
 
 
 def open_regular(path: str | os.PathLike[str], most: int) -> io.BufferedReader:
-    """Open a regular file for reading, or what a symbolic link to one leads to.
+    """Open a regular file for reading, or the one that a symbolic link points to.
 
     Args:
         path: The file.
@@ -44,7 +44,7 @@ def open_regular(path: str | os.PathLike[str], most: int) -> io.BufferedReader:
 
 
 def read_regular(path: str | os.PathLike[str], most: int) -> bytes:
-    """Read a whole regular file of at most `most` bytes. Raises what `open_regular` does."""
+    """Read a whole regular file of at most `most` bytes. Raises as `open_regular`."""
     with open_regular(path, most) as file:
         data = file.read(most + 1)
     if len(data) > most:  # it has grown since

@@ -1,7 +1,7 @@
-"""NumPy arrays as safetensors files: the same bytes whenever they are saved, and guarded reading.
+"""Saves NumPy arrays as safetensors files with reproducible bytes, and reads such files with limits.
 
-safetensors orders several entries of metadata at random, and saves wrong numbers for arrays that are not contiguous.
-So whatever this package saves goes through `save_tensors`.
+safetensors orders entries of metadata at random, and saves wrong numbers for arrays that are not contiguous. So this
+package saves all of its arrays with `save_tensors`.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from .regularfile import open_regular
 
 ABOUT = "tokcodec"
-"""The one entry of a file's metadata: a JSON object."""
+"""The only entry of a file's metadata, a JSON object."""
 MAX_HEADER = 4 << 20
-"""Bytes that the list of a file's tensors may take: those of the largest published checkpoint take 82 kB."""
+"""Largest size in bytes of the list of a file's tensors. That of the largest published checkpoint has 82 kB."""
 
 
 def save_tensors(tensors: Mapping[str, NDArray[Any]], about: Mapping[str, Any] | None = None) -> bytes:
@@ -27,7 +27,7 @@ def save_tensors(tensors: Mapping[str, NDArray[Any]], about: Mapping[str, Any] |
 
     Args:
         tensors: Arrays by name, contiguous or not.
-        about: What the file says of itself, in types fit for JSON; it goes into the metadata as one entry.
+        about: Description of the file, in types of JSON, for the metadata.
     """
     from safetensors.numpy import save
 
@@ -41,7 +41,7 @@ def load_tensors(
     """The tensors of a file whose names begin with one of the prefixes.
 
     Args:
-        path: A safetensors file, which anybody may have made.
+        path: A safetensors file, perhaps from other people.
         most: Largest size of the file in bytes.
         prefixes: By default all tensors are read.
 
@@ -81,7 +81,7 @@ def tensor_names(path: str | os.PathLike[str], most: int) -> list[str]:
 
 
 def read_about(metadata: Mapping[str, str] | None) -> dict[str, Any]:
-    """What a file says of itself, by its metadata. Files of tokcodec 1.0.0 have an entry for each text instead."""
+    """Description of a file from its metadata. Files of tokcodec 1.0.0 have an entry for each text instead."""
     entries: dict[str, Any] = dict(metadata or {})
     if ABOUT not in entries:
         return entries
@@ -94,7 +94,7 @@ def read_about(metadata: Mapping[str, str] | None) -> dict[str, Any]:
 def _tensor(file: Any, name: str) -> NDArray[Any]:
     try:
         tensor: NDArray[Any] = file.get_tensor(name)
-    except (TypeError, AttributeError) as error:  # how the library answers to bfloat16 and 8-bit floats
+    except (TypeError, AttributeError) as error:  # the library raises it for bfloat16 and 8-bit floats
         kind = file.get_slice(name).get_dtype()
         raise ValueError(f"{name[:120]!r} is of a type that NumPy lacks ({kind})") from error
     return tensor

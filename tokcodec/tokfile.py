@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
@@ -232,11 +233,8 @@ def truncate(
             raise ValueError(f"tokens must be 1..{most} for this file, not {tokens}")
         return cut_to(tokens)
     assert size is not None
-    # More tokens never make fewer bytes, so bisection finds the most that fit.
-    low, high = 0, most
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if len(cut_to(middle)) <= size else (low, middle - 1)
-    if low == 0:
+    # More tokens never make fewer bytes, so bisection finds the largest count that fits.
+    fitting = bisect_right(range(1, most + 1), size, key=lambda count: len(cut_to(count)))
+    if fitting == 0:
         raise ValueError(f"size must be at least {len(cut_to(1))} bytes for this file, not {size}")
-    return cut_to(low)
+    return cut_to(fitting)

@@ -1,1 +1,1 @@
-"""Adapters that turn a picture into points of bytes and quality; they never choose pictures, write results or draw."""
+"""Adapters that code a picture at several settings. They never choose pictures, write results or draw plots."""

@@ -1,4 +1,4 @@
-"""Adapters of the codecs that Pillow carries: JPEG, WebP, AVIF, JPEG 2000, and JPEG XL where its plug-in is there."""
+"""Adapters of Pillow's codecs: JPEG, WebP, AVIF, JPEG 2000, and JPEG XL if its plug-in is installed."""
 
 from __future__ import annotations
 
@@ -17,16 +17,24 @@ from bench.codecs.interface import Codec, Point, Scene, Setting, attempt
 
 @dataclass(frozen=True)
 class Format:
-    """How Pillow is asked for one format. `knob` is the save argument that takes the quality."""
+    """How Pillow writes one format."""
 
     name: str
+    """Label of the codec."""
     pillow: str
-    feature: str  # Pillow's name of the library, for "is it there"
-    library: str  # and for its version
+    """Pillow's name of the format."""
+    feature: str
+    """Argument of `features.check`, which says whether Pillow has the library."""
+    library: str
+    """Argument of `features.version`."""
     options: dict[str, Any]
-    plain: tuple[int, ...]  # qualities of the codec at full size
-    search: tuple[int, ...]  # qualities tried when the picture is coded small: rising, `plain` among them
+    """Arguments of `save`."""
+    plain: tuple[int, ...]
+    """Qualities at full size."""
+    search: tuple[int, ...]
+    """Qualities tried at reduced sizes, rising. They include `plain`."""
     knob: str = "quality"
+    """The argument of `save` that sets the quality."""
 
 
 FORMATS = (
@@ -58,7 +66,7 @@ FORMATS = (
         plain=(0, 5, 15, 30, 50, 75),
         search=(0, 3, 5, 10, 15, 22, 30, 40, 50, 62, 75),
     ),
-    # The bare codestream: the JP2 boxes would add 85 bytes. Quality is the PSNR in dB asked of the coder.
+    # The bare codestream, since JP2 boxes would add 85 bytes. The quality is the coder's target PSNR in dB.
     Format(
         "jpeg2000",
         "JPEG2000",
@@ -97,7 +105,7 @@ class Classical(Codec):
         return {"pillow": PIL.__version__, self.form.library: str(features.version(self.form.library))}
 
     def encode(self, image: Image.Image, quality: int) -> bytes:
-        """One file in memory, exactly as it would lie on disk."""
+        """The bytes of one file."""
         if self.form is JPEG_XL:
             import pillow_jxl  # noqa: F401  # registers the format
         file = io.BytesIO()
@@ -106,7 +114,7 @@ class Classical(Codec):
         return file.getvalue()
 
     def decode(self, data: bytes) -> Image.Image:
-        """The picture of a file that `encode` made, RGB."""
+        """The picture of a file that `encode` wrote, RGB."""
         return Image.open(io.BytesIO(data)).convert("RGB")
 
     def points(self, scene: Scene) -> Iterator[Point]:
@@ -124,7 +132,7 @@ class Classical(Codec):
 
 
 def classical_codecs() -> list[Classical]:
-    """Those that this Pillow was built with, and JPEG XL where pillow-jxl-plugin is installed."""
+    """The codecs that Pillow was built with, and JPEG XL if pillow-jxl-plugin is installed."""
     found = [Classical(form) for form in FORMATS if features.check(form.feature)]
     if importlib.util.find_spec("pillow_jxl") is not None:
         found.append(Classical(JPEG_XL))

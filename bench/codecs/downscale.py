@@ -1,11 +1,12 @@
-"""A classical codec used the honest way below its usual sizes: coded small, decoded, upscaled.
+"""A classical codec at its best below its usual sizes: it codes a reduced picture, which is enlarged after decoding.
 
-Upscaling is bicubic ("NAME-down"), and for WebP also by nearest neighbour ("webp-nearest"): blocks look worse and have
-a lower PSNR, but LPIPS forgives them more than blur, so a table of LPIPS without them would flatter everybody else.
+Pictures are enlarged by bicubic interpolation ("NAME-down"), and for WebP also by nearest neighbour ("webp-nearest").
+Square pixels look worse and have a lower PSNR, but LPIPS prefers them to blur. Without them a table of LPIPS would
+flatter all other codecs.
 
-For every scale and quality of a grid the small file is made once. For every byte budget the winners by PSNR and by
-LPIPS are reported. The size of the original, which a real file would have to carry beside the small picture, is not
-counted: a courtesy to the rivals of 2 to 4 bytes.
+The reduced picture is coded at every scale and quality of a grid. For every byte budget the best by PSNR and the best
+by LPIPS are reported. A real file would also need 2 to 4 bytes for the original's size. They are not counted, which
+favours the rivals.
 """
 
 from __future__ import annotations
@@ -20,16 +21,16 @@ from PIL import Image
 from bench.codecs.classical import Classical
 from bench.codecs.interface import Codec, Point, Scene, Setting, attempt, timed
 
-# Side of the coded picture as a fraction of the original; 1 is the plain codec, so the search never does worse.
+# Side of the coded picture as a fraction of the original. 1 is the plain codec, so the search is never worse.
 SCALES = (1.0, 0.75, 0.625, 0.5, 0.375, 0.3125, 0.25, 0.1875, 0.15625, 0.125, 0.09375, 0.0625)
-# On whole pictures LPIPS is measured only this many scales around the winner by PSNR (each takes a quarter of a
-# second); on crops at every scale. LPIPS likes a finer scale at a lower quality, by up to five steps with JPEG.
-WHOLE_WINDOW = (5, 2)  # finer scales, coarser scales
+# On whole pictures LPIPS is measured at this many scales around the best by PSNR (finer, coarser), since each takes a
+# quarter of a second. On crops it is measured at every scale. The best scale by LPIPS is up to five steps finer (JPEG).
+WHOLE_WINDOW = (5, 2)
 
 
 @dataclass
 class _Trial:
-    """One small file of the search."""
+    """One file of the search."""
 
     scale: int  # index into SCALES
     quality: int
@@ -42,13 +43,13 @@ UPSCALERS = {"bicubic": Image.Resampling.BICUBIC, "nearest": Image.Resampling.NE
 
 
 class Downscaled(Codec):
-    """`codec` at the best scale and quality for each byte budget; label "NAME-down", or "NAME-nearest"."""
+    """A codec at the best scale and quality for each byte budget. Its label is "NAME-down" or "NAME-nearest"."""
 
     def __init__(self, codec: Classical, up: str = "bicubic") -> None:
         self.codec = codec
         self.up = up
         self.label = f"{codec.label}-down" if up == "bicubic" else f"{codec.label}-{up}"
-        # All of the plain codec's qualities are among them, so that no point of it can be better at equal bytes.
+        # They include all qualities of the plain codec, so that it is never better at equal bytes.
         self.qualities = codec.form.search
 
     def config(self) -> dict[str, Any]:
@@ -65,7 +66,7 @@ class Downscaled(Codec):
         return self.codec.versions()
 
     def encode(self, image: Image.Image, scale: float, quality: int) -> bytes:
-        """The file of the picture coded at `scale`."""
+        """The file of the picture reduced to `scale`."""
         return self.codec.encode(_shrink(image, scale), quality)
 
     def decode(self, data: bytes, size: tuple[int, int]) -> Image.Image:
@@ -81,7 +82,7 @@ class Downscaled(Codec):
         image = scene.image
         try:
             trials = self._search(scene, image)
-        except Exception as error:  # a failed search is one failure, not the end of the bench
+        except Exception as error:  # a failed search is one failure, and the bench continues
             yield Point({"scale": None, "quality": None}, error=f"{type(error).__name__}: {error}")
             return
         best = {"psnr": _winners(trials, scene)}
@@ -111,21 +112,21 @@ class Downscaled(Codec):
             yield point
 
     def _search(self, scene: Scene, image: Image.Image) -> list[_Trial]:
-        """Every small file that fits the largest budget, with its PSNR."""
+        """Every file within the largest budget, with its PSNR."""
         trials = []
         for index, scale in enumerate(SCALES):
             small = _shrink(image, scale)
             for quality in self.qualities:
                 data, seconds = timed(lambda s=small, q=quality: self.codec.encode(s, q))  # type: ignore[misc]
                 if len(data) > scene.budgets[-1]:
-                    break  # a higher quality at this scale only grows
+                    break  # files of higher quality are larger still
                 trial = _Trial(index, quality, data, seconds)
                 trial.psnr = scene.meter.psnr(np.asarray(self.decode(data, image.size)))
                 trials.append(trial)
         return trials
 
     def _lpips(self, trials: list[_Trial], scene: Scene, winners: dict[int, int]) -> dict[int, float]:
-        """LPIPS of the likely winners: at each budget and scale the file with the best PSNR."""
+        """LPIPS of the candidates: at each budget and scale the file with the best PSNR."""
         finer, coarser = WHOLE_WINDOW if scene.whole else (len(SCALES), len(SCALES))
         candidates: set[int] = set()
         for budget, winner in winners.items():
@@ -140,7 +141,7 @@ class Downscaled(Codec):
 
 
 def _winners(trials: list[_Trial], scene: Scene) -> dict[int, int]:
-    """Index of the trial with the best PSNR for each budget that any trial fits."""
+    """Index of the trial with the best PSNR, for each budget that holds one."""
     found = {}
     for budget in scene.budgets:
         fitting = [index for index, trial in enumerate(trials) if len(trial.data) <= budget]

@@ -1,4 +1,4 @@
-"""Adapters of what web pages use for previews of 20 to 40 bytes: ThumbHash and BlurHash, where they are installed."""
+"""Adapters of ThumbHash and BlurHash, which web pages use for previews of 20 to 40 bytes, if they are installed."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from PIL import Image
 
 from bench.codecs.interface import Codec, Point, Scene, Setting, attempt
 
-# BlurHash's grid; its text has 4 + 2 * 4 * 4 = 36 characters, each counted as a byte, as it is stored.
+# BlurHash's grid. Its text has 4 + 2 * 4 * 4 = 36 characters, and each counts as a byte.
 BLURHASH_GRID = (4, 4)
-# Pictures are shrunk to this side before BlurHash, as its authors advise: it keeps only the lowest frequencies.
+# Pictures are reduced to this side first, as BlurHash's authors advise, since it keeps only the lowest frequencies.
 BLURHASH_SIDE = 100
 
 
@@ -31,7 +31,7 @@ class ThumbHash(Codec):
         return {"thumbhash-python": version("thumbhash-python")}
 
     def encode(self, image: Image.Image) -> bytes:
-        """The hash's bytes (not its base64 text)."""
+        """The hash as bytes, not as base64 text."""
         from thumbhash import image_to_thumbhash
 
         with warnings.catch_warnings():
@@ -77,7 +77,7 @@ class BlurHash(Codec):
         return text.encode("ascii")
 
     def decode(self, data: bytes, size: tuple[int, int]) -> Image.Image:
-        """The preview at `size` (evaluated there: it is a sum of cosines)."""
+        """The preview at `size`. BlurHash is a sum of cosines, which is evaluated at this size."""
         import blurhash
 
         image: Image.Image = blurhash.decode(data.decode("ascii"), *size)
@@ -95,7 +95,7 @@ class BlurHash(Codec):
 
 
 def preview_codecs() -> list[Codec]:
-    """Those whose packages are installed."""
+    """The preview codecs whose packages are installed."""
     found: list[Codec] = []
     if importlib.util.find_spec("thumbhash") is not None:
         found.append(ThumbHash())

@@ -1,4 +1,4 @@
-"""The codecs of the bench: every rival that can run here, and tokcodec, by label. The one place that knows them all."""
+"""Makes all codecs of the bench whose packages are installed, by label."""
 
 from __future__ import annotations
 
@@ -14,11 +14,14 @@ from bench.codecs.tok_adaptive import AdaptiveTokCodec, BareTokCodec
 
 
 def make_codecs(options: dict[str, Any]) -> dict[str, Codec]:
-    """All codecs that can run here, by label: those of Pillow, their downscaled forms, previews, and tokcodec.
+    """All codecs that can run, by label: those of Pillow, their downscaled forms, previews, and tokcodec.
 
-    `options`: "models" (names or folders; None is the default model), "pitches", "device", and "codecs" (labels to
-    keep; a name matches its downscaled form and its models too; empty for all). Raises ValueError for a name that
-    matches nothing.
+    Args:
+        options: "models" (names or folders; None: the default model), "pitches", "device", and "codecs" (labels to
+            keep, empty for all; a name also matches its downscaled form and its models).
+
+    Raises:
+        ValueError: A name in "codecs" matches nothing.
     """
     plain = classical_codecs()
     found: list[Codec] = [*preview_codecs(), *plain, *(Downscaled(codec) for codec in plain)]

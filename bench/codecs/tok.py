@@ -1,6 +1,6 @@
-"""Adapter of tokcodec: one encoding per pitch, cut to every token count and byte budget, decoded in every look.
+"""Adapter of tokcodec: encodes once per pitch, cuts to every token count and byte budget, and decodes in every look.
 
-The plain 12-bit packing of the same tokens is reported beside it ("tokcodec-packed"): what the entropy coder is worth.
+"tokcodec-packed" is the size of the same tokens at 12 bits each, which shows the gain of entropy coding.
 """
 
 from __future__ import annotations
@@ -21,20 +21,19 @@ from bench.codecs.interface import Codec, Point, Scene, Setting, attempt, timed
 PITCHES = (512, 256, 128, 64)
 DEFAULT_PITCH = 256
 COUNTS = (1, 2, 4, 8, 16, 32, 48, 64, 96, 128, 192, 256)
-# Fewer where a decoding costs many tiles: on whole pictures, and at the other pitches (all tokens come on top).
+# Fewer on whole pictures and at other pitches, where decoding takes many tiles. All tokens are decoded as well.
 WHOLE_COUNTS = (1, 4, 16, 64, 128)
 OTHER_COUNTS = (64,)
-# Of the budgets, another pitch than the default serves those from this part of its full size on: below, a wider pitch
-# with more of its tokens does better.
+# A pitch other than the default is tried for budgets from this share of its full size. Below, a wider pitch is better.
 SERVES_FROM = 0.25
-HEADER_BYTES = 10  # of a `.tok` file
+HEADER_BYTES = 10
 # Steps of the token count at which file sizes are recorded for the plot of bits per token by position.
 SIZES_STEP = 8
 
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """What the adapter needs to know of a model."""
+    """Properties of a model that the adapter needs."""
 
     name: str
     hash: str
@@ -45,7 +44,7 @@ class ModelFacts:
 
 
 def model_facts(api: Any, name: str | None) -> ModelFacts:
-    """Facts of an installed model (None: the default). Raises TokError if there is no such model."""
+    """Properties of an installed model; None: the default model. Raises TokError if it is not installed."""
     model = importlib.import_module("tokcodec.models.registry").find_model(name)
     bits = math.ceil(math.log2(math.prod(model.radices)))
     return ModelFacts(
@@ -54,7 +53,7 @@ def model_facts(api: Any, name: str | None) -> ModelFacts:
 
 
 class TokCodec(Codec):
-    """tokcodec with one model; label "tokcodec" for the default model, "tokcodec:NAME" for a named one."""
+    """tokcodec with one model. Its label is "tokcodec" for the default model, "tokcodec:NAME" for a named one."""
 
     def __init__(
         self,
@@ -96,10 +95,10 @@ class TokCodec(Codec):
         return data
 
     def decode(self, data: bytes, look: str | None) -> Image.Image:
-        """The picture, in a look where the model has several."""
+        """The picture; `look` is None for a model with a single look."""
         choice = {} if look is None else {"look": look}
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # "the file is cut": here it is on purpose
+            warnings.simplefilter("ignore", UserWarning)  # the file is cut on purpose
             image: Image.Image = self.api.decode(data, device=self.device, model=self.model, **choice)
         return image
 
@@ -122,14 +121,14 @@ class TokCodec(Codec):
             except Exception as error:  # as in `attempt`: a codec's failure is a result
                 yield Point({"pitch": pitch}, error=f"{type(error).__name__}: {error}")
                 continue
-            # A wide pitch on a small picture gives the same tiles as a narrower one.
+            # On a small picture several pitches give the same tiles.
             if any(np.array_equal(tokens, other) for other in seen):
                 continue
             seen.append(tokens)
             yield from self._decoded(pitch, full, seconds, cuts, tiles=len(tokens))
 
     def _cuts(self, scene: Scene, full: bytes, pitch: int) -> list[Setting]:
-        """Token counts, and the byte budgets that this pitch serves; all tokens alone for an unordered model."""
+        """Token counts and byte budgets of a pitch. For an unordered model, all tokens only."""
         if not self.facts.ordered:
             return [{"tokens": self.facts.n_tokens}]
         default = pitch == DEFAULT_PITCH
@@ -163,12 +162,12 @@ class TokCodec(Codec):
                     yield self._packed(point, cut["tokens"] * tiles)
 
     def _packed(self, point: Point, tokens: int) -> Point:
-        """The same picture if its tokens were written with equally many bits each behind the same header."""
+        """The same picture, with the size of its tokens at a fixed number of bits each after the same header."""
         size = HEADER_BYTES + math.ceil(tokens * self.facts.token_bits / 8)
         return Point(point.setting, size, point.decoded, label=f"{self.label}-packed")
 
     def _sizes(self, full: bytes) -> list[list[int]]:
-        """[token count, bytes of the file] in steps: the rate of the tokens by position."""
+        """Pairs of token count and bytes of the file, in steps."""
         steps = range(SIZES_STEP, self.facts.n_tokens, SIZES_STEP)
         sizes = [[count, len(self.api.truncate(full, tokens=count))] for count in steps]
         return [*sizes, [self.facts.n_tokens, len(full)]]

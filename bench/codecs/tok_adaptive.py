@@ -1,4 +1,4 @@
-"""Adapters of tokcodec with a byte budget as its target: files of whole pictures, and bare previews."""
+"""Adapters of tokcodec with a byte budget as target: files of whole pictures, and bare previews."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from PIL import Image
 from bench.codecs.interface import Point, Scene, Setting, attempt, timed
 from bench.codecs.tok import TokCodec
 
-# Previews: ThumbHash has about 24 bytes, BlurHash with 4x3 components 28 characters, with 4x4 36.
+# Bytes of previews: ThumbHash has about 24, BlurHash 28 with 4x3 components and 36 with 4x4.
 PREVIEW_BUDGETS = (24, 28, 36)
-# Of the scene's budgets, those up to this many bytes are previews too.
+# The scene's budgets up to this number of bytes are also used for previews.
 LARGEST_PREVIEW = 64
-SMALLEST_FILE = 12  # bytes: the header and a token
+SMALLEST_FILE = 12  # bytes of the header and a token
 
 
 class AdaptiveTokCodec(TokCodec):
-    """Whole pictures, a file for each budget: pitch, tokens and their distribution over the tiles are chosen."""
+    """Whole pictures, one file per budget. The encoder chooses pitch, tokens and their distribution over the tiles."""
 
     container = "tok"
 
@@ -32,13 +32,13 @@ class AdaptiveTokCodec(TokCodec):
         return {"looks": self.facts.looks, "target": "size", "container": self.container}
 
     def budgets(self, scene: Scene) -> list[int]:
-        """The targets; none for a crop, in which nothing can be distributed."""
+        """The targets. None for a crop, whose single tile leaves nothing to distribute."""
         return [budget for budget in scene.budgets if budget >= SMALLEST_FILE] if scene.whole else []
 
     def encode_to(self, image: Image.Image, budget: int) -> bytes:
         """A file of at most `budget` bytes."""
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # "all tokens take ... bytes": the rows show it
+            warnings.simplefilter("ignore", UserWarning)  # all tokens take fewer bytes: the rows show it
             data: bytes = self.api.encode(
                 image, target_size=budget, container=self.container, model=self.model, device=self.device
             )
@@ -49,7 +49,7 @@ class AdaptiveTokCodec(TokCodec):
         return self.decode(data, look)
 
     def facts_of(self, data: bytes) -> dict[str, Any]:
-        """The settings that the encoder chose, for the result line."""
+        """The settings that the encoder chose, for the result row."""
         found = self.api.info(data, model=self.model)
         return {"chosen": {"pitch": found.pitch, "tiles": found.tiles, "tokens": found.tokens, "held": found.held}}
 
@@ -80,7 +80,7 @@ class AdaptiveTokCodec(TokCodec):
 
 
 class BareTokCodec(AdaptiveTokCodec):
-    """Previews: one tile in the bare container, 2 bytes around the tokens. The size of the original is not counted."""
+    """Previews: one tile in the bare container, with 2 bytes of header. The original's size is not counted."""
 
     container = "bare"
 

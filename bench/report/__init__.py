@@ -1,1 +1,1 @@
-"""Summary, tables, plots and page, made of result rows; they never run a bench or change a row."""
+"""Turns result rows into summary, tables, plots and page. Never runs a codec or changes a row."""

@@ -1,4 +1,4 @@
-"""A table in Markdown, written and read, and how its cells are written."""
+"""Writes and reads tables in Markdown, and formats their cells."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ class Table:
 
 
 def markdown_lines(header: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
-    """A table's lines."""
+    """Lines of a Markdown table."""
     lines = [f"| {' | '.join(map(str, cells))} |" for cells in (header, *rows)]
     return [lines[0], "|" + " --- |" * len(header), *lines[1:]]
 
 
 def read_table(text: str, title: str) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of the only `Table` whose title begins so. Raises ValueError where there is not one."""
+    """Header and rows of the `Table` whose title starts with `title`. Raises ValueError unless there is exactly one."""
     (part,) = [part for part in text.split("### ") if part.startswith(title)]
     lines = [line for line in part.splitlines() if line.startswith("|")]
     header, _, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
@@ -42,19 +42,19 @@ def read_table(text: str, title: str) -> tuple[list[str], list[list[str]]]:
 
 
 def title_of(part: dict[str, Any]) -> str:
-    """The part of the results in words."""
+    """Description of a part of the results, for a title."""
     n = len(part["pictures"])
     what = "whole pictures" if part["subset"] == "whole" else f"centre crops {part['subset'].removeprefix('crop')}"
     return f"{n} {what}"
 
 
 def number(value: float | None, decimals: int) -> str:
-    """A number, or - for none."""
+    """A number with `decimals` decimals, or "-" for None."""
     return "-" if value is None else f"{value:.{decimals}f}"
 
 
 def cell(entry: dict[str, Any] | None, metric: str | None, decimals: int) -> str:
-    """Mean of a metric; metric None: LPIPS without weights."""
+    """Mean of a metric. The metric None stands for LPIPS without weights."""
     if metric is None:
         return NO_WEIGHTS
     if entry is None or metric not in entry:
@@ -63,31 +63,31 @@ def cell(entry: dict[str, Any] | None, metric: str | None, decimals: int) -> str
 
 
 def in_unit(value: float, unit: str) -> str:
-    """A budget."""
+    """A budget with its unit."""
     return f"{value:g} {unit}"
 
 
 def outgrown(entry: dict[str, Any], entries: Iterable[dict[str, Any]]) -> bool:
-    """Whether the codec has no larger files: said up to twice the budget that first holds them, not at every one."""
+    """Whether the budget is over twice the smallest one that has the same files. Such an entry is not repeated."""
     same = ("curve", "choice", "n", "bytes")
     first = min(e["budget"] for e in entries if all(e[key] == entry[key] for key in same))
     return bool(entry["budget"] > 2 * first)
 
 
 def measures_header(part: dict[str, Any]) -> list[str]:
-    """Headings of `measures_cells`, with the original's grain."""
+    """Headings of `measures_cells`, with the grain of the originals."""
     own = part["original_grain"]
     grain = f"grain (original {number(own and own['mean'], digits('grain'))})"
     return [grain if name == "grain" else HEADINGS[name] for name in part["measures"]]
 
 
 def measures_cells(part: dict[str, Any], entry: dict[str, Any]) -> list[str]:
-    """Recognition and grain, as far as the part has them."""
+    """Cells of recognition and grain, if the part has them."""
     return [cell(entry, name, digits(name)) for name in part["measures"]]
 
 
 def measures_note(part: dict[str, Any]) -> str:
-    """What they are, for the note below a table."""
+    """Explanation of recognition and grain for the note below a table."""
     note = ""
     if "top1" in part["measures"]:
         note += (

@@ -1,4 +1,4 @@
-"""Pictures for the README and the model card: `python -m bench.report.figure OUT.jpg`, with --looks for the card's."""
+"""`python -m bench.report.figure OUT.jpg`: draws the picture of the README, with `--looks` that of the model card."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def tokens(original: Image.Image, count: int, look: str, what: str) -> Cell:
 
 
 def webp(original: Image.Image, most: int) -> Cell:
-    """The picture as WebP of at most `most` bytes, coded small and enlarged, at the scale and quality of best PSNR."""
+    """The picture as WebP of at most `most` bytes, reduced and enlarged, at the scale and quality of best PSNR."""
     codec = Downscaled(next(codec for codec in classical_codecs() if codec.label == "webp"))
     pixels = np.asarray(original)
     points = codec.points(Scene(pixels, (most,), Meter(pixels)))

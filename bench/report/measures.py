@@ -1,10 +1,10 @@
-"""What tables and plots know of a metric: whether more is better, its name and digits, by what its files are chosen."""
+"""Properties of metrics for tables and plots: direction, name, digits, and the metric that chooses files for each."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-# Beside PSNR, SSIM and LPIPS, where they were measured.
+# Metrics beside PSNR, SSIM and LPIPS, shown if they were measured.
 MEASURES = ("top1", "top5", "features_lite0", "delta_e_8", "delta_e_32", "grain")
 HEADINGS = {
     "top1": "top-1",
@@ -27,12 +27,12 @@ _DISTANCES = ("lpips", "dists", "features", "delta_e")
 
 
 def higher_is_better(metric: str) -> bool:
-    """False for distances (LPIPS, DISTS, features, colour). Grain is best at the original's and never chosen by."""
+    """False for distances (LPIPS, features, colour). Grain, best at the original's value, never chooses files."""
     return not metric.startswith(_DISTANCES)
 
 
 def label(metric: str) -> str:
-    """The metric on an axis or in a title."""
+    """Name of the metric on an axis or in a title."""
     base = metric.removesuffix("_half")
     name = _NAMES.get(base, base.replace("lpips_", "LPIPS-"))
     name += ", half scale" if metric.endswith("_half") else ""
@@ -45,9 +45,9 @@ def digits(metric: str) -> int:
 
 
 def chooser(metric: str, choosers: Sequence[str]) -> str:
-    """By which of the choosers a codec's files are chosen where this metric is shown: itself, else features, else PSNR.
+    """The metric that chooses a codec's files where `metric` is shown: itself, else features, else PSNR.
 
-    Not LPIPS, which prefers the first few tokens of the fidelity look to all of them.
+    LPIPS is not used for other metrics, since it prefers the first few tokens of the fidelity look to all of them.
     """
     base = metric.removesuffix("_half")
     if base in choosers:

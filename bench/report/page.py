@@ -1,4 +1,4 @@
-"""The report as one self-contained `index.html`: viewer, plots and tables, with nothing fetched from anywhere."""
+"""The report as one self-contained `index.html` with viewer, plots and tables. It loads nothing from the network."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import jinja2
 from bench.report.cells import title_of
 from bench.report.tables import tables
 
-# Tables that a reader wants first stay open; the rest is folded.
+# The most important tables are open. The others are collapsed.
 _OPEN = ("tokcodec by tokens", "Within a byte budget")
 
 
@@ -24,7 +24,7 @@ def render(summary: dict[str, Any], plots: list[dict[str, str]], viewer: dict[st
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    # As images and not inline elements: ids inside the drawings would collide.
+    # As images, since ids of inline drawings would collide.
     drawn = [
         {"title": plot["title"], "uri": "data:image/svg+xml;base64," + base64.b64encode(plot["svg"].encode()).decode()}
         for plot in plots

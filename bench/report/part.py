@@ -1,7 +1,7 @@
-"""The rows of one part of the results, by curve and picture, and the best of them at a budget.
+"""The rows of one part of the results, by curve and picture, and the best rows at a budget.
 
-A curve is a codec, and for tokcodec a look ("tokcodec perceptual"). At a budget every picture counts with its best row
-of at most that many bytes, chosen by one of the part's `choosers`.
+A curve is a codec, or tokcodec with a look ("tokcodec perceptual"). At a budget of N bytes each picture has one row:
+the best one of at most N bytes by one of the part's `choosers`.
 """
 
 from __future__ import annotations
@@ -16,32 +16,32 @@ from bench.metrics import EXTRAS
 from bench.report.measures import MEASURES, higher_is_better
 from bench.results import Row
 
-# Of the budgets, those at which all metrics of the same files are shown together.
+# Budgets at which all metrics of the same files are shown together.
 FEW_BYTES = (36, 108, 202, 396, 1024, 4096)
 FEW_BPP = (0.01, 0.05, 0.1, 0.5)
 
 
 def curve_name(row: Row) -> str:
-    """Name of the curve a row belongs to."""
+    """Name of the curve of a row."""
     look = (row.get("setting") or {}).get("look")
     return f"{row['codec']} {look}" if look else str(row["codec"])
 
 
 def quality(row: Row, metric: str) -> float | None:
-    """The metric with its sign turned so that higher is better; None where it was not measured."""
+    """The metric, negated if lower is better; None if it was not measured."""
     value = (row.get("metrics") or {}).get(metric)
     return None if value is None else float(value) if higher_is_better(metric) else -float(value)
 
 
 @dataclass(frozen=True)
 class Budget:
-    """A number of bytes: `value` in `unit` ("B" per crop, "bpp" for whole pictures)."""
+    """A size limit: `value` in `unit` ("B" for crops, "bpp" for whole pictures)."""
 
     value: float
     unit: str
 
     def fits(self, row: Row) -> bool:
-        """Whether the row's file is within the budget (a bpp budget is rounded to bytes, as the codecs are told)."""
+        """Whether the row's file is within the budget. A budget in bpp is rounded to bytes, as in `run.budgets`."""
         limit = self.value if self.unit == "B" else max(1, round(self.value * row["width"] * row["height"] / 8))
         return bool(row["bytes"] <= limit)
 
@@ -79,13 +79,13 @@ class Part:
 
     @property
     def few(self) -> list[Budget]:
-        """Some of the budgets."""
+        """The budgets at which all metrics are shown together."""
         kept = FEW_BPP if self.unit == "bpp" else FEW_BYTES
         whole = BPP_BUDGETS if self.unit == "bpp" else TILE_BUDGETS
         return [budget for value, budget in zip(whole, self.budgets, strict=True) if value in kept]
 
     def best(self, curve: str, budget: Budget, metric: str) -> dict[str, Row]:
-        """By picture: the row of the curve within the budget with the best `metric`."""
+        """The row of the curve with the best `metric` within the budget, by picture."""
         found = {}
         for picture, rows in self.curves.get(curve, {}).items():
             fitting = [(q, row) for row in rows if budget.fits(row) and (q := quality(row, metric)) is not None]
@@ -100,7 +100,7 @@ class Part:
 
     @property
     def choosers(self) -> list[str]:
-        """Metrics by which rows are chosen at a budget."""
+        """Metrics that choose rows at a budget."""
         features = [name for name in self.measures if name.startswith("features")]
         return ["psnr", *([self.lpips] if self.lpips else []), *features]
 

@@ -1,4 +1,4 @@
-"""The plots, as SVG and PNG: bytes against quality, quality against tokens, bits per token by position."""
+"""The plots, as SVG and PNG: quality by bytes, quality by tokens, bits per token by position."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLoca
 from bench.report.cells import PREVIEWS, outgrown
 from bench.report.measures import chooser, label
 
-# Okabe and Ito's palette: distinct for colour-blind readers too. tokcodec is drawn heavier than its rivals.
+# Okabe and Ito's palette, which colour-blind readers can distinguish.
 _COLOURS = {
     "tokcodec": "#0072B2",
     "webp": "#D55E00",
@@ -24,7 +24,7 @@ _COLOURS = {
     "thumbhash": "#000000",
     "blurhash": "#7F7F7F",
 }
-# Each picture has 0 or 1: there is no middle half to draw a band of.
+# Metrics that are 0 or 1 for each picture, so that a band of quartiles has no meaning.
 SHARES = ("top1", "top5")
 _DASHES = {"fidelity": (0, (5, 2))}
 STYLE: dict[Any, Any] = {
@@ -41,7 +41,7 @@ STYLE: dict[Any, Any] = {
 
 
 def _look_of(curve: str) -> tuple[str, Any, float]:
-    """(colour, line style, width) of a curve."""
+    """Colour, line style and width of a curve. tokcodec has thicker lines than its rivals."""
     name, _, look = curve.partition(" ")
     base = name.split(":")[0].removesuffix("-down").removesuffix("-nearest")
     if base == "tokcodec":
@@ -52,13 +52,13 @@ def _look_of(curve: str) -> tuple[str, Any, float]:
 
 
 def _band(axes: Axes, x: list[Any], spread: list[dict[str, Any]], colour: str) -> None:
-    """The middle half of the pictures around a curve."""
+    """Draw the range between the quartiles around a curve."""
     low, high = ([entry[end] for entry in spread] for end in ("low", "high"))
     axes.fill_between(x, low, high, color=colour, alpha=0.12, linewidth=0)
 
 
 def _level(axes: Axes, part: dict[str, Any], metric: str) -> None:
-    """The originals' own grain."""
+    """Draw the grain of the originals."""
     if metric == "grain" and part["original_grain"]:
         axes.axhline(part["original_grain"]["mean"], color="#7F7F7F", linewidth=1, label="original")
 
@@ -77,9 +77,9 @@ def _finish(axes: Axes, metric: str, unit: str) -> None:
 
 
 def rate_quality(part: dict[str, Any], metric: str) -> Figure | None:
-    """Budgets (log) against a metric: means over pictures with the middle half of them as a band.
+    """A metric by budget (log scale): means over pictures, and a band between the quartiles.
 
-    Every codec is at its best by the metric itself, or the nearest to it by which files are chosen.
+    The files of each codec are the best by `measures.chooser`.
     """
     choice = chooser(metric, part["choosers"])
     everyone = len(part["pictures"])
@@ -95,7 +95,7 @@ def rate_quality(part: dict[str, Any], metric: str) -> Figure | None:
     for curve in sorted(curves, key=lambda name: (not name.startswith("tokcodec"), name)):
         colour, dashes, width = _look_of(curve)
         points = sorted(curves[curve], key=lambda e: e["budget"])
-        if curve in PREVIEWS:  # one file size only: a point, not a line
+        if curve in PREVIEWS:  # they have a single file size
             axes.plot(
                 points[0]["bytes"]["mean"] if part["unit"] == "B" else points[0]["budget"],
                 points[0][metric]["mean"],
@@ -106,7 +106,7 @@ def rate_quality(part: dict[str, Any], metric: str) -> Figure | None:
             continue
         x = [e["budget"] for e in points]
         axes.plot(x, [e[metric]["mean"] for e in points], color=colour, linestyle=dashes, linewidth=width, label=curve)
-        # The rest without: many bands hide each other.
+        # Bands of all curves would hide each other.
         if metric not in SHARES and (curve.startswith("tokcodec") or curve == "webp-down"):
             _band(axes, x, [e[metric] for e in points], colour)
     _level(axes, part, metric)
@@ -116,7 +116,7 @@ def rate_quality(part: dict[str, Any], metric: str) -> Figure | None:
 
 
 def tokens_quality(part: dict[str, Any], metric: str) -> Figure | None:
-    """Tokens per tile (log) against a metric at pitch 256, with the middle half of the pictures as a band."""
+    """A metric by tokens per tile (log scale) at pitch 256: means over pictures, and a band between the quartiles."""
     entries = [e for e in part["by_tokens"] if e["pitch"] == 256 and metric in e and "-packed" not in e["curve"]]
     if not entries:
         return None
@@ -145,7 +145,7 @@ def tokens_quality(part: dict[str, Any], metric: str) -> Figure | None:
 
 
 def bits_by_position(part: dict[str, Any]) -> Figure | None:
-    """Bits a token costs in real files, by its position; 12 is the plain packing."""
+    """Bits per token in real files, by position of the token, with a line at 12 for plain packing."""
     if not part["bits_per_token"]:
         return None
     figure = Figure(figsize=(7.2, 3.4))
@@ -163,7 +163,7 @@ def bits_by_position(part: dict[str, Any]) -> Figure | None:
 
 
 def draw(summary: dict[str, Any], folder: Path) -> list[dict[str, str]]:
-    """Write every plot as FOLDER/NAME.svg and .png; returns [{"name", "title", "svg"}] with the SVG's text."""
+    """Write every plot as FOLDER/NAME.svg and .png. Returns a list of {"name", "title", "svg"} with the SVG's text."""
     folder.mkdir(parents=True, exist_ok=True)
     drawn = []
     with mpl.rc_context(STYLE):

@@ -1,4 +1,4 @@
-"""Tables of what is recognised: beside the other metrics of the same files, and from how many bytes on."""
+"""Tables of recognition: with the other metrics of the same files, and the bytes at which pictures are recognised."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def _order(curve: str) -> tuple[bool, str]:
 
 
 def _entries(part: dict[str, Any], choice: str) -> list[dict[str, Any]]:
-    """Every codec's best files by `choice`, at the budgets at which every picture has one."""
+    """Every codec's best files by `choice`, at budgets that hold a file of every picture."""
     everyone = len(part["pictures"])
     return [
         e for e in part["at_budgets"] if e["choice"] == choice and e["n"] == everyone and "-packed" not in e["curve"]
@@ -23,7 +23,7 @@ def _entries(part: dict[str, Any], choice: str) -> list[dict[str, Any]]:
 
 
 def together_table(part: dict[str, Any]) -> Table | None:
-    """All metrics of the same files, at some budgets."""
+    """All metrics of the same files, at the budgets `Part.few`."""
     choice = chooser("top1", part["choosers"])
     entries = _entries(part, choice)
     rows = [
@@ -49,7 +49,7 @@ def together_table(part: dict[str, Any]) -> Table | None:
 
 
 def recognised_table(part: dict[str, Any]) -> Table | None:
-    """From which budget on a share of the pictures is recognised: below it, that is not so."""
+    """The smallest budgets from which on 50 % and 80 % of the pictures are recognised."""
     if "top1" not in part["measures"]:
         return None
     choice = chooser("top1", part["choosers"])
@@ -73,7 +73,7 @@ def recognised_table(part: dict[str, Any]) -> Table | None:
 
 
 def _first(entries: list[dict[str, Any]], metric: str, share: float) -> float | None:
-    """The budget from which on the mean of a metric is at least a value; entries in the order of their budgets."""
+    """The smallest budget from which on the metric's mean is at least `share`. Entries are sorted by budget."""
     found: float | None = None
     for entry in reversed(entries):
         if entry[metric]["mean"] < share:

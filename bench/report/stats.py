@@ -1,4 +1,4 @@
-"""The statistics of the summaries: points at a byte budget, Bjontegaard deltas, bytes for equal quality, bootstrap."""
+"""Statistics of the summary: bootstrap intervals, Bjontegaard deltas, bytes for equal quality."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 
 RESAMPLES = 2000
 _SEED = 20250131
-# Fewer points do not make a curve; curves that share less of their joint quality range than this are not compared.
+# Curves are compared if they have at least this many points and share at least this part of their joint range.
 MIN_POINTS = 4
 MIN_OVERLAP = 0.1
-# Of the range of a curve: what a point must add to count in a Bjontegaard delta.
+# Share of a curve's range that a point must add to count in a Bjontegaard delta.
 MIN_RISE = 0.02
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over pictures with its bootstrap 95 % interval; n pictures."""
+    """A mean over n pictures with its bootstrap 95 % interval."""
 
     mean: float
     low: float
@@ -30,7 +30,7 @@ class Estimate:
 
 
 def bootstrap(values: Sequence[float]) -> Estimate | None:
-    """Mean and percentile bootstrap interval (Efron 1979) over pictures; None without values; fixed seed."""
+    """Mean and percentile bootstrap interval (Efron 1979) over pictures, with a fixed seed; None without values."""
     if not values:
         return None
     x = np.asarray(values, np.float64)
@@ -40,7 +40,7 @@ def bootstrap(values: Sequence[float]) -> Estimate | None:
 
 
 def front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """The points (bytes, quality) that no other beats: bytes and quality both strictly rising. Higher is better."""
+    """The Pareto front of points (bytes, quality), both strictly rising. Higher quality is better."""
     found: list[tuple[float, float]] = []
     for size, quality in sorted(points, key=lambda point: (point[0], -point[1])):
         if not found or quality > found[-1][1]:
@@ -49,8 +49,9 @@ def front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
 
 
 def _steady(points: Sequence[tuple[float, float]]) -> NDArray[np.float64]:
-    """The front without points that hardly better the one before: there the curve of bytes over quality is so steep
-    that its interpolation overshoots to any number. float64 [n, 2].
+    """The front without points that add less than MIN_RISE, float64 [n, 2].
+
+    There the curve of bytes over quality is so steep that its interpolation overshoots without bound.
     """
     curve = front(points)
     kept = curve[:1]
@@ -61,27 +62,29 @@ def _steady(points: Sequence[tuple[float, float]]) -> NDArray[np.float64]:
 
 
 def _overlap(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-    """Shared part of two ranges, as a fraction of what both cover together."""
+    """Intersection of two ranges as a fraction of their union."""
     shared = min(a.max(), b.max()) - max(a.min(), b.min())
     return float(max(0.0, shared) / (max(a.max(), b.max()) - min(a.min(), b.min())))
 
 
 def bd_rate(anchor: Sequence[tuple[float, float]], test: Sequence[tuple[float, float]]) -> float | None:
-    """Mean difference of bytes in % at equal quality (Bjontegaard 2001, Akima interpolation): below 0, `test` needs
-    fewer bytes than `anchor`. Points are (bytes, quality), higher is better. None where the qualities do not overlap.
+    """Mean difference of bytes in % at equal quality (Bjontegaard 2001, Akima interpolation).
+
+    Below 0, `test` needs fewer bytes than `anchor`. Points are (bytes, quality), and higher quality is better.
+    None if the qualities do not overlap.
     """
     a, b = (_steady(points) for points in (anchor, test))
     if min(len(a), len(b)) < MIN_POINTS or _overlap(a[:, 1], b[:, 1]) < MIN_OVERLAP:
         return None
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a partial overlap is normal here, and bounded above
+        warnings.simplefilter("ignore")  # partial overlap is expected, and was checked
         return float(
             bjontegaard.bd_rate(a[:, 0], a[:, 1], b[:, 0], b[:, 1], method="akima", require_matching_points=False)
         )
 
 
 def bd_quality(anchor: Sequence[tuple[float, float]], test: Sequence[tuple[float, float]]) -> float | None:
-    """Mean difference of quality at equal bytes: above 0, `test` is better. None where the bytes do not overlap."""
+    """Mean difference of quality at equal bytes. Above 0, `test` is better. None if the bytes do not overlap."""
     a, b = (_steady(points) for points in (anchor, test))
     if min(len(a), len(b)) < MIN_POINTS or _overlap(np.log10(a[:, 0]), np.log10(b[:, 0])) < MIN_OVERLAP:
         return None
@@ -93,8 +96,9 @@ def bd_quality(anchor: Sequence[tuple[float, float]], test: Sequence[tuple[float
 
 
 def bytes_for(points: Sequence[tuple[float, float]], quality: float) -> float | None:
-    """Bytes at which the front of `points` reaches `quality`: linear in log bytes between points. Infinity where it
-    never does; None where already its smallest file is better (or there are no points).
+    """Bytes at which the front of `points` reaches `quality`, interpolated linearly in log bytes.
+
+    Infinity if it never does. None if its smallest file is already better, or without points.
     """
     curve = np.asarray(front(points), np.float64).reshape(-1, 2)
     if not len(curve) or quality < curve[0, 1]:

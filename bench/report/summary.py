@@ -1,7 +1,7 @@
-"""From rows to what is published: means with their spread at equal bytes, Bjontegaard deltas, differences, failures.
+"""Computes the published figures from rows: means at equal bytes, Bjontegaard deltas, differences, failures.
 
-At a budget every picture counts with its best row of at most that many bytes, chosen by PSNR, by LPIPS or by the
-distance of features; a mean is given only where every picture has such a row.
+At a budget of N bytes each picture has one row: the best of at most N bytes by PSNR, LPIPS or feature distance.
+Means are given only if every picture has such a row.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from bench.report import stats
 from bench.report.part import Part, curve_name, quality
 from bench.results import Row
 
-# The rivals against which differences are claimed: the honest ones at these sizes.
+# The strongest rivals at these sizes. Differences are given to them only.
 ANCHORS = ("webp-down", "webp-nearest", "jpeg-down", "avif-down")
 EQUAL_ANCHORS = ("webp-down", "webp-nearest")
 ADAPTIVE = "tokcodec-adaptive"
@@ -27,12 +27,15 @@ SPREAD = (25, 75)  # percentiles over pictures, beside every mean
 
 
 def _has_grain(row: Row) -> bool:
-    """Whether something of the row's original is smooth; of rows older than this metric it is not known."""
+    """Whether the row's original has smooth windows. True for rows that are older than this metric."""
     return row.get("original", {"grain": 0}).get("grain") is not None
 
 
 def _describe(rows: Iterable[Row]) -> dict[str, Any]:
-    """Mean, deviation and quartiles over pictures of bytes and of every metric that all have (grain: all that can)."""
+    """Mean, deviation and quartiles of bytes and metrics over pictures. Without metrics that some pictures lack.
+
+    Grain is taken over the pictures with smooth windows.
+    """
     rows = list(rows)
     names = dict.fromkeys(name for row in rows for name in row["metrics"])
     columns = {"bytes": [row["bytes"] for row in rows]} | {
@@ -54,13 +57,13 @@ def _describe(rows: Iterable[Row]) -> dict[str, Any]:
 
 
 def original_grain(part: Part) -> dict[str, Any] | None:
-    """The originals' own grain: mean over the `n` pictures that have it; None where none was measured."""
+    """Grain of the originals: mean over the `n` pictures that have it; None if it was not measured."""
     known = {row["picture"]: row["original"]["grain"] for row in part.rows if "original" in row and _has_grain(row)}
     return {"mean": float(np.mean(list(known.values()))), "n": len(known)} if known else None
 
 
 def at_budgets(part: Part) -> list[dict[str, Any]]:
-    """For each curve, budget and choice: how the pictures come out; `n` below the number of pictures: not all fit."""
+    """Statistics for each curve, budget and choice. `n` is the number of pictures with a file within the budget."""
     found = []
     for curve in part.curves:
         for metric in part.choosers:
@@ -72,7 +75,7 @@ def at_budgets(part: Part) -> list[dict[str, Any]]:
 
 
 def by_tokens(part: Part) -> list[dict[str, Any]]:
-    """tokcodec by curve, pitch and tokens per tile, with the largest file."""
+    """Statistics of tokcodec for each curve, pitch and number of tokens per tile."""
     groups: dict[tuple[str, int, int], list[Row]] = defaultdict(list)
     for row in part.rows:
         setting = row["setting"] or {}
@@ -109,9 +112,9 @@ def bjontegaard_deltas(part: Part) -> list[dict[str, Any]]:
 
 
 def differences(part: Part) -> list[dict[str, Any]]:
-    """tokcodec less its rival at equal budgets, and its adaptive files less those with equal counts at the best pitch.
+    """Differences at equal budgets: tokcodec less each rival, and adaptive files less those with equal token counts.
 
-    Paired by picture, each side at its best by that metric.
+    Paired by picture. Each side has its best files by the metric. Equal counts are at their best pitch.
     """
     pairs = [(anchor, test) for anchor in ANCHORS if anchor in part.curves for test in part.ours]
     pairs += [(equal, test) for test in part.ours if (equal := equal_counts(test)) in part.curves]
@@ -137,15 +140,15 @@ def differences(part: Part) -> list[dict[str, Any]]:
 
 
 def equal_counts(curve: str) -> str | None:
-    """For a curve of adaptive files, the curve of files with equal counts in every tile; None for others."""
+    """For a curve of adaptive files, the curve with equal counts in every tile; None for other curves."""
     name = curve.removeprefix(ADAPTIVE)
     return None if name == curve else f"tokcodec{name}"
 
 
 def equal_quality(part: Part, anchor: str) -> list[dict[str, Any]]:
-    """Bytes that the rival needs for the LPIPS of tokcodec at a token count (pitch 256): medians over pictures.
+    """Median bytes that a rival needs for the LPIPS of tokcodec, for each token count at pitch 256.
 
-    `less`: pictures on which already its smallest file is better; `never`: on which no file of it is as good.
+    `less` counts the pictures on which the rival's smallest file is better, `never` those on which none is as good.
     """
     found: list[dict[str, Any]] = []
     if part.lpips is None or anchor not in part.curves:
@@ -177,14 +180,14 @@ def equal_quality(part: Part, anchor: str) -> list[dict[str, Any]]:
 
 
 def _median(sizes: list[float]) -> float | None:
-    """Median where 0 and infinity mean "less than" and "never": None if one of these is in the middle."""
+    """Median of sizes in which 0 stands for "less" and infinity for "never"; None if the median is one of these."""
     ordered = sorted(sizes)
     middle = ordered[(len(ordered) - 1) // 2 : len(ordered) // 2 + 1]
     return float(np.mean(middle)) if middle and min(middle) > 0 and max(middle) < math.inf else None
 
 
 def bits_per_token(part: Part) -> dict[str, list[tuple[float, float]]]:
-    """By curve: (position, bits a token there), from the growth of real files with the token count; mean over rows."""
+    """(position, bits per token) by curve, from the growth of real files with the token count; means over rows."""
     groups: dict[str, list[tuple[list[list[int]], int]]] = defaultdict(list)
     for row in part.rows:
         if row.get("sizes") and row["setting"].get("pitch") == 256:
@@ -201,7 +204,7 @@ def bits_per_token(part: Part) -> dict[str, list[tuple[float, float]]]:
 
 
 def speed(part: Part) -> list[dict[str, Any]]:
-    """By curve: mean seconds of encoding and decoding, highest peak memory in MB, rows and failures."""
+    """Mean seconds of encoding and decoding, peak memory in MB, rows and failures, for each curve."""
     failed: dict[str, int] = defaultdict(int)
     for row in part.failures:
         failed[curve_name(row)] += 1
@@ -228,7 +231,7 @@ def speed(part: Part) -> list[dict[str, Any]]:
 
 
 def summarise(rows: Iterable[Row]) -> dict[str, Any]:
-    """Everything above for every part of the rows, as JSON values."""
+    """The summary of all parts of the rows, as JSON values."""
     rows = list(rows)
     parts = [Part(subset, rows) for subset in sorted({row["subset"] for row in rows})]
     versions: dict[str, str] = {}

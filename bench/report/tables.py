@@ -1,4 +1,4 @@
-"""The summary as tables, for the terminal (Markdown) and for the page."""
+"""The summary as tables, for Markdown and for the page."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NO_OVERLAP = "no overlap"
 
 
 def tokens_table(part: dict[str, Any]) -> Table | None:
-    """tokcodec by tokens: the first table for its users."""
+    """Bytes and quality of tokcodec by tokens per tile."""
     lpips = part["lpips"]
     extras = part["extras"]
     rows = []
@@ -77,7 +77,7 @@ def tokens_table(part: dict[str, Any]) -> Table | None:
 
 
 def _qualities(entry: dict[str, Any], choice: str, lpips: str | None) -> str:
-    """The metric by which files were chosen, with what is shown beside it."""
+    """The metric that chose the files, and the one shown beside it."""
     if choice == "psnr":
         return f"{cell(entry, 'psnr', 2)} ±{entry['psnr']['sd']:.1f} ({cell(entry, lpips, 3)})"
     if choice.startswith("features"):
@@ -86,7 +86,7 @@ def _qualities(entry: dict[str, Any], choice: str, lpips: str | None) -> str:
 
 
 def budgets_table(part: dict[str, Any], choice: str) -> Table | None:
-    """Quality at equal bytes, each codec at its best by `choice`; the other metric of the same files beside it."""
+    """Quality at equal bytes, each codec at its best by `choice`, with another metric of the same files."""
     entries = {(e["curve"], e["budget"]): e for e in part["at_budgets"] if e["choice"] == choice}
     budgets = sorted({budget for _, budget in entries})
     curves = sorted(
@@ -223,7 +223,7 @@ def equal_table(part: dict[str, Any]) -> Table | None:
 
 
 def speed_table(part: dict[str, Any]) -> Table:
-    """Seconds, memory, failures."""
+    """Seconds, memory and failures of each codec."""
     rows = [
         [
             e["curve"],
@@ -245,13 +245,13 @@ def speed_table(part: dict[str, Any]) -> Table:
 
 
 def failures_table(part: dict[str, Any]) -> Table | None:
-    """Failures, one in each row."""
+    """One row per failure."""
     rows = [[f["picture"], f["codec"], str(f["setting"]), f["error"]] for f in part["failures"]]
     return Table(f"Failures, {title_of(part)}", ["picture", "codec", "setting", "error"], rows) if rows else None
 
 
 def tables(summary: dict[str, Any]) -> Iterator[Table]:
-    """All tables of a summary, the most telling first."""
+    """All tables of a summary, the most important first."""
     for part in summary["parts"]:
         made = [
             tokens_table(part),

@@ -1,4 +1,4 @@
-"""Data of the page's viewer: for some crops, tokcodec at every token count beside the rivals at the same bytes."""
+"""Data of the page's viewer: tokcodec at every token count, and the rivals at the same bytes, for some crops."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from bench.results import Row
 from tokcodec.pictures.tiling import TILE
 
 PITCH = 256
-# The page embeds pictures as lossy WebP: good enough that no artefact of it shows beside those of the codecs, small
-# enough that six pictures make a page of a few megabytes.
+# Quality of the page's own WebP. Its artefacts are not visible beside those of the codecs, and six pictures make a page
+# of a few megabytes.
 _PAGE_QUALITY = 84
 RIVALS = ("webp-down", "webp-nearest", "jpeg-down", "avif-down", "jpegxl-down", "jpeg2000-down", *PREVIEWS)
 
 
 class _Images:
-    """Pictures as data URIs, each kept once; entries refer to them by number."""
+    """Pictures as data URIs without duplicates. Entries refer to them by number."""
 
     def __init__(self) -> None:
         self.uris: list[str] = []
@@ -41,14 +41,14 @@ class _Images:
 
 
 def _recognised(metrics: dict[str, float]) -> str | None:
-    """The classifier's answer in words; None where it was not asked."""
+    """The classifier's answer in words; None if it was not measured."""
     if "top1" not in metrics:
         return None
     return "recognised" if metrics["top1"] else "in the top 5" if metrics["top5"] else "not recognised"
 
 
-class _Shelf:
-    """Entries of one picture, rendered again from the settings of its rows, each setting once."""
+class _Entries:
+    """Makes the entries of one picture from the settings of its rows, each once."""
 
     def __init__(self, picture: Picture, codecs: dict[str, Codec], lpips: str | None, images: _Images) -> None:
         self.image = Image.fromarray(read(picture.path, picture.crop))
@@ -56,7 +56,10 @@ class _Shelf:
         self._made: dict[str, dict[str, Any]] = {}
 
     def entry(self, row: Row) -> dict[str, Any]:
-        """Facts of a row with the number of its picture. Raises ValueError if the file made again has another size."""
+        """Code a row's setting again. Returns its facts and the number of its picture.
+
+        Raises ValueError if the file has another size than in the row.
+        """
         key = f"{row['job']} {row['setting']}"
         if key not in self._made:
             size, decoded = self.codecs[row["job"]].render(self.image, row["setting"])
@@ -81,8 +84,11 @@ def build(
 ) -> dict[str, Any]:
     """The viewer's data as JSON values: {"images": [data URI], "pictures": [...], "curves", "rivals", "lpips"}.
 
-    `pictures`: crops of 256x256; `rows`: results that cover them. A picture that does not come out as in the rows is
-    left out with a warning.
+    Args:
+        pictures: Crops of 256x256.
+        rows: Results of these pictures.
+        codecs: Codecs by label.
+        warn: Called for each picture that is left out, since its files differ from those of the rows.
     """
     images = _Images()
     part = Part(f"crop{TILE}", rows)
@@ -101,7 +107,7 @@ def build(
 def _picture(
     picture: Picture, part: Part, codecs: dict[str, Codec], curves: list[str], rivals: list[str], images: _Images
 ) -> dict[str, Any]:
-    shelf = _Shelf(picture, codecs, part.lpips, images)
+    entries = _Entries(picture, codecs, part.lpips, images)
     ours: dict[int, dict[str, Row]] = {}
     for curve in curves:
         for row in part.curves[curve].get(picture.name, []):
@@ -110,20 +116,20 @@ def _picture(
                 ours.setdefault(setting["tokens"], {})[curve_name(row)] = row
     steps = []
     for tokens, by_curve in sorted(ours.items()):
-        step: dict[str, Any] = {"tokens": tokens, "ours": {c: shelf.entry(row) for c, row in by_curve.items()}}
+        step: dict[str, Any] = {"tokens": tokens, "ours": {c: entries.entry(row) for c, row in by_curve.items()}}
         step["rivals"] = {
-            c: {rival: _rival(part, rival, picture.name, row["bytes"], shelf) for rival in rivals}
+            c: {rival: _rival(part, rival, picture.name, row["bytes"], entries) for rival in rivals}
             for c, row in by_curve.items()
         }
         steps.append(step)
-    return {"name": picture.name, "original": images.add(shelf.image), "steps": steps}
+    return {"name": picture.name, "original": images.add(entries.image), "steps": steps}
 
 
-def _rival(part: Part, rival: str, picture: str, limit: int, shelf: _Shelf) -> dict[str, Any]:
-    """The rival's best file of at most `limit` bytes (by LPIPS where there is one), or its smallest file's size."""
+def _rival(part: Part, rival: str, picture: str, limit: int, entries: _Entries) -> dict[str, Any]:
+    """The rival's best file of at most `limit` bytes, by LPIPS or else PSNR; if none, the size of its smallest."""
     rows = part.curves[rival].get(picture, [])
     metric = part.lpips or "psnr"
     fitting = [(q, row) for row in rows if row["bytes"] <= limit and (q := quality(row, metric)) is not None]
     if fitting:
-        return shelf.entry(max(fitting, key=lambda pair: pair[0])[1])
+        return entries.entry(max(fitting, key=lambda pair: pair[0])[1])
     return {"smallest": min((row["bytes"] for row in rows), default=None)}

@@ -1,1 +1,1 @@
-"""Scripts that each answer one question (`python -m bench.studies.NAME`); nothing else in the bench imports them."""
+"""Scripts that each answer one question (`python -m bench.studies.NAME`). Nothing else in the bench imports them."""

@@ -1,10 +1,10 @@
-"""Compare this version of the codec with another one: seconds and CPU seconds, alone and beside other work.
+"""`python -m bench.studies.cores`: compares the time of this version with that of another one, idle and under load.
 
     git worktree add ../released 1.0.0
-    python -m bench.studies.cores PICTURES --against ../released [--pairs 5] [--out bench/results/cores.md]
+    python -m bench.studies.cores PICTURES --against ../released --out bench/results/cores.md
 
-The two take turns in processes of their own, without variables that set a number of threads; ratios are of medians.
-"Busy" means that an endless loop runs for each core.
+The versions take turns in separate processes, without variables that set a number of threads. Ratios are those of the
+medians. "Busy" means that one endless loop per core runs at the same time.
 """
 
 from __future__ import annotations
@@ -44,7 +44,13 @@ print(time.perf_counter() - started, time.process_time() - used)
 
 
 def measure(checkout: Path, command: list[str], *, prints: bool) -> tuple[float, float]:
-    """Seconds and CPU seconds of a command with the package of a checkout; prints: it measures itself."""
+    """Seconds and CPU seconds of a Python command with the package of a checkout.
+
+    Args:
+        checkout: folder that holds the package.
+        command: arguments of Python.
+        prints: the command measures itself and prints both figures.
+    """
     environment = {
         name: value
         for name, value in os.environ.items()
@@ -63,7 +69,7 @@ def measure(checkout: Path, command: list[str], *, prints: bool) -> tuple[float,
 
 @contextmanager
 def busy(loops: int) -> Iterator[None]:
-    """Processes that never rest beside what runs in here."""
+    """Run endless loops in this block, each in a process."""
     processes = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(loops)]
     try:
         yield
@@ -74,7 +80,7 @@ def busy(loops: int) -> Iterator[None]:
 
 
 def commands(pictures: Path, folder: Path) -> dict[str, tuple[list[str], bool, int]]:
-    """Name -> command, whether it measures itself, loops beside it."""
+    """Name -> command, whether it measures itself, number of endless loops."""
     tok = ["-m", "tokcodec"]
     coded, single = folder / "coded", folder / "tile.tok"
     encode = [*tok, "encode", "-r", "-f", "-q", "--tokens", str(TOKENS), str(pictures), "--output-dir", str(coded)]

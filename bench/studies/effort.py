@@ -1,7 +1,8 @@
-"""`python -m bench.studies.effort PICTURES`: what `encode --effort` gains, and what it takes.
+"""`python -m bench.studies.effort PICTURES`: measures the gain and the time of `encode --effort`.
 
-Real files of the pictures' 256x256 centre crops; means. Features: distance of EfficientNet's features (stages 2 to 5)
-to the original's. The tune never sees lite2; lite0 and LPIPS taught the network that it sees.
+Prints means over real files of the pictures' 256x256 centre crops. Features are the distance of EfficientNet's
+features (stages 2 to 5) from those of the original. lite0 and LPIPS were used to train the network of the tune, and
+lite2 was not.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ def figure(pictures: list[Pixels], path: Path) -> None:
 @click.option("--efforts", default="0,3,6,9", show_default=True, help="With commas.")
 @click.option("--tokens", default="64,256", show_default=True, help="With commas.")
 @click.option("--tunes", default="perceptual,fidelity", show_default=True, help="With commas.")
-@click.option("--limit", type=int, help="Use the first so many pictures.")
+@click.option("--limit", type=int, help="Use only the first N pictures.")
 @click.option("--sheet", type=click.Path(path_type=Path), help="Write three pictures before and after here, and end.")
 def main(pictures: Path, efforts: str, tokens: str, tunes: str, limit: int | None, sheet: Path | None) -> None:
     """Print a table of gain against time."""

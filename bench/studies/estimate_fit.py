@@ -1,7 +1,7 @@
-"""`python -m bench.studies.estimate_fit DIR`: the constants of `tokcodec.ratecontrol.estimate`, fitted on photographs.
+"""`python -m bench.studies.estimate_fit DIR`: fits the constants of `tokcodec.ratecontrol.estimate` on photographs.
 
-The model is the default one. DIR holds photographs that it was trained on, or others, but not those that figures are
-published of. On these the last lines tell how well the constants in use do.
+Uses the default model. DIR must not hold photographs for which figures are published. The last lines give the error of
+the present constants on the same photographs.
 """
 
 from __future__ import annotations
@@ -65,13 +65,13 @@ def main(folder: Path, limit: int) -> None:
     _fit("LINE", table[:, [0, 1]], table[:, 5])
     _fit("GAIN, PER_FALL, PER_SHARE", table[:, [0, 3, 4]], table[:, 6])
     for name, values, column in (("LPIPS", lpips, 5), ("gain in dB", gain, 6)):
-        print(f"{name} as in use: root mean square error {np.sqrt(np.mean((values - table[:, column]) ** 2)):.3f}")
+        print(f"{name}, present constants: RMSE {np.sqrt(np.mean((values - table[:, column]) ** 2)):.3f}")
 
 
 def _fit(names: str, columns: NDArray[np.float64], values: NDArray[np.float64]) -> None:
     found = np.linalg.lstsq(columns, values, rcond=None)[0]
     rmse = np.sqrt(np.mean((columns @ found - values) ** 2))
-    print(f"{names} = {', '.join(f'{value:.4f}' for value in found)}: root mean square error {rmse:.3f}")
+    print(f"{names} = {', '.join(f'{value:.4f}' for value in found)}: RMSE {rmse:.3f}")
 
 
 if __name__ == "__main__":

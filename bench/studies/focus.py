@@ -1,9 +1,9 @@
-"""`python -m bench.studies.focus DIR`: gain of `--focus` inside a region and its cost outside, at equal bytes.
+"""`python -m bench.studies.focus DIR`: measures the gain of `--focus` inside a region and its cost outside.
 
-The region is the middle third of each side, a ninth of the picture. The figures are differences to the file without
-focus of the same target. PSNR compares the fidelity look inside and outside the region. LPIPS (squeeze) compares the
-default look over the region's crop and over the whole picture, if its weights are installed. `--examples FOLDER`
-makes the pictures of docs/focus.md instead, from scikit-image's photographs.
+The region is the middle third of each side, a ninth of the picture. The figures are differences from the file without
+focus with the same target size. PSNR is that of the fidelity look inside and outside the region. LPIPS (squeeze) is
+that of the default look over the region and over the whole picture, if its weights are installed. `--examples FOLDER`
+writes the pictures of docs/focus.md instead, from scikit-image's photographs.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ EXAMPLES: dict[str, tuple[int, Box, int]] = {
     "product": (700, (105, 45, 330, 300), 16),
     "plate": (900, (196, 238, 208, 44), 4),
 }
-"""Bytes, region and weight; the pictures are made by `_example`."""
+"""Bytes, region and weight by name of the picture (`_example`)."""
 ACROSS, ENLARGED, GAP = 300, 200, 6
-"""Pixels in the document's pictures: width of each, greatest height of an enlarged region, and the gap."""
+"""Pixels in the document's pictures: width of each, largest height of an enlarged region, and gap."""
 
 
 @click.command()
@@ -120,7 +120,7 @@ def _measure(
 
 
 def _draw_example(name: str, path: Path) -> None:
-    """Draw the original and the files without and with focus, the region of each below it, and print their figures."""
+    """Draw the original and the files without and with focus, each above its region, and print their figures."""
     size, box, weight = EXAMPLES[name]
     original = _example(name)
     files = [tokcodec.encode(original, target_size=size, focus=focus) for focus in ([], [(*box, weight)])]
@@ -155,7 +155,7 @@ def _inside(original: Image.Image, data: bytes, box: Box) -> float:
 
 
 def _example(name: str) -> Image.Image:
-    """An astronaut; a cup of coffee; a drawn number plate, on a photograph of a rocket on its launch pad."""
+    """An astronaut, a cup of coffee, or a drawn number plate on a photograph of a rocket."""
     import skimage.data
 
     photographs: dict[str, Any] = {"face": skimage.data.astronaut, "product": skimage.data.coffee}

@@ -1,7 +1,7 @@
-"""`python -m bench.studies.language DIR...`: the language of the tokens of data sets, as a page with plots.
+"""`python -m bench.studies.language DIR...`: writes a page with statistics and plots of the tokens of data sets.
 
-The data sets are what `tokcodec dataset encode --tokens 256` wrote, of the same pictures at one pitch each: where a
-tile is the whole picture there is none beside it. The estimates are described in `tokcodec.datasets.statistics`.
+Each data set was written by `tokcodec dataset encode --tokens 256` from the same pictures at another pitch.
+`tokcodec.datasets.statistics` describes the estimates.
 """
 
 from __future__ import annotations
@@ -23,10 +23,13 @@ PLOT = "plots/language.svg"
 
 INTRODUCTION = """# The language of the tokens
 
-What "Analyzing the Language of Visual Tokens" (arXiv 2411.05001) asks of a tokenizer, for {model} (hash {hash})
-on the {samples} training photographs, tokcodec {version}. Bits a token; every rank has codewords of its own and is
-counted apart. Entropies have Miller and Madow's correction; what a context tells is the mutual information by digit,
-less that with the context of another picture. Made by
+Statistics after "Analyzing the Language of Visual Tokens" (arXiv 2411.05001), for {model} (hash {hash}).
+They are those of {samples} photographs, with tokcodec {version}.
+Figures are bits per token.
+Every rank has its own codewords and is counted separately.
+Entropies have Miller and Madow's correction.
+The information in a context is the mutual information by digit, less that with the context of another picture.
+Made by
 
     tokcodec dataset encode PHOTOGRAPHS --output DIR --tokens 256 --pitch PITCH
     python -m bench.studies.language DIR...
@@ -58,7 +61,7 @@ def main(folders: tuple[Path, ...], out: Path, limit: int) -> None:
 
 
 def draw(found: dict[str, Language]) -> Figure:
-    """Three plots side by side, of each data set in its colour."""
+    """Draw three plots side by side, with a colour for each data set."""
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(13, 3.8))
         by_rank, zipf, unused = figure.subplots(1, 3)

@@ -1,8 +1,8 @@
-"""`python -m bench.studies.load`: encode and decode in many threads and processes at once, and compare.
+"""`python -m bench.studies.load`: encodes and decodes in many threads and processes at once, and checks the results.
 
-Random pictures are encoded and decoded one after the other first. Then threads of this process and other processes do
-the same in random order for some minutes: every result must equal the serial one, and memory and open files must not
-grow.
+Random pictures are first encoded and decoded one after the other. Threads of this process and other processes then do
+the same in random order for some minutes. Every result must equal the serial one, and memory and the number of open
+files must not grow.
 """
 
 from __future__ import annotations
@@ -24,23 +24,21 @@ import tokcodec
 
 OPTIONS: tuple[dict[str, Any], ...] = ({"tokens": 16}, {"tokens": 64, "pitch": 128}, {"adaptive": True})
 Results = list[tuple[bytes, bytes]]
-"""Of every picture its file and the pixels of that, as they are without load."""
+"""Each picture's file and decoded pixels without load."""
 
 
 @dataclass(frozen=True)
 class Load:
-    """What a process has done.
-
-    rounds: encodings, each with its decoding
-    wrong: results that differ from the serial ones
-    memory: resident MB after the first third of the time, and at the end; 0 where unknown
-    files: open descriptors at the same moments; 0 where unknown
-    """
+    """Results of one process."""
 
     rounds: int
+    """Pictures that were encoded and decoded."""
     wrong: int
+    """Results that differ from the serial ones."""
     memory: tuple[float, float]
+    """Resident MB after the first third of the time, and at the end; 0 if unknown."""
     files: tuple[int, int]
+    """Open descriptors at the same times; 0 if unknown."""
 
     def describe(self) -> str:
         """One line for the terminal."""
@@ -70,14 +68,14 @@ def run(seconds: float, threads: int, processes: int, pictures: int, seed: int) 
     """Load this process with threads, and other processes beside it.
 
     Args:
-        seconds: of the load, without the serial pass before it.
-        threads: of this process.
-        processes: beside it, one thread each.
-        pictures: random ones, that all of them take.
-        seed: of the pictures.
+        seconds: duration of the load, without the serial pass.
+        threads: threads of this process.
+        processes: other processes, with one thread each.
+        pictures: number of random pictures.
+        seed: seed of the pictures.
 
     Returns:
-        What this process has done, then the others.
+        The results of this process, then those of the others.
     """
     serial = [code(seed, number) for number in range(pictures)]
     context = multiprocessing.get_context("spawn")
@@ -87,14 +85,14 @@ def run(seconds: float, threads: int, processes: int, pictures: int, seed: int) 
 
 
 def work(seconds: float, threads: int, serial: Results, seed: int, worker: int) -> Load:
-    """Encode and decode in some threads for a time.
+    """Encode and decode in threads of this process.
 
     Args:
-        seconds: of the load.
-        threads: of this process.
-        serial: the right results.
-        seed: of the pictures.
-        worker: number of the process, for the order of the pictures.
+        seconds: duration.
+        threads: number of threads.
+        serial: the correct results.
+        seed: seed of the pictures.
+        worker: number of the process, which determines the order of the pictures.
     """
     code(seed, 0)  # loads the model
     start = time.monotonic()
@@ -114,7 +112,7 @@ def work(seconds: float, threads: int, serial: Results, seed: int, worker: int) 
 
 
 def _rounds(end: float, serial: Results, seed: int, rng: Random) -> tuple[int, int]:
-    """Rounds done until a moment, at least one, and how many went wrong."""
+    """Rounds until `end`, at least one, and the number of wrong results."""
     rounds = wrong = 0
     while not rounds or time.monotonic() < end:
         number = rng.randrange(len(serial))
@@ -124,12 +122,7 @@ def _rounds(end: float, serial: Results, seed: int, rng: Random) -> tuple[int, i
 
 
 def code(seed: int, number: int) -> tuple[bytes, bytes]:
-    """The file of a random picture, and the pixels of that file.
-
-    Args:
-        seed: of all pictures.
-        number: of the picture.
-    """
+    """The file and the decoded pixels of random picture `number`."""
     rng = np.random.default_rng((seed, number))
     width, height = (int(side) for side in rng.integers(1, 600, 2))
     coarse = Image.fromarray(rng.integers(0, 256, (9, 9, 3), dtype=np.uint8))
@@ -139,11 +132,11 @@ def code(seed: int, number: int) -> tuple[bytes, bytes]:
 
 
 def _ignore(_: str) -> None:
-    """A warning that does not matter here."""
+    """Ignore a warning."""
 
 
 def resident_mb() -> float:
-    """Memory of this process in MB now; 0 where the system does not say."""
+    """Present memory of this process in MB; 0 if unknown."""
     try:
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     except OSError:
@@ -152,7 +145,7 @@ def resident_mb() -> float:
 
 
 def descriptors() -> int:
-    """Open files of this process; 0 where the system does not say."""
+    """Open files of this process; 0 if unknown."""
     try:
         return len(os.listdir("/proc/self/fd"))
     except OSError:

@@ -1,6 +1,6 @@
-"""`python -m bench.studies.pitch DIR`: where each pitch wins on whole pictures from 0.01 to 1 bpp.
+"""`python -m bench.studies.pitch DIR`: finds the best pitch for each budget from 0.01 to 1 bpp on whole pictures.
 
-For every budget and pitch: the adaptive file at that pitch, decoded in the fidelity look. The automatic choice is
+At every budget and pitch an adaptive file is decoded in the fidelity look. The automatic choice of the pitch is
 compared with the best pitch of each picture.
 """
 
@@ -16,14 +16,17 @@ from PIL import Image
 import tokcodec
 from bench import pictures
 from bench.metrics import PSNR_CAP
+from bench.report.cells import markdown_lines
 from tokcodec.models.registry import find_model
 from tokcodec.ratecontrol import quality
 from tokcodec.ratecontrol.plans import Plan, Planner, distinct_pitches
 from tokcodec.ratecontrol.sizes import SizeSearch
 
 BUDGETS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
-FEW, MANY = 0.08, 3.0  # parts of a tile's tokens that a budget would pay for, beyond which a pitch is not decoded
-SMALLEST_PITCH = 32  # at 1 bpp its tiles have a third of their tokens: smaller ones would have too few to win
+FEW, MANY = 0.08, 3.0
+"""A pitch is skipped if the budget pays for less than FEW of a tile's tokens, or MANY times all of them."""
+SMALLEST_PITCH = 32
+"""At 1 bpp its tiles have a third of their tokens. At smaller pitches they have too few to be best."""
 
 
 @click.command()
@@ -41,16 +44,18 @@ def main(folder: Path, limit: int | None, budgets: tuple[float, ...], smallest: 
         picture = Image.fromarray(pictures.read(each.path))
         _curves(picture, table, smallest)
         click.echo(f"{each.name} done", err=True)
-    print("bpp     PSNR dB  best pitch  loss  bytes used  pictures won by each pitch (0: fit)")
+    rows = []
     for bpp, row in table.items():
         auto, best, used = (np.mean(row[name]) for name in ("auto", "best", "used"))
         won = sorted((int(name.split()[1]) for name in row if name.startswith("wins")), key=lambda pitch: -pitch)
         wins = ", ".join(f"{pitch}: {len(row[f'wins {pitch}'])}" for pitch in won)
-        print(f"{bpp:<6g} {auto:8.2f} {best:11.2f} {best - auto:5.2f} {used:11.1%}  {wins}")
+        rows.append([f"{bpp:g}", f"{auto:.2f}", f"{best:.2f}", f"{best - auto:.2f}", f"{used:.1%}", wins])
+    header = ["bpp", "PSNR dB", "best pitch", "loss", "bytes used", "pictures for which each pitch is best (0: fit)"]
+    print("\n".join(markdown_lines(header, rows)))
 
 
 def _curves(picture: Image.Image, table: dict[float, dict[str, list[float]]], smallest: int) -> None:
-    """Fill in one picture's figures."""
+    """Add the figures of one picture to the table."""
     model, tokenizer = find_model(None), tokcodec.load_tokenizer(None, "cpu")
     planner = Planner(picture, model, tokenizer)
     sizes = SizeSearch(planner, warn=lambda text: None)

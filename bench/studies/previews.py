@@ -1,8 +1,8 @@
-"""`python -m bench.studies.previews DIR`: previews of 24 to 400 bytes, as a web page has them.
+"""`python -m bench.studies.previews DIR`: compares previews of 24 to 400 bytes for web pages.
 
-ThumbHash, BlurHash, WebP made small (the scale and quality with the best PSNR within the bytes), and tokcodec encoded
-and decoded by formats/web in Node as `<img previewsrc>` does, all enlarged to the picture's size (bicubic). Writes a
-table of PSNR, LPIPS, recognition and colour, and what a page downloads once for each.
+Previews are made by ThumbHash, BlurHash, WebP (reduced to the scale and quality of best PSNR within the bytes) and
+formats/web in Node, as for `<img previewsrc>`. All are enlarged to the picture's size (bicubic). Writes a table of
+PSNR, LPIPS, recognition and colour, and a table of the bytes that a page downloads once for each.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from bench.codecs.interface import Scene
 from bench.codecs.previews import preview_codecs
 from bench.metrics import Meter, Pixels
 from bench.recognition import Recogniser
+from bench.report.cells import markdown_lines
 from tokcodec.models.registry import find_model
 from tokcodec.ratecontrol.lpips import LPIPS
 
@@ -35,10 +36,10 @@ ROOT = Path(__file__).parents[2]
 WEB = ROOT / "formats" / "web"
 MODEL = WEB / "base-2-64.tokm"
 BUDGETS = (24, 36, 100, 200, 400)
-BARE_UP_TO = 100  # bytes: previews of one tile in the bare container; beyond it a file, which may have several tiles
+BARE_UP_TO = 100
+"""Up to this number of bytes a preview is a bare file of one tile, and above a `.tok` file with any number of tiles."""
 LOOKS = {"light": 512, "bare": 64}
-"""Samples along the longer side that formats/web/tok-preview.js draws of each: the sum of codewords at once, then the
-network's picture."""
+"""Longer side in samples of the previews that tok-preview.js draws: first bare, then with the network."""
 NAMES = {"thumbhash": "ThumbHash", "blurhash": "BlurHash, 4x4", "webp-down": "WebP made small"}
 ENCODER = {"tok-encode.js", "encode.js", "range-encoder.js", "search.js", "transform.js"}
 MODULES = sorted(
@@ -54,12 +55,25 @@ CODE = {
     "tokcodec on the web": [*MODULES, "base-2-64.tokm"],
 }
 
+COLUMNS = {
+    "bytes": ("bytes", 1),
+    "psnr": ("PSNR dB", 2),
+    "lpips_squeeze": ("LPIPS", 3),
+    "lpips_squeeze_half": ("LPIPS half", 3),
+    "features_lite0": ("features", 3),
+    "top1": ("top-1", 2),
+    "top5": ("top-5", 2),
+    "delta_e_8": ("ΔE 8x8", 2),
+    "delta_e_32": ("ΔE 32x32", 2),
+}
+"""Heading and decimals by metric."""
+
 Found = tuple[str, int, int, Pixels]
 """Codec, budget, bytes and the picture."""
 
 
 def in_node(pixels: Pixels) -> Iterator[Found]:
-    """What formats/web makes of a picture."""
+    """Previews of a picture by formats/web."""
     height, width = pixels.shape[:2]
     budgets = [{"size": size, "bare": size <= BARE_UP_TO} for size in BUDGETS]
     with tempfile.TemporaryDirectory() as folder:
@@ -76,7 +90,7 @@ def in_node(pixels: Pixels) -> Iterator[Found]:
 
 
 def rivals(pixels: Pixels, meter: Meter) -> Iterator[Found]:
-    """What the others make of it."""
+    """Previews of a picture by the other codecs."""
     scene = Scene(pixels, BUDGETS, meter, whole=True)
     small = next(Downscaled(codec) for codec in classical_codecs() if codec.label == "webp")
     for codec in [*preview_codecs(), small]:
@@ -89,25 +103,23 @@ def rivals(pixels: Pixels, meter: Meter) -> Iterator[Found]:
 
 
 def downloads() -> list[str]:
-    """Lines of a table: what a page fetches once."""
-    lines = ["| | code, bytes (gzipped) | model, bytes (gzipped) |", "|---|---|---|"]
+    """Table of the bytes that a page downloads once, as lines."""
+    rows = []
     for name, files in CODE.items():
         paths = [WEB / file for file in files]
         if any(not path.is_file() for path in paths):
-            raise FileNotFoundError(
-                "(cd formats/web && npm install) first: ThumbHash's and BlurHash's code is measured"
-            )
+            raise click.ClickException("the code of ThumbHash and BlurHash is needed: cd formats/web && npm install")
         cells = []
         for model in (False, True):
             data = [path.read_bytes() for path in paths if (path.suffix == ".tokm") is model]
             packed = sum(len(gzip.compress(each, 9)) for each in data)
             cells.append(f"{sum(map(len, data)):,} ({packed:,})" if data else "none")
-        lines.append(f"| {name} | {cells[0]} | {cells[1]} |")
-    return lines
+        rows.append([name, *cells])
+    return markdown_lines(["", "code, bytes (gzipped)", "model, bytes (gzipped)"], rows)
 
 
 def versions() -> str:
-    """What made the figures."""
+    """Versions of all codecs, as a sentence."""
     found = {"tokcodec": tokcodec.__version__, "base-2-64.tokm": f"model hash {find_model().hash.hex()[:16]}"}
     found["node"] = subprocess.run(["node", "--version"], capture_output=True, text=True).stdout.strip()
     for codec in [*preview_codecs(), *(codec for codec in classical_codecs() if codec.label == "webp")]:
@@ -136,35 +148,27 @@ def main(folder: Path, limit: int | None, out: Path, lpips_weights: Path | None)
         for name, budget, size, drawn in [*rivals(pixels, meter), *in_node(pixels)]:
             rows[budget, name].append(meter.measure(drawn) | {"bytes": size})
         click.echo(f"{each.name} done", err=True)
-    table = [
-        "| at most | | bytes | PSNR dB | LPIPS | LPIPS half | features | top-1 | top-5 | ΔE 8x8 | ΔE 32x32 |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
-    ]
+    table = []
     for (budget, name), found in sorted(rows.items(), key=lambda item: item[0][0]):
-        mean = {key: float(np.mean([row[key] for row in found])) for key in found[0] if key != "grain"}
+        mean = {key: float(np.mean([row[key] for row in found])) for key in COLUMNS}
         few = "" if len(found) == len(chosen) else f" ({len(found)} of {len(chosen)} pictures)"
-        quality = " | ".join(
-            f"{mean[key]:.{digits}f}"
-            for key, digits in (("psnr", 2), ("lpips_squeeze", 3), ("lpips_squeeze_half", 3), ("features_lite0", 3))
-        )
-        table.append(
-            f"| {budget} B | {name}{few} | {mean['bytes']:.1f} | {quality} | {mean['top1']:.2f} | {mean['top5']:.2f} "
-            f"| {mean['delta_e_8']:.2f} | {mean['delta_e_32']:.2f} |"
-        )
+        table.append([f"{budget} B", f"{name}{few}", *(f"{mean[key]:.{n}f}" for key, (_, n) in COLUMNS.items())])
     text = [
         "# Previews on the web",
         "",
-        f"`python -m bench.studies.previews DIR`, {len(chosen)} whole pictures, the first of {chosen[0].width} x "
-        f"{chosen[0].height} pixels; means, shown at their own size; bytes of the hash or file with all headers (the "
-        "size of the original is in `.tok` alone). LPIPS is LPIPS-squeeze, half: both pictures averaged 2x2 before; "
-        "features, top-1 and top-5: EfficientNet-lite0 on the centre square against its own answer on the original; "
-        "ΔE: CIEDE2000 between the mean colours of 8x8 or 32x32 fields of the picture.",
+        f"`python -m bench.studies.previews DIR`: means over {len(chosen)} whole pictures, the first of "
+        f"{chosen[0].width} x {chosen[0].height} pixels.",
+        "Previews are compared at the size of the picture.",
+        "Bytes are those of the hash or the file with all headers; only `.tok` files hold the size of the original.",
+        "LPIPS is LPIPS-squeeze, and half means that both pictures were averaged 2x2 first.",
+        "Features, top-1 and top-5 compare EfficientNet-lite0 on the centre square with its output for the original.",
+        "ΔE is CIEDE2000 between the mean colours of 8x8 or 32x32 fields of the picture.",
         "",
         versions(),
         "",
-        *table,
+        *markdown_lines(["at most", "", *(heading for heading, _ in COLUMNS.values())], table),
         "",
-        "What a page downloads once (not minified):",
+        "A page downloads once (not minified):",
         "",
         *downloads(),
         "",

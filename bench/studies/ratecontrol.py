@@ -1,12 +1,12 @@
-"""`python -m bench.studies.ratecontrol DIR`: what adaptive token counts gain over equal ones, and the time of targets.
+"""`python -m bench.studies.ratecontrol DIR`: measures the gain of adaptive token counts, and the time of targets.
 
-At every budget the adaptive file chooses its pitch. It is compared with equal counts, the most tokens that fit, at that
-pitch and at the one best for equal counts (by PSNR); and with the allocation by measured error curves. All files are
-real, PSNR is of the fidelity look, LPIPS of the default look.
+Gain: an adaptive file with its own choice of pitch is compared, at equal bytes, with the largest equal counts that fit,
+at the same pitch and at the best pitch for equal counts (by PSNR), and with allocation by measured error curves. All
+files are real. PSNR is that of the fidelity look, LPIPS that of the default look.
 
-Times are CPU seconds of one thread in one process, which has torch imported, beside those of a plain encode at the
-resulting pitch and tokens; and of whole commands, `tokcodec encode` with the target beside the same with its defaults,
-in turn: what a user waits for on an idle machine, and the CPU seconds of the process and its threads.
+Time: the CPU time of a target in one thread of a process with torch loaded is compared with that of a plain encode at
+the resulting pitch and tokens. Wall and CPU time of the command with the target are compared with those of the command
+with its defaults, in turn.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from PIL import Image
 import tokcodec
 from bench import pictures
 from bench.metrics import Meter
+from bench.report.cells import markdown_lines
 from bench.report.stats import bootstrap
 from tokcodec.errors import TokError
 from tokcodec.models.registry import find_model
@@ -46,9 +47,10 @@ TIMED = (
     {"target_psnr": 24.0},
 )
 WITH_WEIGHTS = {"target_lpips": 0.5}, {"target_lpips": 0.4}, {"target_lpips": 0.3}
-"""Timed where LPIPS has its weights."""
+"""Timed if the weights of LPIPS are installed."""
 REPEATS = 3
-SMALLEST_PITCH = 64  # of those tried for equal counts: smaller ones never win at the budgets of interest
+SMALLEST_PITCH = 64
+"""Smallest pitch for equal counts. Smaller ones are never best at these budgets."""
 
 Gains = dict[str, list[float]]
 
@@ -81,24 +83,30 @@ def main(folder: Path, budgets: tuple[float, ...], limit: int | None, part: str)
             )
         click.echo(f"{each.name} done", err=True)
     for (bpp, rival), found in gains.items():
-        print(f"\n{bpp:g} bpp: adaptive less {rival}")
-        for metric, values in found.items():
-            estimate = bootstrap(values)
-            assert estimate is not None
-            print(f"  {metric:18} {estimate.mean:+.3f} [{estimate.low:+.3f}, {estimate.high:+.3f}] of {estimate.n}")
+        print(f"\n{bpp:g} bpp: adaptive less {rival}\n")
+        estimates = {metric: estimate for metric, values in found.items() if (estimate := bootstrap(values))}
+        rows = [[name, f"{e.mean:+.3f} [{e.low:+.3f}, {e.high:+.3f}]", e.n] for name, e in estimates.items()]
+        print("\n".join(markdown_lines(["", "mean, 95 % interval", "pictures"], rows)))
     if times:
-        print(
-            "\nmean over pictures: seconds, of a plain encode, ratio (most); ratios of whole commands: wall, CPU (most)"
-        )
-        print("and by how much a quality is better than asked for (least), and the files' mean size")
+        print("\nMeans over pictures: CPU seconds, ratios to a plain encode and to the command with its defaults,")
+        print("quality above the target, and the geometric mean of the file sizes\n")
+        header = ["target", "s", "plain s", "ratio (max)", "command: wall", "CPU (max)", "above (min)", "bytes"]
+        cells = []
         for name, taken in times.items():
-            rows = np.array([astuple(each) for each in taken])
-            inner, wall, cpu = rows[:, 0] / rows[:, 1], rows[:, 2] / rows[:, 3], rows[:, 4] / rows[:, 5]
-            print(
-                f"  {name:18} {rows[:, 0].mean():.3f} {rows[:, 1].mean():.3f} {inner.mean():.2f} ({inner.max():.2f})"
-                f"  {wall.mean():.2f} {cpu.mean():.2f} ({cpu.max():.2f})"
-                f"  {rows[:, 6].mean():.3f} ({rows[:, 6].min():.4f})  {np.exp(np.log(rows[:, 7]).mean()):.0f} bytes"
+            target, plain, command, defaults, used, usual, better, size = np.array([astuple(one) for one in taken]).T
+            cells.append(
+                [
+                    name,
+                    f"{target.mean():.3f}",
+                    f"{plain.mean():.3f}",
+                    f"{(target / plain).mean():.2f} ({(target / plain).max():.2f})",
+                    f"{(command / defaults).mean():.2f}",
+                    f"{(used / usual).mean():.2f} ({(used / usual).max():.2f})",
+                    f"{better.mean():.3f} ({better.min():.4f})",
+                    f"{np.exp(np.log(size).mean()):.0f}",
+                ]
             )
+        print("\n".join(markdown_lines(header, cells)))
 
 
 def _compare(picture: Image.Image, meter: Meter, bpp: float, gains: dict[tuple[float, str], Gains]) -> None:
@@ -127,7 +135,7 @@ def _pitches(picture: Image.Image) -> list[int]:
 
 
 def _equal(picture: Image.Image, pitch: int, budget: int) -> bytes | None:
-    """The file with the most equal counts within the budget; None where one token for each tile is too much."""
+    """The file with the largest equal counts within the budget; None if one token per tile exceeds it."""
     model = find_model(None)
     full = tokcodec.encode(picture, tokens=model.n_tokens, pitch=pitch or "fit")
     try:
@@ -146,20 +154,28 @@ def _measure(meter: Meter, data: bytes, fidelity_only: bool = False) -> dict[str
 
 @dataclass(frozen=True)
 class Times:
-    """Seconds of a target and of what it is compared with; better: than asked for, in dB or LPIPS; size in bytes."""
+    """Seconds of a target and of its comparisons."""
 
     target: float
+    """CPU seconds in this process."""
     plain: float
+    """CPU seconds of a plain encode in this process."""
     command: float
+    """Wall seconds of the command."""
     defaults: float
+    """Wall seconds of the command with its defaults."""
     command_cpu: float
+    """CPU seconds of the command."""
     defaults_cpu: float
+    """CPU seconds of the command with its defaults."""
     better: float
+    """Quality above the target, in dB or LPIPS."""
     size: int
+    """Bytes of the file."""
 
 
 def _times(picture: Image.Image, path: Path, target: dict[str, float], meter: Meter) -> Times:
-    """A target in this process and as a command."""
+    """Time a target in this process and as a command."""
 
     def encode() -> bytes:
         return tokcodec.encode(picture, warn=_silent, **target)  # type: ignore[arg-type]
@@ -200,7 +216,7 @@ def _cpu(call: Callable[[], bytes]) -> tuple[bytes, float]:
 
 
 def _silent(text: str) -> None:
-    """Notes of files that use all tokens are no matter here."""
+    """Ignore notes about files that use all tokens."""
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""`python -m bench.studies.seams DIR`: how visible the borders of tiles are on smooth pictures.
+"""`python -m bench.studies.seams DIR`: measures how visible the borders of tiles are on smooth pictures.
 
-Photographs are blurred, so that a step between neighbouring pixels is an error. The mean step where tiles overlap is
-compared with the mean step inside tiles, for both looks, several pitches and numbers of tokens.
+Photographs are blurred first, so that a step between neighbouring pixels is an error. The mean step where tiles overlap
+is compared with the mean step inside tiles, for both looks and several pitches and token counts.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ from PIL import Image, ImageFilter
 
 import tokcodec
 from bench import pictures
+from bench.report.cells import markdown_lines
 from tokcodec.pictures.tiling import Grid
 
-SMOOTH = 24  # radius in pixels of the blur that makes a photograph smooth
+SMOOTH = 24
+"""Radius of the blur in pixels."""
 PITCHES, TOKENS, LOOKS = (64, 128, 256), (4, 32), ("perceptual", "fidelity")
 
 
@@ -42,17 +44,17 @@ def main(folder: Path, limit: int | None) -> None:
                     decoded = np.asarray(tokcodec.decode(data, look=look), np.float64)
                     steps[look, pitch, tokens].append(steps_at_seams(decoded, grid))
         click.echo(f"{each.name} done", err=True)
-    print("mean step of neighbouring pixels (of 255)\nlook        pitch  tokens  overlap  inside")
-    for (look, pitch, tokens), found in steps.items():
-        seam, inside = np.mean(found, axis=0)
-        print(f"{look:<10}  {pitch:>5}  {tokens:>6}  {seam:7.2f}  {inside:6.2f}")
+    rows = [(*key, *np.mean(found, axis=0)) for key, found in steps.items()]
     for look in LOOKS:
-        seam, inside = np.mean([pair for key, found in steps.items() if key[0] == look for pair in found], axis=0)
-        print(f"{look:<10}  mean           {seam:7.2f}  {inside:6.2f}")
+        found = [pair for key, pairs in steps.items() if key[0] == look for pair in pairs]
+        rows.append((look, "all", "all", *np.mean(found, axis=0)))
+    print("Mean step between neighbouring pixels, in levels of 0..255\n")
+    cells = [[*key, f"{seam:.2f}", f"{inside:.2f}"] for *key, seam, inside in rows]
+    print("\n".join(markdown_lines(["look", "pitch", "tokens", "overlap", "inside"], cells)))
 
 
 def steps_at_seams(pixels: NDArray[np.float64], grid: Grid) -> tuple[float, float]:
-    """Mean absolute step between neighbouring pixels in 0..255: where two tiles overlap, and everywhere else."""
+    """Mean absolute steps between neighbouring pixels where two tiles overlap, and everywhere else."""
     sums = np.zeros((2, 2))
     for axis, count in ((1, grid.columns), (0, grid.rows)):
         step = np.abs(np.diff(pixels, axis=axis)).mean(axis=(1 - axis, 2))

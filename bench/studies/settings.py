@@ -1,8 +1,8 @@
-"""`python -m bench.studies.settings`: the figures and pictures of docs/settings.md, made anew in place.
+"""`python -m bench.studies.settings`: updates the figures and pictures of docs/settings.md.
 
-Runs the commands in the page's own `sh` blocks and corrects the bytes and tokens beside each `# writes NAME`, copies
-the differences to other codecs from bench/results/summary.md, and writes docs/pictures/settings-*.jpg. Needs Node for
-the picture that a browser draws.
+Runs the commands in the page's `sh` blocks and updates the bytes and tokens after each `# writes NAME`. Copies the
+differences to other codecs from bench/results/summary.md, and writes docs/pictures/settings-*.jpg. Needs Node for the
+picture that formats/web draws.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ LIMITS = (
 RIVALS = {"webp-down": "WebP made small", "webp-nearest": "the same, square pixels", "avif-down": "AVIF made small"}
 BUDGETS, KODAK = ("0.005", "0.01", "0.02", "0.03", "0.05", "0.1", "0.2"), 768 * 512
 
-# A page's own code, on a bare file: standard input has a job in JSON, standard output gets RGBA.
+# Draws a bare file with formats/web: reads a job in JSON from standard input, and writes RGBA to standard output.
 BROWSER = """
 import { readFileSync } from "node:fs";
 const { web, file, width, height } = JSON.parse(readFileSync(0, "utf8"));
@@ -51,22 +51,25 @@ process.stdout.write(decode(readFileSync(file), model, { bare: true, width, heig
 
 @dataclass(frozen=True)
 class Sheet:
-    """A picture of the page: the original and (picture, words, its file or "") as cells, `across` in a row.
-
-    box: the part that is shown, left, top, right, bottom; size: to what it is reduced (None: shown at actual size);
-    psnr: whether captions have it, over the whole picture; webp: a last cell, WebP in the bytes of the one before.
-    """
+    """A picture of the page: cells with the original and decoded pictures."""
 
     original: str
+    """Name of the original."""
     shown: tuple[tuple[str, str, str], ...]
+    """Picture, caption, and the file whose bytes the caption gives ("": none) of each cell."""
     across: int = 3
+    """Cells in a row."""
     box: tuple[int, int, int, int] | None = None
+    """Part to show: left, top, right, bottom. None: all."""
     size: tuple[int, int] | None = None
+    """Size of a cell. None: actual size."""
     psnr: bool = False
+    """Give the PSNR of the whole picture in captions."""
     webp: bool = False
+    """Add a cell with WebP in the bytes of the previous one."""
 
     def draw(self, folder: Path) -> Image.Image:
-        """The cells on white, from the files in a folder."""
+        """Draw the cells on white from the files in a folder."""
         original = Image.open(folder / self.original).convert("RGB")
         cells = [(self._part(original), "original")]
         for name, words, file in self.shown:
@@ -143,7 +146,7 @@ def commands(text: str) -> Iterator[list[str]]:
 
 
 def renew(text: str, folder: Path) -> str:
-    """The page with the figures of the files that its commands left in the folder, and those of the results."""
+    """The page with new figures, from the files that its commands wrote to the folder and from the results."""
 
     def found(match: re.Match[str]) -> str:
         path = folder / match[1]
@@ -156,7 +159,7 @@ def renew(text: str, folder: Path) -> str:
 
 
 def limits() -> list[str]:
-    """Lines of a table: differences to other codecs at equal bytes, of the Kodak photographs whole."""
+    """Table of differences to other codecs at equal bytes for the whole Kodak photographs, as lines."""
     sizes = [f"{round(float(bpp) * KODAK / 8):,} B" for bpp in BUDGETS]
     table = []
     text = SUMMARY.read_text(encoding="utf-8")
@@ -179,7 +182,7 @@ def draw_in_browser(file: Path, size: tuple[int, int]) -> Image.Image:
 
 @click.command()
 def main() -> None:
-    """Make the figures and pictures of docs/settings.md anew."""
+    """Update the figures and pictures of docs/settings.md."""
     if shutil.which("node") is None:
         raise click.ClickException("node is not installed (Debian: apt-get install nodejs)")
     text = PAGE.read_text(encoding="utf-8")

@@ -1,14 +1,12 @@
-"""Speed and memory of the command, in one run: what a user waits for, as ratios to what cannot be avoided.
+"""`python -m bench.studies.startup`: time and memory of the command, against limits.
 
-    python -m bench.studies.startup [--rounds 7] [--model NAME]
-
-Whole processes are compared with a process that only imports what they need. The commands take turns, and of each the
-fastest round counts, so that other work on the machine disturbs all alike. Exit code 1 when a limit is missed.
+The time of a command is given as a ratio to that of a process that only imports the packages it needs. The commands
+take turns and the fastest round of each counts, so that other work on the machine slows all of them down alike.
+The exit status is 1 if a limit is missed.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import statistics
 import subprocess
@@ -19,6 +17,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import click
 import numpy as np
 import skimage.data
 from PIL import Image
@@ -28,31 +27,31 @@ MEMORY_LIMIT_MB = 2000.0
 LARGE = (4000, 3000)  # 12 megapixels
 PYTHON = sys.executable
 TOKCODEC = [PYTHON, "-m", "tokcodec"]
-# An installed package has its bytecode; a variable that forbids to write it would have ours compiled at every start.
+# An installed package has its bytecode. Without this variable a checkout has it too.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def measure(command: list[str]) -> tuple[float, float]:
-    """Seconds and peak memory in MB of a process. Raises CalledProcessError when it fails."""
+    """Seconds and peak memory in MB of a process. Raises CalledProcessError if it fails."""
     started = time.perf_counter()
     process = subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - started
     if code := os.waitstatus_to_exitcode(status):
         raise subprocess.CalledProcessError(code, command)
-    unit = 1 << 20 if sys.platform == "darwin" else 1 << 10  # of ru_maxrss: bytes there, kilobytes elsewhere
+    unit = 1 << 20 if sys.platform == "darwin" else 1 << 10  # ru_maxrss is in bytes on macOS, in kilobytes elsewhere
     return seconds, usage.ru_maxrss / unit
 
 
 def verdict(what: str, value: float, limit: float, unit: str) -> bool:
-    """Print a line of the table; whether the value is within the limit."""
+    """Print a line of the table. True if the value is within the limit."""
     good = value < limit
     print(f"{what:44} {value:8.2f} {unit:3} limit {limit:6.1f}  {'ok' if good else 'MISSED'}", flush=True)
     return good
 
 
 def processes(folder: Path, rounds: int, model: list[str]) -> bool:
-    """Whole commands against bare imports."""
+    """Compare whole commands with bare imports. True if all limits are kept."""
     base = [PYTHON, "-c", "import numpy, PIL.Image, click"]
     tok = str(folder / "256x256.tok")
     cases = {
@@ -72,13 +71,13 @@ def processes(folder: Path, rounds: int, model: list[str]) -> bool:
     for _ in range(rounds):
         for name, command in (("base", base), *((name, case[0]) for name, case in cases.items())):
             fastest[name] = min(fastest[name], measure(command)[0])
-    print(f"import numpy, PIL.Image, click: {fastest['base']:.3f} s, to which these are compared")
+    print(f"import numpy, PIL.Image, click: {fastest['base']:.3f} s; the next lines are ratios to it")
     kept = [verdict(name, fastest[name] / fastest["base"], limit, "x") for name, (_, limit) in cases.items()]
     return all(kept)
 
 
 def tiles(rounds: int, model: str | None) -> bool:
-    """One 256x256 tile through the library, after loading."""
+    """Encode and decode one 256x256 tile in a loaded library. True if all limits are kept."""
     import tokcodec
 
     tile = Image.fromarray(skimage.data.astronaut()[:256, 100:356])
@@ -94,7 +93,7 @@ def tiles(rounds: int, model: str | None) -> bool:
 
 
 def median_ms(work: Callable[[], object], rounds: int) -> float:
-    """Milliseconds that a call takes, the first one left out."""
+    """Median milliseconds of a call, without the first one."""
     work()
     times = []
     for _ in range(3 * rounds):
@@ -105,7 +104,7 @@ def median_ms(work: Callable[[], object], rounds: int) -> float:
 
 
 def torch_pays(rounds: int, model: str | None) -> None:
-    """From how many tiles on drawing them with torch makes up for its import, both on the CPU."""
+    """Print the number of tiles from which drawing with torch on the CPU saves more time than its import takes."""
     from tokcodec.tokenizers import MANY_DRAWN, load_tokenizer
 
     tokens = np.random.default_rng(0).integers(0, 4096, (8, 64))
@@ -118,7 +117,7 @@ def torch_pays(rounds: int, model: str | None) -> None:
 
 
 def memory(folder: Path, model: list[str]) -> bool:
-    """Peak memory of the command for a large photograph, at the default pitch."""
+    """Measure the peak memory for a large photograph at the default pitch. True if the limit is kept."""
     Image.fromarray(skimage.data.astronaut()).resize(LARGE, Image.Resampling.BICUBIC).save(folder / "large.jpg")
     picture, tok, out = (str(folder / name) for name in ("large.jpg", "large.tok", "out.jpg"))
     encoding = measure([*TOKCODEC, "encode", "-f", *model, picture, "-o", tok])
@@ -132,23 +131,22 @@ def memory(folder: Path, model: list[str]) -> bool:
     return all(kept)
 
 
-def main() -> int:
-    """Print the table; 0 if every limit is kept."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=7, help="how often each command is timed (default 7)")
-    parser.add_argument("--model", help="name of a model instead of the default one")
-    options = parser.parse_args()
-    model = ["--model", options.model] if options.model else []
+@click.command()
+@click.option("--rounds", type=click.IntRange(1), default=7, show_default=True, help="Rounds of each command.")
+@click.option("--model", help="Name of the model; default: the default model.")
+def main(rounds: int, model: str | None) -> None:
+    """Measure time and memory of the command; the exit status is 1 if a limit is missed."""
+    chosen = ["--model", model] if model else []
     print(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}")
     with tempfile.TemporaryDirectory() as folder:
         kept = [
-            processes(Path(folder), options.rounds, model),
-            tiles(options.rounds, options.model),
-            memory(Path(folder), model),
+            processes(Path(folder), rounds, chosen),
+            tiles(rounds, model),
+            memory(Path(folder), chosen),
         ]
-    torch_pays(options.rounds, options.model)
-    return 0 if all(kept) else 1
+    torch_pays(rounds, model)
+    sys.exit(0 if all(kept) else 1)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

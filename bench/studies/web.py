@@ -1,15 +1,11 @@
-"""Speed of formats/web in headless Chromium, beside BlurHash and ThumbHash: what a page waits for, in milliseconds.
+"""`python -m bench.studies.web`: times formats/web in headless Chromium, and BlurHash and ThumbHash if installed.
 
-    (cd formats/web && npm install)    # the two rivals, if wanted
-    python -m bench.studies.web [--look NAME]
-
-Every figure is the median of many rounds in one page after a few to warm up, except "first": the first call after
-loading. --look exports the network of a look and draws with it too. Exit code 1 when a limit is missed.
+`npm install` in formats/web installs the two rivals. Figures are medians of many calls in one page, and "first" is the
+first call after loading. The exit status is 1 if a limit is missed.
 """
 
 from __future__ import annotations
 
-import argparse
 import gzip
 import json
 import shutil
@@ -21,6 +17,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import click
 import skimage.data
 from PIL import Image
 
@@ -95,7 +92,7 @@ await fetch("found", { method: "POST", body: JSON.stringify(found) });
 
 
 class Server(ThreadingHTTPServer):
-    """The folder formats/web, the page, what it needs, and a place for its results."""
+    """Serves the folder formats/web and further files, and receives the results of the page."""
 
     def __init__(self, files: dict[str, tuple[bytes, str]]) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -130,10 +127,10 @@ class Handler(SimpleHTTPRequestHandler):
 
 
 def run_page(files: dict[str, tuple[bytes, str]]) -> dict[str, Any]:
-    """What the page finds in a browser of its own. Raises FileNotFoundError without one, TimeoutError."""
+    """The results of the page in a new browser."""
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser is None:
-        raise FileNotFoundError("no Chromium here (Debian: apt-get install chromium)")
+        raise click.ClickException("Chromium is not installed (Debian: apt-get install chromium)")
     server = Server(files)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"]
@@ -145,7 +142,7 @@ def run_page(files: dict[str, tuple[bytes, str]]) -> dict[str, Any]:
         process = subprocess.Popen([*command, address], stdout=output, stderr=output)
         try:
             if not server.done.wait(TIMEOUT_S):
-                raise TimeoutError("the page does not come to an end")
+                raise click.ClickException("the page does not finish")
         finally:
             process.terminate()
             process.wait(20)
@@ -155,7 +152,7 @@ def run_page(files: dict[str, tuple[bytes, str]]) -> dict[str, Any]:
 
 
 def sizes() -> None:
-    """Bytes of the code, as it is and gzipped; the rivals' own."""
+    """Print the bytes of the code of tokcodec and the rivals, plain and gzipped."""
     patterns = ("tok*.js", "codec/*.js", "previews/*.js")
     ours = sorted(str(path.relative_to(WEB)) for pattern in patterns for path in WEB.glob(pattern))
     for name in (*ours, "base-2-64.tokm", *RIVALS.values()):
@@ -164,10 +161,10 @@ def sizes() -> None:
             print(f"{name:44} {len(data):8} bytes, {len(gzip.compress(data, 9)):6} gzipped")
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description="Speed of formats/web in headless Chromium.")
-    parser.add_argument("--look", help="draw with the network of this look too")
-    look = parser.parse_args().look
+@click.command()
+@click.option("--look", help="Also draw with the network of this look.")
+def main(look: str | None) -> None:
+    """Measure the speed of formats/web in headless Chromium; the exit status is 1 if a limit is missed."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "picture.png"
         Image.fromarray(skimage.data.astronaut()).resize((256, 256), Image.Resampling.LANCZOS).save(path)
@@ -179,8 +176,7 @@ def main() -> int:
         files["/network.tokm"] = (pack_web(find_model(), 64, look=look), "application/octet-stream")
     found = run_page(files)
     if "error" in found:
-        print(found["error"], file=sys.stderr)
-        return 1
+        raise click.ClickException(found["error"])
     sizes()
     good = True
     for name, times in found.items():
@@ -189,8 +185,8 @@ def main() -> int:
         good &= limit is None or median <= limit
         rest = f"first {times['first']:.1f}, fastest {times.get('fastest', median):.2f}"
         print(f"{name:44} {median:8.2f} ms ({rest}){verdict}")
-    return 0 if good else 1
+    sys.exit(0 if good else 1)
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    main()

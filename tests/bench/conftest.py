@@ -1,4 +1,4 @@
-"""Fixtures of the bench's tests: small photographs, LPIPS weights where they are at hand, and a stand-in codec."""
+"""Fixtures of the bench's tests: small photographs, LPIPS weights if they are installed, and a stand-in codec."""
 
 from __future__ import annotations
 
@@ -139,9 +139,10 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Callable[..., TokCodec]:
 
 @pytest.fixture(scope="module")
 def fake_everywhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The same for all tests of a module, and no LPIPS."""
+    """The same for all tests of a module, and neither LPIPS nor recognition."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.delenv("TOKCODEC_LPIPS", raising=False)
         monkeypatch.setenv("TORCH_HOME", str(tmp_path_factory.mktemp("torch")))
+        monkeypatch.setattr(run, "find_recognition", lambda: "not wanted")
         _install(monkeypatch)
         yield

@@ -1,4 +1,4 @@
-"""The demo: it needs the base installation alone, and its figures are those of the files that it leaves."""
+"""The demo needs only the base installation, and prints the figures of the files that it writes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The figures in the texts are those of the results: rows of tables are looked up there, not typed twice."""
+"""The figures in the texts are those of the results."""
 
 from __future__ import annotations
 

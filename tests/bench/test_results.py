@@ -1,4 +1,4 @@
-"""results.jsonl: whole jobs only, last run wins, torn lines are left out, comparison ignores timings."""
+"""results.jsonl: complete jobs only, the last run wins, cut lines are skipped, comparison ignores timings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a run ends: exit codes, signals, closed pipes; what a terminal shows."""
+"""The end of a run (exit codes, signals, closed pipes), and the output on a terminal."""
 
 from __future__ import annotations
 
@@ -247,7 +247,7 @@ def test_a_signal_counts_even_if_compiled_code_turns_it_into_an_error(
 
 
 def test_an_interrupt_while_the_command_is_loaded(here: Path) -> None:
-    """Its first import sends it: the process ends without a word, as of any signal that nobody handles."""
+    """A signal during the first import ends the process without a message."""
     (here / "click.py").write_text(f"import os; os.kill(os.getpid(), {int(signal.SIGINT)})")
     usual = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
     environment = os.environ | {"PYTHONPATH": f"{here}:{ROOT}"}

@@ -1,4 +1,4 @@
-"""The commands of `tokcodec dataset`: whole runs, their words and their exit codes."""
+"""The commands of `tokcodec dataset`: whole runs, their output and exit codes."""
 
 from __future__ import annotations
 

@@ -104,7 +104,7 @@ def test_two_inputs_for_one_output(inputs: list[str], capsys: pytest.CaptureFixt
 
 
 def test_what_is_no_file_in_a_folder_is_left_out() -> None:
-    """A pipe would be waited for without end; a link to nothing is named when it is read."""
+    """Opening a pipe would wait forever. A dangling link is named when it is read."""
     make("folder/a.png")
     os.mkfifo("folder/pipe.png")
     Path("folder/link.png").symlink_to("nowhere")

@@ -1,4 +1,4 @@
-"""The commands: what they write, say and refuse, with which exit code."""
+"""The commands: their files, messages, errors and exit codes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ MakeTok = Callable[..., bytes]
 
 
 def failed(result: Result, *words: str, code: int = 1) -> None:
-    """One line on stderr that holds the words, no traceback."""
+    """Check that stderr has one line with these words, and no traceback."""
     assert result.exit_code == code, result.output
     (line,) = result.stderr.splitlines()
     assert line.startswith("tokcodec: ")
@@ -376,7 +376,7 @@ def test_models(call: Call, tiny: Model) -> None:
 
 
 def test_training_is_handed_its_arguments(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of the first stage too, whose name may be left out. An error of the training is one line."""
+    """The first stage is the default. An error of the training is one line."""
     asked: list[tuple[object, ...]] = []
 
     class Run:

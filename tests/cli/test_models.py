@@ -1,4 +1,4 @@
-"""`tokcodec models` and models of strangers: nothing reaches the terminal as a command, and nothing waits."""
+"""`tokcodec models` with third-party models: no control characters reach the terminal, and nothing blocks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Call = Callable[..., Result]
 
 @pytest.fixture
 def copied(tiny: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the model `tiny`, the only one of the user's."""
+    """A copy of the model `tiny`, the only model of the user."""
     shutil.copytree(tiny.path, tmp_path / "models" / "tiny")
     monkeypatch.setenv("TOKCODEC_MODELS", str(tmp_path / "models"))
     return tmp_path / "models" / "tiny"

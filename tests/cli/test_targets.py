@@ -1,4 +1,4 @@
-"""`tokcodec encode --target-...` and `--adaptive`: what they write and how they refuse."""
+"""`tokcodec encode --target-...` and `--adaptive`: their files and errors."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def test_focus_that_cannot_be(call: Call, tmp_path: Path, options: list[str], te
 
 
 def test_focus_outside_of_one_picture(call: Call, tmp_path: Path) -> None:
-    """Which is no wrong usage: the others of the run may have it."""
+    """This is not wrong usage, since other files of the run may be valid."""
     Image.new("RGB", (1, 1)).save(tmp_path / "dot.png")
     for options in (["--adaptive"], ["--target-size", "60"]):
         found = call("encode", "-f", "--model", "tiny", *options, "--focus", "20,0,8,8", "a.png", "dot.png")

@@ -101,7 +101,7 @@ def test_it_is_the_plain_file_with_another_header(tiny: Model, picture_array: np
 
 
 def test_its_tiles_are_of_the_first_scale_however_small_the_picture(tiny: Model) -> None:
-    """It does not state the size: what is told when decoding must not change the tokens' meaning."""
+    """The file has no size, and the size given to `decode` must not change the meaning of the tokens."""
     picture = np.random.default_rng(1).integers(0, 256, (10, 12, 3)).astype(np.uint8)
     bare = tokcodec.encode(picture, container="bare", model="tiny")
     for size in ((12, 10), None):

@@ -11,15 +11,15 @@ from pathlib import Path
 from types import ModuleType
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from tokcodec.container.entropy import CHUNK_BYTES, decode_tokens, encode_tokens
 from tokcodec.container.tables import TOTAL, FrequencyTables, join_digits
 
-Tokens = npt.NDArray[np.int64]
+Tokens = NDArray[np.int64]
 ROOT = Path(__file__).parents[2]
 
 
@@ -35,15 +35,15 @@ def load_reader() -> ModuleType:
 reader = load_reader()
 
 
-def rounded(shares: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
-    """Counts that sum to TOTAL, whatever the shares: the largest takes the difference."""
+def rounded(shares: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Counts that sum to TOTAL for any shares. The largest one takes the difference."""
     counts = np.maximum(1, np.floor(shares * (TOTAL - 2 * shares.shape[1]))).astype(np.int64)
     counts[np.arange(len(counts)), counts.argmax(axis=1)] += TOTAL - counts.sum(axis=1)
     return np.asarray(counts, dtype=np.int64)
 
 
 def random_tables(rng: np.random.Generator, n: int, radices: Sequence[int], alpha: float) -> FrequencyTables:
-    """Small alpha: nearly all weight on few values. alpha <= 0: all of it on one, a count of 1 for the others."""
+    """Small alpha: few values have nearly all weight. alpha <= 0: one value has all, and the others a count of 1."""
     counts = []
     for radix in radices:
         sure = np.eye(radix)[rng.integers(0, radix, n)]
@@ -152,7 +152,7 @@ def test_garbage_decodes_to_tokens_in_range(
 
 @pytest.mark.parametrize("radices", [(8, 8, 8, 8), (8, 5, 3), (4096,)])
 def test_large_batches_agree_with_small_ones(radices: tuple[int, ...]) -> None:
-    """More tokens than one batch holds, and a reader that knows no batches."""
+    """More tokens than one batch holds, compared with a reader without batches."""
     rng = np.random.default_rng(5)
     tables = random_tables(rng, 4, radices, 0.3)
     tokens = rng.integers(0, tables.vocabulary, (9000, 4))
@@ -282,7 +282,7 @@ def test_large_digits_take_no_more_memory_than_a_chunk() -> None:
 def test_symbols_one_by_one_or_in_rows_are_the_same_bytes(
     radices: tuple[int, ...], alpha: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What long rows are coded by, with short ones; and where garbage ends."""
+    """The models for long rows, tested with short ones, and the end of garbage."""
     rng = np.random.default_rng(2)
     tables = [random_tables(rng, 9, radices, alpha)]
     tables.append(FrequencyTables(radices, tables[0].counts))  # another one: coders are kept

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from tests.container.test_entropy import likely_tokens, radix_lists, random_tables
 from tokcodec.container.tables import TOTAL, FrequencyTables, join_digits, load_tables, pack_tables, split_digits
@@ -86,7 +86,7 @@ def test_counts_cannot_be_changed_afterwards() -> None:
         tables.counts[0][0, 0] = 7
 
 
-def write_tensors(path: Path, **tensors: npt.NDArray[np.generic]) -> Path:
+def write_tensors(path: Path, **tensors: NDArray[np.generic]) -> Path:
     from safetensors.numpy import save_file
 
     save_file({name.replace("_", "."): tensor for name, tensor in tensors.items()}, path)
@@ -140,7 +140,7 @@ def test_damaged_table_files_are_model_file_errors(tmp_path: Path) -> None:
     ],
 )
 def test_wrong_tables_are_value_errors(
-    radices: tuple[int, ...], counts: list[npt.NDArray[np.generic]], message: str
+    radices: tuple[int, ...], counts: list[NDArray[np.generic]], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message) as caught:
         FrequencyTables(radices, counts)  # type: ignore[arg-type]

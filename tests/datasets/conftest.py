@@ -1,4 +1,4 @@
-"""What the modules here need beyond tokcodec itself."""
+"""Fixtures of data sets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small sources of data sets, what their pictures are encoded to one by one, and runs in this process."""
+"""Small sources of data sets, the bytes of a plain encode, and runs in this process."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def png(seed: int, width: int = 48, height: int = 32) -> bytes:
 
 
 def plain(data: bytes, **options: Any) -> bytes:
-    """What `tokcodec encode` makes of it."""
+    """The bytes of `tokcodec encode`."""
     return tokcodec.encode(Image.open(io.BytesIO(data)).convert("RGB"), **{"model": "tiny"} | options)
 
 
@@ -52,7 +52,7 @@ def make_tar(path: Path, members: Mapping[str, bytes]) -> Path:
 
 
 def make_parquet(path: Path, pictures: Sequence[bytes | None], **columns: Any) -> Path:
-    """A file as Hugging Face's: a struct of bytes and path."""
+    """A file as in Hugging Face's data sets: a struct of bytes and path."""
     images = [None if data is None else {"bytes": data, "path": None} for data in pictures]
     kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
     pq.write_table(pa.table({"image": pa.array(images, kind)} | columns), path, row_group_size=7)
@@ -88,6 +88,6 @@ def decode(source: Path, to: str, format: str = "png", **options: Any) -> list[O
 
 
 def unfinish(record: Path) -> None:
-    """Leave the record of a shard as a kill does."""
+    """Leave the record of a shard as after a kill."""
     found = json.loads(record.read_text())
     record.write_text(json.dumps(found | {"samples": None, "errors": None}))

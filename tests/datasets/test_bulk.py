@@ -1,4 +1,4 @@
-"""Encoding many pictures: the same files as one by one, in order, whatever the threads and whatever fails."""
+"""Encoding many pictures: the same files as one by one, in order, with any threads and any failures."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Setup = Callable[..., list[str]]
 
 @pytest.fixture
 def pictures(tiny: Model, tmp_path: Path) -> list[str]:
-    """Pictures of one tile and of many (at pitch 16), of every awkward kind, and two that cannot be read."""
+    """Pictures of one and of many tiles (at pitch 16), of every unusual kind, and two that cannot be read."""
     rng = np.random.default_rng(0)
 
     def noise(*shape: int) -> Image.Image:

@@ -1,4 +1,4 @@
-"""Two runs never do the same work: one refuses, whatever machines they are on; a dead one is in nobody's way."""
+"""Two runs never do the same work: one refuses, on any machines. A dead run blocks no other."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def test_nothing_is_left_of_folders_that_were_made(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("tiny")
 def test_runs(tmp_path: Path) -> None:
-    """The second refuses while the first is at work, and does nothing that the first has done after it was planned."""
+    """The second run refuses while the first is working, and repeats nothing that the first has finished."""
     make_folder(tmp_path / "in", {f"{i}.png": png(i) for i in range(4)})
 
     def plan() -> Run:
@@ -176,7 +176,12 @@ def test_runs(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="another run has been at work here since"):
         next(second.outcomes(Here()))
     assert len(list(outcomes)) == 1
-    with pytest.raises(OutputError, match="another run has written here meanwhile; the same command again goes on"):
+    with pytest.raises(OutputError, match="another run has written here meanwhile; repeat the command"):
         next(third.outcomes(Here()))
-    assert sorted(os.listdir(tmp_path / "out")) == ["in-00000.parquet", "in-00001.parquet"]
-    assert len(plan().done) == 2
+    shards = ["in-00000.parquet", "in-00001.parquet"]
+    assert sorted(os.listdir(tmp_path / "out")) == shards
+    # A run that was killed after its last shard has left its claim: it goes although there is nothing left to do.
+    pretend(tmp_path / "out", pid=1 << 30, age=2 * STALE)
+    fourth = plan()
+    assert len(fourth.done) == 2 and list(fourth.outcomes(Here())) == []
+    assert sorted(os.listdir(tmp_path / "out")) == shards

@@ -1,4 +1,4 @@
-"""Packs: arrays that say all of the files, the same files back, and what is refused."""
+"""Packs: complete arrays, the same files after unpacking, and errors."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_the_same_bytes_in_every_process(files: dict[str, bytes], tmp_path: Path
 
 
 def test_packs_of_tokcodec_1_0_0_are_read(files: dict[str, bytes], tmp_path: Path) -> None:
-    """They have an entry of metadata for each text."""
+    """Their metadata has an entry for each text."""
     content = packed(files)
     texts = {"model": content.model, "hash": content.hash.hex(), "version": "1", "names": json.dumps(content.names)}
     save_file(content.arrays, tmp_path / "old.safetensors", texts)

@@ -1,4 +1,4 @@
-"""Whole runs: they go on where they were, refuse what does not fit, and end after too many errors."""
+"""Whole runs: they resume, refuse what does not fit, and end after too many errors."""
 
 from __future__ import annotations
 
@@ -204,7 +204,7 @@ def test_a_full_disk_ends_the_run(photos: Path, tmp_path: Path, monkeypatch: pyt
 
 
 def test_the_file_system_tells_of_a_full_disk_by_number(tmp_path: Path) -> None:
-    """What `disk full` is told from, of a device that always is."""
+    """The source of `disk full`, a device that is always full."""
     if not os.path.exists("/dev/full"):
         pytest.skip("no /dev/full here")
     with pytest.raises(OSError) as caught, pa.OSFile("/dev/full", "w") as stream:

@@ -1,4 +1,4 @@
-"""The language of tokens: estimates against distributions that are known."""
+"""Statistics of tokens: estimates for known distributions."""
 
 from __future__ import annotations
 

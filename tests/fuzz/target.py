@@ -6,7 +6,7 @@ import sys
 
 
 def check_one(data: bytes) -> None:
-    """Read the bytes as a file, as they are and with a header that passes; whatever is no TokError is a find."""
+    """Read the bytes as a file, unchanged and with a valid header. Anything but a TokError is a bug."""
     from bench.studies.fuzz.mutants import repair  # here, where their imports can be instrumented first
     from bench.studies.fuzz.outcomes import examine
     from tokcodec.models.registry import find_model

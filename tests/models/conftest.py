@@ -1,4 +1,4 @@
-"""Where the tests' models lie."""
+"""Folders of models for tests."""
 
 from __future__ import annotations
 

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+from numpy.typing import NDArray
 
 from tokcodec.container.header import Header, pack_header
 from tokcodec.container.tables import FrequencyTables
 from tokcodec.models.modelfile import Model, write_model
 
-TENSORS: dict[str, npt.NDArray[Any]] = {
+TENSORS: dict[str, NDArray[Any]] = {
     "encoder.weight": np.arange(6, dtype=np.float32).reshape(2, 3),
     "decoder.weight": np.arange(6, dtype=np.float16).reshape(3, 2),
     "decoder.scale": np.array(2.5, dtype=np.float32),

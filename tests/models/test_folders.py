@@ -1,4 +1,4 @@
-"""Writing, replacing and removing a model: all of it or nothing, wherever the process is killed."""
+"""Writing, replacing and removing a model: completely or not at all, after a kill at any moment."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 
 
 def killed(work: Callable[[], object], number: int, place: Path) -> bool:
-    """Do some work in another process that ends before call `number` on files of a place; whether it did end there."""
+    """Do work in a process that ends before its file operation `number`. Returns whether it ended there."""
     child = os.fork()
     if child == 0:
         left = number
@@ -96,7 +96,7 @@ def test_a_model_that_is_removed_is_whole_or_gone(place: Path) -> None:
 
 @pytest.fixture
 def aside(place: Path) -> Path:
-    """A place whose model a killed process has left aside."""
+    """A folder of models in which a killed process has renamed a model."""
     make(place / "small")
     (place / "small").rename(place / ".small.old")
     return place
@@ -163,7 +163,7 @@ def test_rights_are_what_the_umask_leaves(place: Path, umask: int) -> None:
 
 
 def test_folders_are_no_names(tmp_path: Path) -> None:
-    """A place that holds something of such a name without a model is left alone."""
+    """A folder with such a name but without a model is not changed."""
     (tmp_path / ".small.old").write_text("a file")
     assert folders.current_folder(tmp_path / "small") == tmp_path / "small"
     with pytest.raises(TokError):

@@ -1,4 +1,4 @@
-"""Which models there are: the search path, damage, and which model a file needs."""
+"""Installed models: the search path, damage, and the model of a file."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_resolve_without_the_model_says_what_is_needed(place: Path) -> None:
     with pytest.raises(UnknownModelError) as caught:
         resolve(data)
     assert str(caught.value) == (
-        f"needs model id {model.id:02x}, which is not installed (`tokcodec models import` brings in others); "
+        f"needs model id {model.id:02x}, which is not installed (`tokcodec models import` installs others); "
         f"installed: other ({other.id:02x})"
     )
     with pytest.raises(UnknownModelError, match=rf"made with model id {model.id:02x}, not with 'other' \(id "):
@@ -121,7 +121,7 @@ def test_resolve_with_a_given_model_needs_no_installed_one(place: Path) -> None:
     model = make(place.parent / "elsewhere" / "small")
     data = header_of(model)
     assert resolve(data, model)[1] == model
-    with pytest.raises(UnknownModelError, match=r"brings in others\); installed: none"):
+    with pytest.raises(UnknownModelError, match=r"installs others\); installed: none"):
         resolve(data)
 
 

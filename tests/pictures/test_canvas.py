@@ -144,7 +144,7 @@ def put_together(grid: Grid, tiles: NDArray[np.float32], blank: NDArray[np.bool_
 
 
 def adapted(grid: Grid, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
-    """What the canvas does to tiles, on all of them at once: first columns, then rows."""
+    """The result of the canvas, computed for all tiles at once: first columns, then rows."""
     shared, tiles = TILE // OVERLAP, tiles.reshape(grid.rows, grid.columns, TILE, TILE, 3).copy()
     y, k = np.arange(TILE), np.arange(FREQUENCIES)
     basis = np.cos(np.pi * np.outer(k, 2 * y + 1) / (2 * TILE)) * np.sqrt(2 / TILE)
@@ -283,7 +283,7 @@ def test_canvas_refuses_to_finish_early() -> None:
 
 @pytest.mark.parametrize("pitch", [256, FIT])
 def test_memory_of_blending(pitch: int) -> None:
-    """Beside a picture of 2000x6000 a row of tiles in float, or a strip of the only tile, which would have 144 MB."""
+    """The canvas needs a row of tiles, or a strip of a single tile, in float. A float picture would have 144 MB."""
     grid = Grid.for_picture(2000, 6000, pitch)
     tile = np.zeros((1, TILE, TILE, 3), np.uint8)
     tracemalloc.start()
@@ -315,7 +315,7 @@ def test_tiles_of_other_sizes(side: int, pitch: int) -> None:
 
 @pytest.mark.parametrize("side", [128, 384, 512])
 def test_seams_are_mended_alike_at_other_sizes(side: int) -> None:
-    """Tiles that differ by a level: the same ramp in the picture, whatever their samples."""
+    """Tiles that differ by a level give the same ramp in the picture for any number of samples."""
     grid = Grid.for_picture(496, 256, 256)
 
     def drawn(samples: int) -> NDArray[np.int16]:

@@ -25,7 +25,7 @@ posix = pytest.mark.skipif(os.name != "posix", reason="POSIX permissions, links 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
-    """A folder in which nothing but `out` and what a test declares may be left."""
+    """A folder in which only `out` and the files that a test declares may remain."""
     yield tmp_path
     assert not list(tmp_path.rglob(".tokcodec-*"))
 
@@ -114,10 +114,10 @@ def test_failed_rename_leaves_no_placeholder(folder: Path, monkeypatch: pytest.M
     without_links(monkeypatch)
 
     def fail(*_: object) -> None:
-        raise OSError(errno.EIO, "Input/output error")
+        raise OSError(errno.EIO, "input/output error")
 
     monkeypatch.setattr(os, "replace", fail)
-    with pytest.raises(OutputError, match="Input/output error"):
+    with pytest.raises(OutputError, match="input/output error"):
         write_atomic(folder / "out", b"data", force=False)
     assert list(folder.iterdir()) == []
 
@@ -141,7 +141,7 @@ def test_failure_in_the_middle(folder: Path, error: type[BaseException], exists:
 @pytest.mark.parametrize("call", ["fsync", "replace"])
 @pytest.mark.parametrize(
     ("code", "text"),
-    [(errno.ENOSPC, "disk full"), (errno.EDQUOT, "disk quota exceeded"), (errno.EIO, "Input/output error")],
+    [(errno.ENOSPC, "disk full"), (errno.EDQUOT, "disk quota exceeded"), (errno.EIO, "input/output error")],
 )
 def test_errors_of_the_system(folder: Path, monkeypatch: pytest.MonkeyPatch, call: str, code: int, text: str) -> None:
     path = folder / "out"
@@ -208,7 +208,7 @@ def test_odd_names(folder: Path, name: str) -> None:
 def test_reasons() -> None:
     assert reason(OSError(errno.ENOSPC, "No space left on device", "name")) == "disk full"
     assert reason(OSError(errno.EFBIG, "File too large")) == "file too large"
-    assert reason(OSError(errno.EBUSY, "Device or resource busy", "name")) == "Device or resource busy"
+    assert reason(OSError(errno.EBUSY, "Device or resource busy", "name")) == "device or resource busy"
     assert reason(OSError("encoder error")) == "encoder error"
     assert reason(OSError()) == "OSError"
 
@@ -268,7 +268,7 @@ def test_dangling_and_circular_links(folder: Path) -> None:
     write_atomic(folder / "link", b"data", force=False)
     assert (folder / "link").is_symlink() and (folder / "target").read_bytes() == b"data"
     (folder / "circle").symlink_to("circle")
-    with pytest.raises(OutputError, match="too many symbolic links"):
+    with pytest.raises(OutputError, match="too many levels of symbolic links"):
         write_atomic(folder / "circle", b"data", force=True)
 
 

@@ -1,4 +1,4 @@
-"""Pictures of every kind become upright 8-bit sRGB with what was lost said once; broken ones become one-line errors."""
+"""Pictures of every kind become upright 8-bit sRGB with one note per loss, and broken ones give one-line errors."""
 
 from __future__ import annotations
 

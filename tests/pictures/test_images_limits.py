@@ -157,7 +157,7 @@ def test_side_limit() -> None:
 
 @pytest.mark.parametrize("format", ["PNG", "WEBP", "TIFF", "GIF", "JPEG"])
 def test_users_limit(format: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who owns the process lets Pillow go as far, without a trace; a smaller limit holds."""
+    """A program that owns the process raises Pillow's limit. A smaller limit is kept."""
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
     data = saved(photograph(64, 48), format)
     with warnings.catch_warnings():
@@ -252,7 +252,7 @@ def test_existing_picture_is_kept_unless_forced(tmp_path: Path) -> None:
 
 
 class NoteError(OSError):
-    """What the application raises when it is told of a loss."""
+    """An exception that the application raises for a note."""
 
 
 def test_an_exception_of_warn_comes_through() -> None:

@@ -1,4 +1,4 @@
-"""Allocation over curves: never beyond the room, never worse than equal counts, close to the best there is."""
+"""Allocation over curves: never beyond the room, never worse than equal counts, close to the optimum."""
 
 from __future__ import annotations
 

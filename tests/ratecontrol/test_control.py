@@ -1,4 +1,4 @@
-"""Targets through the library, with a model of random codewords: what is asked for is what comes out."""
+"""Targets in the library, with a model of random codewords: files meet their targets."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_a_psnr_is_reached_and_hardly_exceeded(photograph: Image.Image, more: fl
 
 
 def test_a_psnr_with_few_tokens_is_reached_as_closely_as_they_allow(photograph: Image.Image) -> None:
-    """Where a token more is worth more than the tolerance."""
+    """One more token changes the quality by more than the tolerance."""
     reached = [
         quality.psnr(photograph, tokcodec.decode(tokcodec.encode(photograph, tokens=n, pitch="fit"), look="fidelity"))
         for n in range(1, 7)
@@ -127,7 +127,7 @@ def test_a_psnr_out_of_reach_gives_the_best_file_and_a_warning(photograph: Image
 
 
 def test_a_quality_that_grows_slowly_is_reached_all_the_same(photograph: Image.Image) -> None:
-    """On graphics many dB of the prediction are worth one; and a wider pitch may be better than the smallest."""
+    """On graphics many predicted dB are one real dB, and a wider pitch may be better than the smallest."""
     notes: list[str] = []
     model = find_model()
     planner = Planner(photograph.crop((160, 0, 208, 48)), model, load_tokenizer(model, "cpu"))
@@ -150,7 +150,7 @@ def test_a_quality_that_grows_slowly_is_reached_all_the_same(photograph: Image.I
 def test_a_picture_of_one_colour_ends_at_once(
     tiny: Model, target: dict[str, float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However many tiles a small pitch would have, and whether the target is reached or not."""
+    """This holds for any number of tiles at a small pitch, and if the target is not reached."""
     tokenizer, coded, drawn = load_tokenizer(tiny, "cpu"), [], []
     kind = type(tokenizer)
     encode, decode = kind.encode_curves, kind.decode
@@ -241,7 +241,7 @@ def test_curves_are_found_once_for_a_pitch(tiny: Model, photograph: Image.Image)
 def test_only_tiles_that_changed_are_drawn_again(
     tiny: Model, photograph: Image.Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And a picture of drawn and kept tiles is the one that is drawn anew."""
+    """A picture of drawn and kept tiles equals one that is drawn completely."""
     tokenizer, drawn, asked = load_tokenizer(tiny, "cpu"), [], []
     decode = type(tokenizer).decode
 

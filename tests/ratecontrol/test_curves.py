@@ -1,4 +1,4 @@
-"""Error curves: the predicted ones are what decoding gives, the measured ones come close to them."""
+"""Error curves: predicted ones equal those of decoding, and measured ones are close to them."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_bits_grow_with_the_tokens(tiny: Model, tokenizer: Tokenizer, photograph
 
 @pytest.mark.parametrize("container", ["tok", "bare"])
 def test_small_tiles_have_the_codewords_of_their_scale(tiny: Model, tokenizer: Tokenizer, container: str) -> None:
-    """In a file that says how large they are."""
+    """The tiles are in a file whose header has the size."""
     picture = Image.fromarray(np.random.default_rng(5).integers(90, 160, (20, 24, 3), dtype=np.uint8))
     curves = find_curves(picture, 0, tiny, tokenizer, container=container)
     assert curves.scale == (1 if container == "tok" else 0)
@@ -110,7 +110,7 @@ def test_small_tiles_have_the_codewords_of_their_scale(tiny: Model, tokenizer: T
 
 
 def test_bits_are_those_of_the_scales_tables(tiny: Model, tokenizer: Tokenizer) -> None:
-    """Where the tables fit the tokens, else those of equal counts."""
+    """The cost by the tables if it is lower, otherwise that of equal counts."""
     picture = Image.fromarray(np.random.default_rng(5).integers(90, 160, (20, 24, 3), dtype=np.uint8))
     tokens = find_curves(picture, 0, tiny, tokenizer).tokens
     fitted = [FrequencyTables.fit(np.repeat(row, 9, 0), tiny.radices) for row in (63 - tokens, tokens)]

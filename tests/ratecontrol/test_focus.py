@@ -184,7 +184,7 @@ def test_refusals(tiny: Model, noise: Image.Image, options: dict[str, object], t
 
 
 def test_a_map_of_any_kind_is_read_as_a_picture_is(noise: Image.Image, tmp_path: Path) -> None:
-    """In the library and in the command alike."""
+    """The same in the library and in the command."""
     grey = np.zeros((4, 4), np.uint8)
     grey[0, 2:] = 255
     deep = Image.fromarray(grey.astype(np.uint16) * 257)

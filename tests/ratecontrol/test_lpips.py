@@ -1,4 +1,4 @@
-"""LPIPS: the published check values, and its behaviour with weights that are absent or wrong."""
+"""LPIPS: the published check values, and the errors for missing or wrong weights."""
 
 from __future__ import annotations
 
@@ -141,4 +141,4 @@ def test_unknown_net_and_unpinned_download() -> None:
     with pytest.raises(ValueError, match="resnet"):
         lpips.LPIPS("resnet")
     with pytest.raises(ValueError, match="pinned"):
-        lpips.download("vgg")
+        lpips.download("alex")

@@ -1,4 +1,4 @@
-"""Targets are refused before any work, with what is possible."""
+"""Impossible targets are refused before any work, with the possible values."""
 
 from __future__ import annotations
 

@@ -1,15 +1,78 @@
-"""Fixtures of several modules here: commands that must fail, commands in processes of their own."""
+"""Fixtures of several modules here: commands that must fail, commands in processes of their own; options of a long run.
+
+    python -m pytest tests/robustness --kills 200 --rounds 40 --report robustness.md
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.robustness import report
 from tests.robustness.inputs import Call, Fails, Put, listing, noise
 from tests.robustness.processes import Commands
+from tests.robustness.works import Scene, clear
 from tokcodec.models.modelfile import Model
+
+NUMBERS = {
+    "kills": (4, "kills at random moments, all four commands together; a twentieth more of each while it writes"),
+    "rounds": (7, "races of writers, all seven kinds together"),
+    "seed": (0, "of the random moments"),
+}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("tests/robustness")
+    for name, (default, text) in NUMBERS.items():
+        group.addoption(f"--{name}", type=int, default=default, metavar="N", help=f"{text} (default {default})")
+    group.addoption(
+        "--report",
+        type=Path,
+        metavar="FILE",
+        help="write tables in Markdown; commands then have the shipped model and scikit-image's photographs to work on",
+    )
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if path := config.getoption("report", None):
+        path.write_text(report.written(terminalreporter.stats, config.invocation_params.args), encoding="utf-8")
+        terminalreporter.write_line(f"tables in {path}")
+
+
+@pytest.fixture(scope="session")
+def numbers(pytestconfig: pytest.Config) -> dict[str, int]:
+    """The options that are numbers."""
+    # Where pytest meets this file after it has read the command line, as for tests/, it knows no option of it.
+    return {name: pytestconfig.getoption(name, default) for name, (default, _) in NUMBERS.items()}
+
+
+@pytest.fixture(scope="session")
+def long(pytestconfig: pytest.Config) -> bool:
+    """Whether this is the run for the report."""
+    return pytestconfig.getoption("report", None) is not None
+
+
+@pytest.fixture
+def tabulate(request: pytest.FixtureRequest) -> Callable[[str, dict[str, object]], None]:
+    """Add a row to the table of the report with this title."""
+    return lambda title, row: request.node.user_properties.append((report.ROW, [title, row]))
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory, long: bool, tiny_folder: Path) -> Scene:
+    """A folder with inputs for all commands."""
+    scene = Scene(tmp_path_factory.mktemp("scene"), long, None if long else tiny_folder)
+    scene.prepare()
+    return scene
+
+
+@pytest.fixture
+def scene(prepared: Scene) -> Scene:
+    """The same without outputs."""
+    clear(prepared.out)
+    return prepared
 
 
 @pytest.fixture

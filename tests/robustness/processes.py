@@ -1,6 +1,7 @@
 """Runs commands in processes of their own, which may be killed, sent signals and given fewer rights.
 
-A server that has torch imported forks them, since the import takes longer than all the rest.
+A server that has torch imported forks them, since the import takes longer than all the rest. `works` starts commands
+as a shell does.
 """
 
 from __future__ import annotations
@@ -85,12 +86,25 @@ for line in sys.stdin:
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended: its exit code (-n: killed by signal n), its messages, how long it ran."""
+    """How a command ended.
+
+    code: its exit status; -n: killed by signal n.
+    stdout, stderr: its messages.
+    seconds: how long it ran.
+    sent: whether it still ran when its signal was sent.
+    outlived: whether something that it started ran on.
+    """
 
     code: int
     stdout: str
     stderr: str
     seconds: float
+    sent: bool = False
+    outlived: bool = False
+
+    @property
+    def lines(self) -> list[str]:
+        return self.stderr.splitlines()
 
 
 class Commands:

@@ -1,9 +1,8 @@
 """Bad `.tok` files, through the command: one line with file and reason, no output, no traceback.
 
-What the parts refuse is tested with the parts; here it is what a user sees. The twenty ways in which inputs are bad are
-numbered: 1 to 7 are here, 8 and 9 in `test_bad_models`, 10 and 11 in `test_giants`, 12 to 15 in `test_bad_pictures`, 16
-to 20 in `test_bad_surroundings`. Kills and signals are in `test_kills`, full disks in `test_disks`, rights in
-`test_rights`.
+What the parts refuse is tested with the parts; here it is what a user sees. Bad models are in `test_bad_models`, bad
+pictures in `test_bad_pictures`, too large numbers in `test_giants`, closed streams and outputs that are taken in
+`test_bad_surroundings`, kills and signals in `test_kills`, full disks in `test_disks`, rights in `test_rights`.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from tokcodec.models.modelfile import Model
 
 
 @pytest.mark.parametrize("command", [*READERS, ["encode", "--model", "tiny"]], ids=lambda command: command[0])
-def test_01_empty_missing_or_a_folder(fails: Fails, put: Put, tmp_path: Path, command: list[str]) -> None:
+def test_empty_missing_or_a_folder(fails: Fails, put: Put, tmp_path: Path, command: list[str]) -> None:
     put("in.tok", b"")
     (tmp_path / "folder").mkdir()
     fails(*command, "in.tok", name="in.tok", words="empty")
@@ -32,7 +31,7 @@ def test_01_empty_missing_or_a_folder(fails: Fails, put: Put, tmp_path: Path, co
 
 
 @pytest.mark.parametrize("command", READERS, ids=lambda command: command[0])
-def test_02_not_a_tok_file(fails: Fails, put: Put, command: list[str]) -> None:
+def test_not_a_tok_file(fails: Fails, put: Put, command: list[str]) -> None:
     put("in.tok", saved(photograph(8, 8), "JPEG"))
     fails(*command, "in.tok", name="in.tok", words="not a .tok file (starts with FF D8: a JPEG)")
     put("in.tok", b"photo,bytes\n")
@@ -40,14 +39,14 @@ def test_02_not_a_tok_file(fails: Fails, put: Put, command: list[str]) -> None:
 
 
 @pytest.mark.parametrize("command", READERS, ids=lambda command: command[0])
-def test_03_header_cut_at_each_byte(fails: Fails, make_tok: MakeTok, command: list[str]) -> None:
+def test_header_cut_at_each_byte(fails: Fails, make_tok: MakeTok, command: list[str]) -> None:
     data = make_tok()
     for length in range(1, HEADER_SIZE):
         words = f"header truncated ({length} of {HEADER_SIZE} bytes)"
         fails(*command, "-", name="stdin", words=words, stdin=data[:length])
 
 
-def test_04_payload_cut_at_each_byte(call: Call, make_tok: MakeTok) -> None:
+def test_payload_cut_at_each_byte(call: Call, make_tok: MakeTok) -> None:
     data, before = make_tok(tokens=6), 0
     for length in range(HEADER_SIZE, len(data)):
         held = tokcodec.info(data[:length]).held
@@ -65,7 +64,7 @@ def test_04_payload_cut_at_each_byte(call: Call, make_tok: MakeTok) -> None:
 
 
 @pytest.mark.parametrize("command", READERS, ids=lambda command: command[0])
-def test_05_every_flipped_bit_of_the_header(fails: Fails, make_tok: MakeTok, command: list[str]) -> None:
+def test_every_flipped_bit_of_the_header(fails: Fails, make_tok: MakeTok, command: list[str]) -> None:
     data = make_tok()
     for bit in range(8 * HEADER_SIZE):
         damaged = bytearray(data)
@@ -75,7 +74,7 @@ def test_05_every_flipped_bit_of_the_header(fails: Fails, make_tok: MakeTok, com
         fails(*command, "-", name="stdin", stdin=bytes(damaged))
 
 
-def test_05_every_flipped_bit_of_the_payload(call: Call, make_tok: MakeTok, tiny: Model) -> None:
+def test_every_flipped_bit_of_the_payload(call: Call, make_tok: MakeTok, tiny: Model) -> None:
     """A picture, perhaps a wrong one."""
     data = make_tok(tokens=4)
     for bit in range(8 * HEADER_SIZE, 8 * len(data)):
@@ -88,7 +87,7 @@ def test_05_every_flipped_bit_of_the_payload(call: Call, make_tok: MakeTok, tiny
 
 
 @pytest.mark.parametrize("junk", [b"\0", b"\xff" * 9, b"\xf5\x10 another file", bytes(10_000)])
-def test_06_junk_behind_the_payload_is_ignored(call: Call, make_tok: MakeTok, junk: bytes) -> None:
+def test_junk_behind_the_payload_is_ignored(call: Call, make_tok: MakeTok, junk: bytes) -> None:
     data = make_tok()
     assert call("decode", "-", stdin=data + junk).stdout_bytes == call("decode", "-", stdin=data).stdout_bytes
     facts = json.loads(call("info", "--json", "-", stdin=data + junk).stdout)
@@ -96,7 +95,7 @@ def test_06_junk_behind_the_payload_is_ignored(call: Call, make_tok: MakeTok, ju
 
 
 @pytest.mark.parametrize("command", READERS, ids=lambda command: command[0])
-def test_07_newer_version_or_reserved_flag(fails: Fails, make_tok: MakeTok, tiny: Model, command: list[str]) -> None:
+def test_newer_version_or_reserved_flag(fails: Fails, make_tok: MakeTok, tiny: Model, command: list[str]) -> None:
     data = make_tok()
     for second in (0x00, 0x20, 0xF0, 0x14, 0x18, 0x1C):
         newer = sealed(data[:1] + bytes([second]) + data[2:], tiny)

@@ -17,7 +17,7 @@ from tests.robustness.inputs import Fails, MakeTok, Put
 from tokcodec.models.modelfile import Model
 
 
-def test_08_another_model(
+def test_file_of_another_model(
     fails: Fails, put: Put, make_tok: MakeTok, tiny: Model, tmp_path: Path, tiny_folder: Path
 ) -> None:
     """Never decoded with the wrong codebook: both are named, and how to get the right one."""
@@ -37,7 +37,7 @@ def test_08_another_model(
 
 @pytest.mark.parametrize("damage", ["missing", "cut", "changed", "pickle"])
 @pytest.mark.parametrize("part", ["model.safetensors", "tables.safetensors"])
-def test_09_weights_missing_cut_changed_or_a_pickle(
+def test_weights_missing_cut_changed_or_a_pickle(
     fails: Fails,
     put: Put,
     picture: bytes,

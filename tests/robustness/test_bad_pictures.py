@@ -23,13 +23,13 @@ def png(width: int, height: int, rows: bytes = b"") -> bytes:
     return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
-def test_02_not_a_picture(fails: Fails, put: Put, make_tok: MakeTok) -> None:
+def test_not_a_picture(fails: Fails, put: Put, make_tok: MakeTok) -> None:
     for data in (make_tok(), b"photo,bytes\n", bytes(100)):
         put("in.png", data)
         fails("encode", "--model", "tiny", "in.png", name="in.png", words="not a picture")
 
 
-def test_12_picture_bomb(fails: Fails, call: Call, put: Put) -> None:
+def test_picture_bomb(fails: Fails, call: Call, put: Put) -> None:
     put("in.png", png(50_000, 50_000))
     fails("encode", "--model", "tiny", "in.png", name="in.png", words="50000x50000")
     put("in.png", png(15_000, 15_000))
@@ -41,7 +41,7 @@ def test_12_picture_bomb(fails: Fails, call: Call, put: Put) -> None:
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "TIFF"])
-def test_13_cut_picture(fails: Fails, put: Put, kind: str) -> None:
+def test_cut_picture(fails: Fails, put: Put, kind: str) -> None:
     """Never encoded with its grey remainder."""
     data = saved(photograph(64, 64), kind)
     for length in (8, len(data) // 3, len(data) // 2, 3 * len(data) // 4):
@@ -51,7 +51,7 @@ def test_13_cut_picture(fails: Fails, put: Put, kind: str) -> None:
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 10_000), (10_000, 1), (257, 3), (33, 511)])
 @pytest.mark.parametrize("pitch", ["256", "fit", "2048"])
-def test_14_extreme_sizes_come_back(call: Call, put: Put, size: tuple[int, int], pitch: str) -> None:
+def test_extreme_sizes_come_back(call: Call, put: Put, size: tuple[int, int], pitch: str) -> None:
     put("in.png", saved(photograph(*size)))
     assert call("encode", "--model", "tiny", "--tokens", "2", "--pitch", pitch, "in.png").exit_code == 0
     assert call("decode", "in.tok", "-o", "out.png").exit_code == 0
@@ -87,7 +87,7 @@ FRAMES = [photograph(8, 8), photograph(8, 8).transpose(Image.Transpose.ROTATE_90
     ],
     ids=["RGBA opaque", "RGBA", "LA", "P", "16 bit", "float", "CMYK", "Lab", "ICC", "bad ICC", "animated"],
 )
-def test_15_unusual_pictures_with_at_most_one_note(call: Call, put: Put, data: bytes, note: str) -> None:
+def test_unusual_pictures_with_at_most_one_note(call: Call, put: Put, data: bytes, note: str) -> None:
     put("in", data)
     result = call("encode", "--model", "tiny", "in")
     assert result.exit_code == 0, result.output
@@ -96,12 +96,12 @@ def test_15_unusual_pictures_with_at_most_one_note(call: Call, put: Put, data: b
     assert not note or notes[0].startswith(f"tokcodec: in: note: {note}")
 
 
-def test_15_a_picture_that_has_no_meaning(fails: Fails, put: Put) -> None:
+def test_a_picture_that_has_no_meaning(fails: Fails, put: Put) -> None:
     put("in", saved(Image.fromarray(np.full((8, 8), 1e6, np.float32)), "TIFF"))
     fails("encode", "--model", "tiny", "in", name="in", words="float picture with values outside [0, 1]")
 
 
-def test_15_orientation_is_applied_once(call: Call, put: Put) -> None:
+def test_orientation_is_applied_once(call: Call, put: Put) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned by a quarter
     put("turned.jpg", saved(photograph(40, 24), "JPEG", exif=exif))

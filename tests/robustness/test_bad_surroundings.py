@@ -17,7 +17,7 @@ from tests.robustness.inputs import ROOT, Call, Fails, MakeTok, Put, listing
 from tokcodec.models.modelfile import Model
 
 
-def test_16_outputs_that_are_taken(fails: Fails, put: Put, make_tok: MakeTok, tmp_path: Path, picture: bytes) -> None:
+def test_outputs_that_are_taken(fails: Fails, put: Put, make_tok: MakeTok, tmp_path: Path, picture: bytes) -> None:
     put("in.tok", make_tok())
     put("in.png", picture)
     (tmp_path / "link.tok").symlink_to("in.tok")
@@ -32,7 +32,7 @@ def test_16_outputs_that_are_taken(fails: Fails, put: Put, make_tok: MakeTok, tm
         fails("decode", "-f", "in.tok", "-o", "/dev/full", name="/dev/full", words="disk full")
 
 
-def test_17_closed_stdin(put: Put, tmp_path: Path, tiny: Model) -> None:
+def test_closed_stdin(put: Put, tmp_path: Path, tiny: Model) -> None:
     """Of a process: see test_console for the other commands and streams, test_kills for a closed pipe."""
     shell = f"{sys.executable} -m tokcodec decode - -o out.png <&-"
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
@@ -41,7 +41,7 @@ def test_17_closed_stdin(put: Put, tmp_path: Path, tiny: Model) -> None:
     assert listing(tmp_path) == {}
 
 
-def test_18_the_same_tokens_and_pixels_everywhere(call: Call, make_tok: MakeTok) -> None:
+def test_the_same_tokens_and_pixels_everywhere(call: Call, make_tok: MakeTok) -> None:
     """Threads and the networks' arithmetic; other machines are compared by the vectors."""
     import torch
 
@@ -60,7 +60,7 @@ def test_18_the_same_tokens_and_pixels_everywhere(call: Call, make_tok: MakeTok)
     assert max(np.abs(picture - pictures[0]).max() for picture in pictures) <= 2
 
 
-def test_19_no_gpu_or_a_full_one(
+def test_no_gpu_or_a_full_one(
     fails: Fails, call: Call, put: Put, make_tok: MakeTok, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import torch
@@ -80,7 +80,7 @@ def test_19_no_gpu_or_a_full_one(
     fails("decode", "in.tok", "-o", "x.png", name="in.tok", words="memory is full; use --device cpu")
 
 
-def test_20_three_bad_ones_among_many(call: Call, make_tok: MakeTok, tmp_path: Path) -> None:
+def test_three_bad_ones_among_many(call: Call, make_tok: MakeTok, tmp_path: Path) -> None:
     folder = tmp_path / "in"
     names = ["with space", "new\nline", "Übergröße 東京", "-rf", *(f"sub/{i:03}" for i in range(196))]
     good, bad = make_tok(16, 16, tokens=1), ["sub/003", "sub/100", "sub/195"]

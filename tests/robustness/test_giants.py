@@ -7,13 +7,23 @@ import subprocess
 import sys
 import time
 import tracemalloc
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import skimage.data
+from PIL import Image
 
 import tokcodec
 from tests.robustness.inputs import READERS, ROOT, Call, Fails, MakeTok, Put, listing, sealed
+from tokcodec.container.header import parse_header
+from tokcodec.contents import pack
 from tokcodec.models.modelfile import Model
+from tokcodec.models.registry import find_model
+from tokcodec.pictures.limits import FIT, MAX_SIDE
+from tokcodec.pictures.tiling import Grid
 
 
 def bomb(model: Model, flags: int, tokens: int = 256, pitch: int = 1) -> bytes:
@@ -28,7 +38,7 @@ FLAGS = pytest.mark.parametrize("flags", [0, 1, 2, 3], ids=["tables", "flat", "a
 
 @FLAGS
 @pytest.mark.parametrize("pitch", [0, 1, 15])
-def test_10_a_giant_in_20_bytes(fails: Fails, tiny: Model, call: Call, flags: int, pitch: int) -> None:
+def test_a_giant_in_20_bytes(fails: Fails, tiny: Model, call: Call, flags: int, pitch: int) -> None:
     data = bomb(tiny, flags, tiny.n_tokens, pitch)
     fails("decode", "-", "-o", "x.png", name="stdin", words="16383x16383 = 268402689 pixels exceed", stdin=data)
     fails("decode", "--max-pixels", "99", "-", "-o", "x.png", name="stdin", words="limit of 99 ", stdin=data)
@@ -38,7 +48,7 @@ def test_10_a_giant_in_20_bytes(fails: Fails, tiny: Model, call: Call, flags: in
 
 @FLAGS
 @pytest.mark.parametrize("use", ["info", "decode", "truncate", "read_tokens"])
-def test_10_a_giant_costs_neither_time_nor_memory(tiny: Model, flags: int, use: str) -> None:
+def test_a_giant_costs_neither_time_nor_memory(tiny: Model, flags: int, use: str) -> None:
     data = bomb(tiny, flags, tiny.n_tokens)
     arguments = {"tokens": 1} if use == "truncate" else {}
     seconds, peak = [], 0
@@ -56,7 +66,7 @@ def test_10_a_giant_costs_neither_time_nor_memory(tiny: Model, flags: int, use: 
     assert min(seconds) < 0.1 and peak < 40 << 20, f"{min(seconds):.3f} s, {peak} bytes"
 
 
-def test_10_refused_before_torch_is_loaded(put: Put, tiny: Model, tmp_path: Path, tiny_folder: Path) -> None:
+def test_giant_is_refused_before_torch_is_loaded(put: Put, tiny: Model, tmp_path: Path, tiny_folder: Path) -> None:
     put("in.tok", bomb(tiny, 0, tiny.n_tokens))
     code = """
 import sys, tokcodec, tokcodec.errors
@@ -69,7 +79,7 @@ except tokcodec.errors.LimitError:
     assert subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=False).returncode == 0
 
 
-def test_11_more_tokens_than_the_model_has(fails: Fails, make_tok: MakeTok, tiny: Model) -> None:
+def test_more_tokens_than_the_model_has(fails: Fails, make_tok: MakeTok, tiny: Model) -> None:
     data = make_tok()
     data = sealed(data[:3] + bytes([tiny.n_tokens]) + data[4:], tiny)  # the field is the number less 1
     for command in READERS:
@@ -79,7 +89,67 @@ def test_11_more_tokens_than_the_model_has(fails: Fails, make_tok: MakeTok, tiny
 
 @pytest.mark.parametrize("number", ["0", "-1", "257", "9999", "x"])
 @pytest.mark.parametrize("command", ["encode", "decode", "truncate"])
-def test_11_tokens_out_of_range_are_wrong_usage(call: Call, tmp_path: Path, command: str, number: str) -> None:
+def test_tokens_out_of_range_are_wrong_usage(call: Call, tmp_path: Path, command: str, number: str) -> None:
     result = call(command, "--tokens", number, "in", "-o", "out")
     assert result.exit_code == 2 and listing(tmp_path) == {}
     assert "1<=x<=256" in result.stderr or number == "x"
+
+
+# ---- the whole command
+
+
+PIXELS = MAX_SIDE**2
+PICTURE_MB = 4 * PIXELS / (1 << 20)
+"""Pillow has four bytes for each pixel."""
+REFUSED_MB, DRAWN_MB = 200.0, 2 * PICTURE_MB
+"""Drawn: beside the picture a row of tiles in float, the file that is made of it, and torch for many tiles."""
+KINDS = {"one tile": (FIT, 256), "pitch 512, 1024 tiles": (512, 16)}
+"""Pitch and tokens of two files."""
+MEASURE = """
+import sys
+from bench.memory import peak_mb
+from tokcodec.cli import cli
+try:
+    cli(sys.argv[1:], prog_name="tokcodec")
+finally:  # getrusage would tell the peak of the process that started this one, where that is larger
+    print(peak_mb())
+"""
+
+
+def giant(pitch: int, tokens: int) -> bytes:
+    """A file of the largest picture for the shipped model, each tile of which is one photograph."""
+    one = tokcodec.encode(Image.fromarray(skimage.data.astronaut()), pitch="fit", tokens=tokens)
+    header = replace(parse_header(one), pitch=pitch, width=MAX_SIDE, height=MAX_SIDE)
+    tiles = Grid.for_picture(MAX_SIDE, MAX_SIDE, pitch).tiles
+    return pack(header, find_model(), np.repeat(tokcodec.read_tokens(one), tiles, axis=0))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("use", ["decode", "info", "truncate", "decode all"])
+def test_memory_of_a_command(
+    kind: str, use: str, long: bool, tmp_path: Path, tabulate: Callable[[str, dict[str, object]], None]
+) -> None:
+    """Refused in little; drawn, in the long run, in what the picture itself takes and as much again."""
+    if use == "decode all" and not long:
+        pytest.skip("takes gigabytes: only with --report")
+    suffix = "png" if KINDS[kind][0] == FIT else "jpg"
+    (tmp_path / "in.tok").write_bytes(giant(*KINDS[kind]))
+    arguments, code, limit = {
+        "decode": (["decode", "in.tok", "-o", "out.png"], 1, REFUSED_MB),
+        "info": (["info", "in.tok"], 0, REFUSED_MB),
+        "truncate": (["truncate", "in.tok", "--tokens", "8", "-o", "out.tok"], 0, REFUSED_MB),
+        "decode all": (["decode", "--max-pixels", str(PIXELS), "in.tok", "-o", f"out.{suffix}"], 0, DRAWN_MB),
+    }[use]
+    command = [sys.executable, "-c", MEASURE, *arguments]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    said, shown = done.stderr.strip(), done.stdout.split()[-1]
+    peak = 0.0 if shown == "None" else float(shown)  # not known but on Linux
+    good = done.returncode == code and len(said.splitlines()) <= 1 and peak < limit
+    row = {"file": kind, "command": f"`{' '.join(arguments)}`", "exit code": done.returncode}
+    row |= {"says": said if code else "", "peak MB": f"{peak:.0f}", "limit": f"{limit:.0f}"}
+    title = f"{MAX_SIDE}x{MAX_SIDE} pixels, of which the picture alone takes {PICTURE_MB:.0f} MB"
+    tabulate(title, row | {"": "ok" if good else "MISSED"})
+    assert good, (done, peak)
+    assert not code or "(--max-pixels raises it)" in said

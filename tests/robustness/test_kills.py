@@ -7,13 +7,18 @@ import random
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
+from itertools import cycle, islice
 from pathlib import Path
 
 import pytest
 
 import tokcodec
+import tokcodec.datasets
 from tests.robustness.inputs import ROOT, MakeTok, expected_outputs
+from tests.robustness.kills import KILL, TURNS, Tally, Victim
 from tests.robustness.processes import TEMPORARY, Commands, needs_fork
+from tests.robustness.works import WORKS, Scene, share
 
 pytestmark = needs_fork
 KILLS = 20
@@ -77,6 +82,30 @@ def test_killed_at_each_step_of_writing(commands: Commands, place: Path, make_to
             assert ended.code == -signal.SIGKILL and len(left) <= 1
         assert 4 <= step < 49 and states[0] == old and states[-1] == expected and not left
         assert set(states) == {old, expected}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", WORKS)
+def test_each_command_killed_and_given_again(
+    scene: Scene, name: str, numbers: dict[str, int], tabulate: Callable[[str, dict[str, object]], None]
+) -> None:
+    """From the start of Python on: outputs are whole or as before, and the same command ends as an undisturbed one."""
+    victim, rng = Victim(scene, scene.work(name).forced()), random.Random(f"{numbers['seed']} {name}")
+    tallies = {signal.Signals(sent).name: Tally() for sent in TURNS} | {"SIGKILL while writing": Tally()}
+    number = WORKS.index(name)
+    kills = share(numbers["kills"], len(WORKS), number)
+    turns = islice(cycle(TURNS), number, number + kills)  # of four kills not all are of one kind
+    for i, sent in enumerate(turns):
+        victim.kill(tallies[signal.Signals(sent).name], rng.random(), sent, old=i % 2 == 0)
+    for i in range(max(1, numbers["kills"] // 20)):
+        victim.kill(tallies["SIGKILL while writing"], None, KILL, old=i % 2 == 0)
+    for sent, tally in tallies.items():
+        tabulate("Killed at random moments", tally.row(name, sent))
+    assert [fault for tally in tallies.values() for fault in tally.faults] == []
+    assert sum(tally.again for tally in tallies.values()) == kills + max(1, numbers["kills"] // 20)
+    if victim.work.shards:  # each shard is what an undisturbed run writes
+        keys = tokcodec.datasets.read(str(scene.out)).to_table(columns=["key"]).column("key").to_pylist()
+        assert sorted(keys) == sorted(f"pictures/{picture}.png" for picture in scene.names)
 
 
 @pytest.mark.parametrize(("sent", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
+import click
 import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
@@ -172,20 +173,18 @@ def test_the_fuzzers_target_takes_its_seeds() -> None:
 
 def test_the_study_finds_nothing_and_repeats_itself(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     journal = tmp_path / "journal"
-    assert (
-        fuzz.main(["--files", "1200", "--seed", "3", "--keep", str(tmp_path / "kept"), "--journal", str(journal)]) == 0
-    )
+    assert fuzz.run(1200, 3, keep=tmp_path / "kept", journal=journal)
     first = [line for line in capsys.readouterr().out.splitlines() if line.endswith("% |")]
     kept = sorted((tmp_path / "kept").iterdir())
     assert all(int(path.stem.split("-")[2]) < 1200 for path in kept) and kept
     lines = journal.read_text().splitlines()
     journal.write_text(f"{lines[1]}\n{lines[2][:50]}")  # stopped in the middle
-    assert fuzz.main(["--files", "1200", "--seed", "3", "--journal", str(journal)]) == 0
+    assert fuzz.run(1200, 3, journal=journal)
     assert first == [line for line in capsys.readouterr().out.splitlines() if line.endswith("% |")]
     assert len(journal.read_text().splitlines()) == 3  # one is half a line
     assert {"complete", "cut", "HeaderCheckError", "drawn"} <= {line.split()[1] for line in first}
-    with pytest.raises(SystemExit, match="another run"):
-        fuzz.main(["--files", "1200", "--seed", "4", "--journal", str(journal)])
+    with pytest.raises(click.ClickException, match="another run"):
+        fuzz.run(1200, 4, journal=journal)
 
 
 def test_built_files_pass_the_header(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,6 +213,6 @@ def test_the_study_names_what_it_finds(capsys: pytest.CaptureFixture[str], monke
     monkeypatch.setattr(tokcodec, "read_tokens", fail)
     monkeypatch.setattr(fuzz, "warm", mutants.sources)
     monkeypatch.setattr(fuzz.warm, "cache_clear", lambda: None, raising=False)
-    assert fuzz.main(["--files", "20"]) == 1
+    assert not fuzz.run(20, 0)
     printed = capsys.readouterr().out
     assert "BUG: IndexError" in printed and "IndexError: list index out of range" in printed

@@ -13,9 +13,8 @@ import pickle
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -24,18 +23,12 @@ import torch
 from PIL import Image
 
 import tokcodec
-from tokcodec.container.header import MAGIC
+from tests.robustness.inputs import ROOT
+from tests.robustness.vectors import BACK_ENDS, FILES, Found, decode_vector, same_tokens
 from tokcodec.errors import ModelFileError
 from tokcodec.models.modelfile import MANIFEST, TABLES, WEIGHTS, Model
 from tokcodec.models.registry import MODELS_VARIABLE, find_model
 
-ROOT = Path(__file__).parents[2]
-VECTORS = ROOT / "formats" / "vectors"
-FILES: dict[str, dict[str, Any]] = {
-    name: fields
-    for name, fields in json.loads((VECTORS / "vectors.json").read_text())["files"].items()
-    if (VECTORS / name).read_bytes()[0] == MAGIC  # bare ones have the same payload
-}
 # The vectors' tolerance is for float32. Networks in bfloat16 keep 8 bits of every number, and how a product of them is
 # summed depends on the processor: with oneDNN's kernels for AMX pixels differ by up to 3 levels, 0.28 in the mean; the
 # same processor held to AVX2 or AVX-512 (ONEDNN_MAX_CPU_ISA) has 1 level and 0.06. So that the wider limit hides no
@@ -44,16 +37,21 @@ BFLOAT16_TOLERANCE, BFLOAT16_MEAN = 4, 0.5
 """Levels of 255: the most by which a pixel may differ, and the mean over all vectors' pixels stays below."""
 
 
-def check_vectors(device: str = "cpu", dtype: str = "float32") -> None:
-    """Every vector gives the tokens that are written down, and pixels within the tolerance."""
+LARGE = "adaptive-many-16.tok", "adaptive-many-16-cut-300.tok"
+"""Vectors of 54 tiles each, which take two thirds of the time of all of them."""
+
+
+def check_vectors(device: str = "cpu", dtype: str = "float32", but: Collection[str] = ()) -> None:
+    """Every vector gives the tokens that are written down, and pixels within the tolerance.
+
+    but: vectors that are not drawn.
+    """
     differences = []
     for name, expected in FILES.items():
-        data = (VECTORS / name).read_bytes()
-        tokens = [[token for token in row if token >= 0] for row in tokcodec.read_tokens(data).tolist()]
-        assert tokens == expected["tokens"], name
-        decoded = tokcodec.decode(data, look=expected["look"], device=device, dtype=dtype, warn=lambda text: None)
-        found = np.asarray(decoded, int)[:: expected["every"], :: expected["every"]]
-        differences.append(np.abs(found - np.array(expected["pixels"])).ravel())
+        assert same_tokens(name), name
+        if name in but:
+            continue
+        differences.append(decode_vector(name, device, dtype)[0].ravel())
         assert differences[-1].max() <= (BFLOAT16_TOLERANCE if dtype == "bfloat16" else expected["tolerance"]), name
     if dtype == "bfloat16":  # of all together: the smallest vector has three values
         assert np.concatenate(differences).mean() < BFLOAT16_MEAN
@@ -84,17 +82,50 @@ def test_by_numpy() -> None:
 
 
 def test_any_number_of_threads_and_either_precision(
-    threads: int, precision: str, monkeypatch: pytest.MonkeyPatch
+    threads: int, precision: str, long: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Of the two large vectors two threads draw one and eight the other; in the long run all threads draw both."""
     monkeypatch.setattr("tokcodec.tokenizers.MANY_DRAWN", 0)  # torch, as if it paid off for every job
     assert torch.get_num_threads() == threads
-    check_vectors(dtype="bfloat16" if precision == "medium" else "float32")
+    but = () if long else {1: LARGE, 2: LARGE[:1], 8: LARGE[1:]}[threads]
+    check_vectors(dtype="bfloat16" if precision == "medium" else "float32", but=but)
 
 
 def test_a_process_that_was_told_to_use_bfloat16_and_eight_threads() -> None:
-    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import {__name__} as t; t.check_vectors()"
+    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import {__name__} as t; t.check_vectors(but=t.LARGE)"
     settings = {"OMP_NUM_THREADS": "8", "MKL_NUM_THREADS": "8", "ONEDNN_DEFAULT_FPMATH_MODE": "BF16"}
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=os.environ | settings, check=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("threads", "at_once"), [(1, 1), (2, 1), (8, 1), (1, 8)])
+@pytest.mark.parametrize("back_end", BACK_ENDS)
+def test_processes_with_numbers_of_threads(
+    back_end: str, threads: int, at_once: int, long: bool, tabulate: Callable[[str, dict[str, object]], None]
+) -> None:
+    """Threads of the libraries, and threads of Python that decode at once: all vectors, or three small ones at once."""
+    if back_end == "CUDA" and not torch.cuda.is_available():
+        pytest.skip("no CUDA device here")
+    if at_once == 1 and not long:
+        pytest.skip("other tests here set the threads of this process: only with --report")
+    names = () if long else ("tile-64.tok", "dot-1.tok", "bare-24.tok")
+    command = [sys.executable, "-m", "tests.robustness.vectors", back_end, str(at_once), *names]
+    settings = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
+    done = subprocess.run(command, cwd=ROOT, env=os.environ | settings, stdout=subprocess.PIPE, check=True)
+    found = Found(**json.loads(done.stdout))
+    tabulate(
+        "Threads and back ends",
+        {
+            "by": back_end,
+            "threads": threads,
+            "calls at once": at_once,
+            "files": found.files,
+            "tokens": f"{found.other_tokens} OTHERS" if found.other_tokens else "equal",
+            "pixels off by levels": f"{found.levels} (at most {found.tolerance})",
+            "hash of all pixels": found.pixels[:8],
+        },
+    )
+    assert not found.other_tokens and found.levels <= found.tolerance
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
@@ -125,9 +156,7 @@ def test_both_back_ends_find_the_same_tokens(scale: int) -> None:
 def test_tokens_within_autocast() -> None:
     """What surrounds a call cannot reach the tokens: no float takes part in them."""
     with torch.autocast("cpu", torch.bfloat16), torch.inference_mode():
-        for name, expected in FILES.items():
-            found = tokcodec.read_tokens((VECTORS / name).read_bytes()).tolist()
-            assert [[token for token in row if token >= 0] for row in found] == expected["tokens"], name
+        assert all(same_tokens(name) for name in FILES)
 
 
 # ---- only with its model
@@ -229,7 +258,7 @@ def test_no_pickle_is_loaded_by_an_import_of_safetensors(
 ) -> None:
     from safetensors.torch import save_file
 
-    from bench.studies.titok_speed import random_weights
+    from tests.tokenizers.plain_titok import random_weights
     from tokcodec.tokenizers.importing import import_model
     from tokcodec.tokenizers.titok import VARIANTS, Variant
     from tokcodec.tokenizers.titok_modules import Layout, TitokNet

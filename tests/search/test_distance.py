@@ -1,4 +1,4 @@
-"""The network that says how alike two pictures look."""
+"""The network of the perceptual distance."""
 
 import pytest
 

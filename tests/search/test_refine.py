@@ -1,4 +1,4 @@
-"""Choosing tokens by what is drawn from them."""
+"""The search for tokens by the drawn picture."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The array helpers: NumPy's and torch's give the same, of the kind that they are given."""
+"""The array helpers: the same results with NumPy and torch, in the kind of the arguments."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_largest_first() -> None:
 
 @pytest.mark.parametrize("kind", [np.asarray, torch.from_numpy])
 def test_repeated_is_a_copy(kind: Callable[[Any], Any]) -> None:
-    """What is written into it leaves the other copies and the original alone."""
+    """Writing to one copy does not change the others or the original."""
     original = kind(np.zeros(3))
     copies = arrays.repeated(original, 2)
     copies[0] += 1

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from tokcodec.container.tables import FrequencyTables
 from tokcodec.errors import ModelFileError
@@ -26,7 +26,7 @@ DEVICES = [None, CPU]
 KINDS: list[Callable[[Any], Array]] = [np.asarray, torch.from_numpy]
 
 
-def random_scales(config: CascadeConfig = CONFIG) -> list[dict[str, npt.NDArray[Any]]]:
+def random_scales(config: CascadeConfig = CONFIG) -> list[dict[str, NDArray[Any]]]:
     """Random codewords over random coefficients for every scale; the means are shades of grey."""
     rng = np.random.default_rng(0)
     size = config.luma**2 + 2 * config.chroma**2
@@ -45,13 +45,13 @@ def random_scales(config: CascadeConfig = CONFIG) -> list[dict[str, npt.NDArray[
     return scales
 
 
-def tensors(config: CascadeConfig = CONFIG) -> dict[str, npt.NDArray[Any]]:
-    """As they are shipped."""
+def tensors(config: CascadeConfig = CONFIG) -> dict[str, NDArray[Any]]:
+    """The tensors in the form of the shipped model."""
     return pack_tensors(config, random_scales(config))
 
 
 def fitted_tables(config: CascadeConfig = CONFIG) -> tuple[FrequencyTables, ...]:
-    """Skewed ones, others for each scale."""
+    """Skewed tables, different for each scale."""
     rng, radices = np.random.default_rng(1), (config.codewords,) * 2
     return tuple(
         FrequencyTables.fit(
@@ -61,14 +61,14 @@ def fitted_tables(config: CascadeConfig = CONFIG) -> tuple[FrequencyTables, ...]
     )
 
 
-def tiles(number: int = 2, seed: int = 1) -> npt.NDArray[np.float32]:
+def tiles(number: int = 2, seed: int = 1) -> NDArray[np.float32]:
     """Tiles of slow and fast changes."""
     rng = np.random.default_rng(seed)
     slow = rng.random((number, 3, 8, 8)).repeat(32, 2).repeat(32, 3)
     return (0.8 * slow + 0.2 * rng.random((number, 3, 256, 256))).astype(np.float32)
 
 
-def some_tokens(number: int = 2, count: int = 5, seed: int = 3) -> npt.NDArray[np.int64]:
+def some_tokens(number: int = 2, count: int = 5, seed: int = 3) -> NDArray[np.int64]:
     return np.random.default_rng(seed).integers(0, CONFIG.codewords**2, (number, count))
 
 
@@ -132,7 +132,7 @@ def test_no_tiles_are_no_tokens(device: torch.device | None) -> None:
 
 
 def test_numpy_and_torch_give_the_same() -> None:
-    """Equal tokens, pixels to rounding; so do several threads, as the tokens of a picture must not depend on them."""
+    """Tokens are equal and pixels equal up to rounding, with any number of threads."""
     ours, theirs = (CascadeTokenizer(tensors(), tables=fitted_tables(), device=device) for device in DEVICES)
     for scale in (0, 1):
         tokens, errors = ours.encode_curves(tiles(8), scale=scale)
@@ -143,7 +143,7 @@ def test_numpy_and_torch_give_the_same() -> None:
 
 
 def test_tokens_of_gradients_and_other_precisions(tokenizer: CascadeTokenizer) -> None:
-    """Training hands over tensors that want gradients, and tiles may be float64."""
+    """In training, tensors may require gradients, and tiles may be float64."""
     expected = tokenizer.encode(tiles())
     assert np.array_equal(tokenizer.encode(tiles().astype(np.float64)), expected)
     for device in DEVICES:
@@ -166,7 +166,7 @@ def test_curves_are_the_errors_of_pixels(tables: tuple[FrequencyTables, ...] | N
 
 
 def test_no_error_is_below_zero(tokenizer: CascadeTokenizer) -> None:
-    """Of a tile that is a sum of codewords, where rounding decides."""
+    """The tile is a sum of codewords, for which rounding decides."""
     x = tokenizer.drawing.inverse(tokenizer.vectors(some_tokens(4), 0))
     assert tokenizer.encode_curves(x)[1].min() >= 0
 
@@ -220,7 +220,7 @@ def test_a_tile_does_not_depend_on_its_batch(device: torch.device | None, number
     ids=["none", "too many", "float", "beyond the codebook", "negative", "one dimension"],
 )
 def test_wrong_tokens_are_refused(
-    tokenizer: CascadeTokenizer, tokens: npt.NDArray[Any], kind: Callable[[Any], Array]
+    tokenizer: CascadeTokenizer, tokens: NDArray[Any], kind: Callable[[Any], Array]
 ) -> None:
     with pytest.raises(ValueError, match="tokens must"):
         tokenizer.decode(kind(tokens))
@@ -233,7 +233,7 @@ def test_wrong_tokens_are_refused(
     ids=["narrow", "no batch", "one channel", "integers"],
 )
 def test_wrong_tiles_are_refused(
-    tokenizer: CascadeTokenizer, x: npt.NDArray[Any], kind: Callable[[Any], Array]
+    tokenizer: CascadeTokenizer, x: NDArray[Any], kind: Callable[[Any], Array]
 ) -> None:
     with pytest.raises(ValueError, match="tiles must"):
         tokenizer.encode(kind(x))
@@ -244,9 +244,9 @@ def test_wrong_tiles_are_refused(
 
 def write(
     folder: Path,
-    changes: dict[str, npt.NDArray[Any] | None] | None = None,
+    changes: dict[str, NDArray[Any] | None] | None = None,
     *,
-    looks: dict[str, dict[str, npt.NDArray[Any]]] | None = None,
+    looks: dict[str, dict[str, NDArray[Any]]] | None = None,
     **arguments: Any,
 ) -> Model:
     """The model of CONFIG, with some of its tensors changed (None: left out), and with looks."""
@@ -332,7 +332,7 @@ def test_packed_words_are_within_half_a_step() -> None:
     ],
 )
 def test_tensors_that_do_not_fit_are_refused(
-    tmp_path: Path, changes: dict[str, npt.NDArray[Any] | None], message: str
+    tmp_path: Path, changes: dict[str, NDArray[Any] | None], message: str
 ) -> None:
     with pytest.raises(ModelFileError, match=message) as caught:
         load(write(tmp_path / "tiny", changes), None, None)

@@ -1,4 +1,4 @@
-"""A cascade's tensors, which anybody may have made: types, values and sizes that a cascade has not."""
+"""A third-party cascade: types, values and sizes that are not allowed."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
+from numpy.typing import NDArray
 
 from tests.tokenizers.test_cascade import tensors, write
 from tests.tokenizers.test_look import random_look
@@ -20,7 +20,7 @@ from tokcodec.tokenizers.web import pack_web
 STEP, MEAN, DIMS = (tensors()[name] for name in ("step", "mean", "dims"))
 
 
-def with_first(array: npt.NDArray[Any], value: float) -> npt.NDArray[Any]:
+def with_first(array: NDArray[Any], value: float) -> NDArray[Any]:
     changed = array.copy()
     changed.flat[0] = value
     return changed
@@ -50,7 +50,7 @@ def with_first(array: npt.NDArray[Any], value: float) -> npt.NDArray[Any]:
         ({"dims": with_first(DIMS, DIMS.flat[1])}, "dims name a coefficient twice"),
     ],
 )
-def test_what_a_cascade_has_not(changes: dict[str, npt.NDArray[Any]], message: str) -> None:
+def test_what_a_cascade_has_not(changes: dict[str, NDArray[Any]], message: str) -> None:
     check_tensors(tensors())
     with pytest.raises(ValueError, match=message):
         check_tensors(tensors() | changes)

@@ -1,4 +1,4 @@
-"""Codewords: decoding is a sum; encoding finds the best first ones, then the nearest each time, minding bits."""
+"""Codewords: decoding is a sum. Encoding finds the best first ones jointly, then the nearest, with a price for bits."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from tokcodec.tokenizers import codewords
 from tokcodec.tokenizers.codewords import BEAM_TOKENS, RATE_WEIGHT, Codewords
 
-Floats = npt.NDArray[np.float64]
+Floats = NDArray[np.float64]
 SIZE, HALF, RADIX, TOKENS = 40, 3, 8, BEAM_TOKENS + 8
 
 
-def parts(tokens: int = TOKENS, radix: int = RADIX, size: int = SIZE, seed: int = 0) -> dict[str, npt.NDArray[Any]]:
-    """Random codewords that shrink, over coefficients of which the last few are never used."""
+def parts(tokens: int = TOKENS, radix: int = RADIX, size: int = SIZE, seed: int = 0) -> dict[str, NDArray[Any]]:
+    """Random codewords of falling size. The last few coefficients are never used."""
     rng = np.random.default_rng(seed)
     return {
         "mean": rng.standard_normal(size),
@@ -66,7 +66,7 @@ def test_no_tile_is_none(array: Any) -> None:
 
 @pytest.mark.parametrize("priced", [False, True])
 def test_errors_are_those_of_decoding(priced: bool) -> None:
-    """After every number of tokens, over all coefficients; what bits cost is not in them."""
+    """Errors after every number of tokens, over all coefficients, without the cost of bits."""
     words, x = Codewords(**parts(), bits=bits() if priced else None), vectors()
     tokens, errors = words.encode(x, TOKENS)
     assert tokens.shape == (50, TOKENS) and tokens.dtype == np.int64 and errors.dtype == np.float64
@@ -110,7 +110,7 @@ def test_the_beam_leaves_less_than_one_token_after_the_other(monkeypatch: pytest
 
 
 def test_bits_count_in_the_choice() -> None:
-    """Squared distance plus the part of what remains that the bits are worth, computed plainly."""
+    """Squared distance plus the price of the bits, a part of the remaining error, computed directly."""
     given, price, x = parts(), bits(), vectors()
     words = Codewords(**given, bits=price)
     tokens, errors = words.encode(x, TOKENS)
@@ -122,7 +122,7 @@ def test_bits_count_in_the_choice() -> None:
         assert np.array_equal(digits @ [RADIX, 1], tokens[:, position])
     plain = Codewords(**given).encode(x, TOKENS)[0]
 
-    def cost(tokens: npt.NDArray[np.int64]) -> float:
+    def cost(tokens: NDArray[np.int64]) -> float:
         places = np.arange(TOKENS)
         return float((price[places, 0, tokens // RADIX] + price[places, 1, tokens % RADIX]).sum())
 
@@ -130,7 +130,7 @@ def test_bits_count_in_the_choice() -> None:
 
 
 def test_bits_count_in_the_beam(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A first word that no error justifies is not taken, with however many paths."""
+    """A first word that no error justifies is not chosen, with any number of paths."""
     given, price = parts(2), np.zeros((2, 2, RADIX))
     price[:, :, 0] = 1e6
     tokens, _ = Codewords(**given, bits=price).encode(vectors(300), 2)
@@ -173,7 +173,7 @@ def test_numpy_and_torch_agree() -> None:
 
 
 def test_golden_tokens() -> None:
-    """What another version's encoder chose: a picture keeps its file."""
+    """Golden tokens: a picture has the same file in every version."""
     words = 4 * np.sin(np.arange(18 * 2 * 4 * 2) ** 2).reshape(18, 2, 4, 2)
     dims = np.arange(18 * 4).reshape(18, 4) % 12
     x = 10 * np.cos(np.arange(24) ** 2).reshape(2, 12)

@@ -1,4 +1,4 @@
-"""The NumPy layers: each is torch's layer, and weights of no layer are refused."""
+"""The NumPy layers equal those of torch, and weights that belong to no layer are refused."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import warnings
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch.nn import functional as F
 
 from tokcodec.tokenizers import convolutions
@@ -17,16 +17,16 @@ from tokcodec.tokenizers.convolutions import NumpyLayers
 RNG = np.random.default_rng(0)
 
 
-def floats(*shape: int) -> npt.NDArray[np.float32]:
+def floats(*shape: int) -> NDArray[np.float32]:
     return RNG.standard_normal(shape).astype(np.float32)
 
 
-def as_torch(x: npt.NDArray[np.float32]) -> torch.Tensor:
+def as_torch(x: NDArray[np.float32]) -> torch.Tensor:
     """H x W x C -> 1 x C x H x W."""
     return torch.from_numpy(x.transpose(2, 0, 1)[None].copy())
 
 
-def as_numpy(x: torch.Tensor) -> npt.NDArray[np.float32]:
+def as_numpy(x: torch.Tensor) -> NDArray[np.float32]:
     return x[0].permute(1, 2, 0).numpy()
 
 
@@ -36,7 +36,7 @@ def as_numpy(x: torch.Tensor) -> npt.NDArray[np.float32]:
 )
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (2, 5), (64, 64), (13, 7)])
 def test_3_by_3(channels: int, outputs: int, height: int, width: int) -> None:
-    """To many channels by windows, to few by shifted sums: both with zeros around."""
+    """Many channels use windows, few use shifted sums, both with zero padding."""
     weight, bias, x = floats(outputs, channels, 3, 3), floats(outputs), floats(height, width, channels)
     found = NumpyLayers({"a.weight": weight, "a.bias": bias}).conv("a", x)
     expected = F.conv2d(as_torch(x), torch.from_numpy(weight), torch.from_numpy(bias), padding=1)

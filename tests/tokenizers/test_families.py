@@ -1,4 +1,4 @@
-"""Families that other packages bring: the document's example, taken through everything, and every way to fail."""
+"""Families of other packages: the document's example in all commands, and every failure."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ PLAIN = "from tests.tokenizers.test_families import Plain"
 
 
 def install(site: Path, module: str, code: str, entry: str, package: str | None = None) -> None:
-    """What pip leaves of a package with one module and one entry point."""
+    """The installed files of a package with one module and one entry point."""
     package = package or module.replace("_", "-")
     (site / f"{module}.py").write_text(code)
     info = site / f"{package.replace('-', '_')}-0.1.dist-info"
@@ -45,7 +45,7 @@ def install(site: Path, module: str, code: str, entry: str, package: str | None 
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder of packages, on the path of this process and of those that it starts."""
+    """A folder of packages on the path of this process and its children."""
     folder = tmp_path / "site"
     folder.mkdir()
     monkeypatch.syspath_prepend(str(folder))
@@ -60,7 +60,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def run(*arguments: str | Path, status: int = 0) -> str:
-    """Output of Python in a process of its own."""
+    """Output of Python in a separate process."""
     done = subprocess.run([sys.executable, *map(str, arguments)], capture_output=True, text=True)
     assert done.returncode == status, done.stderr
     return done.stdout + done.stderr
@@ -68,7 +68,7 @@ def run(*arguments: str | Path, status: int = 0) -> str:
 
 @pytest.fixture
 def squares(site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The document's package, installed, and its model among the user's own; returns the model's folder."""
+    """Install the document's package and its model. Returns the model's folder."""
     (settings,) = re.findall(r"^```toml\n(.*?)^```", DOCUMENT, re.MULTILINE | re.DOTALL)
     (code,) = re.findall(r"^```python\n(.*?)^```", DOCUMENT, re.MULTILINE | re.DOTALL)
     project = tomllib.loads(settings)["project"]
@@ -148,7 +148,7 @@ def test_without_its_package_a_model_is_listed_and_its_files_described(
 def test_two_packages_of_one_family(site: Path, tiny: Model) -> None:
     for name in ("one", "two"):
         install(site, name, "load = None", f"twice = {name}")
-    with pytest.raises(MissingPackageError, match="brought by several packages: one, two"):
+    with pytest.raises(MissingPackageError, match="provided by several packages: one, two"):
         load_tokenizer(replace(tiny, family="twice"))
 
 
@@ -167,9 +167,9 @@ def test_two_packages_of_one_family(site: Path, tiny: Model) -> None:
         (
             f"{PLAIN}\nclass Odd(Plain):\n  @property\n  def looks(self): exit(3)\ndef load(*_): return Odd()",
             ModelFileError,
-            "its tokenizer cannot be asked what it is .SystemExit: 3",
+            "properties of its tokenizer cannot be read .SystemExit: 3",
         ),
-        (f"{PLAIN}\nclass Odd(Plain): looks = (3,)\ndef load(*_): return Odd()", ModelFileError, "names no looks"),
+        (f"{PLAIN}\nclass Odd(Plain): looks = (3,)\ndef load(*_): return Odd()", ModelFileError, "has no looks"),
         (f"{PLAIN}\ndef load(*_): return Plain(n_tokens=3)", ModelFileError, "has 3 tokens"),
         (f"{PLAIN}\ndef load(*_): return Plain(tile=128)", ModelFileError, "has 128 samples along a tile's side"),
     ],
@@ -204,7 +204,7 @@ def test_built_in_families_ask_no_package(tiny: Model, monkeypatch: pytest.Monke
 
 
 class Plain(Tokenizer):
-    """Draws the mean colour of a tile, as 1 token of D digits and any number of further ones that say nothing."""
+    """Draws the mean colour of a tile: one token of D digits, and any number of unused ones."""
 
     def __init__(self, *told: Any, n_tokens: int = TINY_TOKENS, tile: int = 256, values: int = 64) -> None:
         self.told, self.tile, self.values = told, tile, values

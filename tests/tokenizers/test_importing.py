@@ -1,4 +1,4 @@
-"""Importing checkpoints: what is accepted, what is refused and why, what the written model says."""
+"""Importing checkpoints: accepted and refused files, and the written model."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ torch = pytest.importorskip("torch")
 
 from safetensors.torch import load_file, safe_open, save_file  # noqa: E402
 
-from bench.studies.titok_speed import random_weights  # noqa: E402
+from tests.tokenizers.plain_titok import random_weights  # noqa: E402
 from tokcodec.container.tables import FrequencyTables  # noqa: E402
 from tokcodec.errors import MissingPackageError, ModelFileError, OutputError, PictureError, TokError, UnknownModelError  # noqa: E402
 from tokcodec.models import registry  # noqa: E402
@@ -135,7 +135,7 @@ def test_tables_are_fitted_on_pictures(checkpoint: Path, tmp_path: Path, caplog:
     (folder / "broken.png").write_bytes((folder / "a.png").read_bytes()[:100])
     (folder / ".hidden").write_bytes(b"ignored")
     model = import_model(checkpoint, "fitted", fit_tables=folder)
-    assert "broken.png: left out" in caplog.text and "hidden" not in caplog.text
+    assert "broken.png: skipped" in caplog.text and "hidden" not in caplog.text
 
     square = Image.open(folder / "more/c.png").crop((0, 25, 300, 325)).resize((256, 256), Image.Resampling.BICUBIC)
     tile = torch.from_numpy(np.array(square)).permute(2, 0, 1)[None].float() / 255
@@ -303,7 +303,7 @@ def test_download_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_download_without_network_or_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
     fake_hub(monkeypatch, {}, ConnectionError("Name or service not known\nRetry"))
-    with pytest.raises(UnknownModelError, match=r"cannot be fetched \(Name or service not known\); without a network"):
+    with pytest.raises(UnknownModelError, match=r"be downloaded \(Name or service not known\); without a network"):
         import_model("hf:org/name", "tiny")
     fake_hub(monkeypatch, {})
     local = sys.modules["huggingface_hub.errors"].LocalEntryNotFoundError
@@ -315,7 +315,7 @@ def test_download_without_network_or_checkpoint(monkeypatch: pytest.MonkeyPatch)
         raise local("not cached")
 
     monkeypatch.setattr(hub, "hf_hub_download", offline)
-    with pytest.raises(UnknownModelError, match=r"cannot be fetched \(not cached\)"):
+    with pytest.raises(UnknownModelError, match=r"cannot be downloaded \(not cached\)"):
         import_model("hf:org/name", "tiny")
 
 
@@ -360,7 +360,7 @@ def test_remove_a_damaged_model(checkpoint: Path, place: Path) -> None:
 def test_models_of_others_are_not_removed(checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = import_model(checkpoint, "tiny", dest=tmp_path / "package")
     monkeypatch.setattr(registry, "search_path", lambda: [tmp_path / "package"])
-    with pytest.raises(OutputError, match="comes with tokcodec"):
+    with pytest.raises(OutputError, match="is part of tokcodec"):
         remove_model("tiny")
     assert model.weights_path.exists()
 

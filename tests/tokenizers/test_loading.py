@@ -1,4 +1,4 @@
-"""Loading a model's tokenizer: once, with NumPy unless torch is asked for or pays, and errors in one line."""
+"""Loading a model's tokenizer: once, with NumPy unless torch is requested or faster, and errors of one line."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tokcodec.tokenizers.cascade import CascadeTokenizer
 
 
 def runs_on(tokenizer: object) -> str:
-    """What a cascade computes with."""
+    """The kind of array that a cascade computes with."""
     assert isinstance(tokenizer, CascadeTokenizer)
     return "NumPy" if tokenizer._torch is None else f"torch on {tokenizer._torch}, {tokenizer._dtype}"
 
@@ -31,7 +31,7 @@ def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def no_torch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As far as anybody asks whether it is installed."""
+    """Make the package look as if it were not installed."""
     for module in (tokenizers, errors):
         monkeypatch.setattr(module, "find_spec", lambda name: None)
 
@@ -51,7 +51,7 @@ def test_numpy_unless_many_tiles_are_drawn(tiny: Model, no_gpu: None, device: st
 def test_many_tiles_are_encoded_with_torch_where_there_may_be_a_gpu(
     tiny: Model, no_gpu: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not where the CPU was asked for; and torch says itself whether the GPU is of use."""
+    """Not if the CPU is requested. torch decides whether the GPU can be used."""
     monkeypatch.setattr(tokenizers, "NVIDIA", (tmp_path / "none", tmp_path))
     assert runs_on(load_tokenizer(tiny, encoding=MANY_ENCODED - 1)) == "NumPy"
     assert runs_on(load_tokenizer(tiny, encoding=MANY_ENCODED)) == "torch on cpu, torch.float32"

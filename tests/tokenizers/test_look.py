@@ -1,4 +1,4 @@
-"""The looks: one network for NumPy and torch, that is told what it draws over, and each model's own."""
+"""The looks: one network for NumPy and torch with the count and scale as inputs, and the weights of each model."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SMALL = {"widths": (8, 9, 10), "tops": (6, 4), "blocks": (1, 2, 1, 1, 2)}
 
 
 def random_look(seed: int = 0, scales: int = 2, **shape: tuple[int, ...]) -> Weights:
-    """Weights of a small network as float32, none of them zero; what it adds is about 0.1."""
+    """Weights of a small network as float32, none of them zero. Its output is about 0.1."""
     generator = torch.Generator().manual_seed(seed)
     net = LookNet(scales, LookSize(**(SMALL | shape)))
     look = {
@@ -44,7 +44,7 @@ def constant_look(value: float, scales: int = 2) -> Weights:
 
 
 def test_condition_golden() -> None:
-    """A tent for each power of two, and which scale."""
+    """The inputs are a tent for each power of two, and the scale."""
     assert condition([1], 0, 2)[0].tolist() == [1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0]
     assert condition([256], 1, 2)[0].tolist() == [0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1]
     told = condition([6, 200], 3, 4)
@@ -71,7 +71,7 @@ def test_the_network_sees_all_coefficients(device: torch.device | None) -> None:
 
 @pytest.mark.parametrize("device", DEVICES, ids=str)
 def test_the_network_is_told_the_count_and_the_scale(device: torch.device | None) -> None:
-    """The same coefficients are drawn otherwise where more tokens, or another scale, made them."""
+    """The same coefficients give other pixels for another token count or scale."""
     tokenizer = CascadeTokenizer(tensors(), {"perceptual": random_look()}, device=device)
     vectors = tokenizer.vectors(tokenizer._own(some_tokens(1), np.int64), 0)
     drawn = [
@@ -108,7 +108,7 @@ def test_numpy_and_torch_draw_the_same(shape: dict[str, tuple[int, ...]]) -> Non
 
 
 def test_golden_pixels() -> None:
-    """The graph is a part of what a model means: with other arrows its weights would draw something else."""
+    """The graph is fixed, since other connections would change the pixels of existing models."""
     weights = {
         name: (np.sin(np.arange(value.size) ** 2 + place) * (3 / value[0].size) ** 0.5).reshape(value.shape)
         for place, (name, value) in enumerate(sorted(random_look().items()))
@@ -193,7 +193,7 @@ def test_numpy_and_torch_decode_the_same(look: str, scale: int) -> None:
 
 
 def test_looks_of_a_file_are_found_by_their_names(tmp_path: Path) -> None:
-    """And have no part in the model's identity."""
+    """They do not change the model's hash."""
     looks = {look: random_look(seed) for seed, look in enumerate(LOOKS)}
     bare, model = write(tmp_path / "bare"), write(tmp_path / "both", looks=looks)
     assert bare.hash == model.hash
@@ -271,7 +271,7 @@ def changed(name: str, weight: npt.NDArray[Any] | None) -> Weights:
 def test_weights_that_do_not_fit_are_an_error_of_the_file(
     tmp_path: Path, look: Weights, device: torch.device | None
 ) -> None:
-    """In one line, when the look is first asked for; the other look goes on working."""
+    """The error is one line on the first use of the look. The other look still works."""
     model = write(tmp_path / "tiny", looks={"perceptual": look})
     tokenizer = load(model, device, torch.float32)
     for _ in range(2):
@@ -284,5 +284,5 @@ def test_weights_that_do_not_fit_are_an_error_of_the_file(
 
 
 def test_counts_of_the_configuration() -> None:
-    """What the tests above take for granted: two scales, so that there is one more to mix up."""
+    """The tests above assume two scales."""
     assert len(CONFIG.scales) + 1 == 2 == CascadeTokenizer(tensors()).scales

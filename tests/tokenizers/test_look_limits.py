@@ -1,12 +1,12 @@
-"""What a look may cost: known from the shapes of its weights, and refused before anything is computed."""
+"""Limits of a look's cost, from the shapes of its weights, before anything is computed."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
+from numpy.typing import NDArray
 
 from tests.tokenizers.test_look import random_look
 from tokcodec.tokenizers import look_limits
@@ -15,7 +15,7 @@ from tokcodec.tokenizers.look import condition, correction
 from tokcodec.tokenizers.look_limits import check_look
 from tokcodec.tokenizers.networks import SIZES, LookNet
 
-Weights = dict[str, npt.NDArray[Any]]
+Weights = dict[str, NDArray[Any]]
 
 
 def look_of(size: str, scales: int = 4) -> Weights:
@@ -23,7 +23,7 @@ def look_of(size: str, scales: int = 4) -> Weights:
 
 
 def test_the_cost_is_that_of_the_products() -> None:
-    """As NumPy's layers multiply them, for a small network; and our own sizes are far below the limits."""
+    """The counted cost of a small network is that of the NumPy layers. Our own networks are far below the limits."""
 
     class Counting(NumpyLayers):
         products = 0
@@ -76,6 +76,6 @@ def test_what_costs_more_is_refused(monkeypatch: pytest.MonkeyPatch, limit: str,
         ("middle.bias", np.zeros(0, np.float32), "middle.weight has the shape"),
     ],
 )
-def test_other_weights_are_refused(name: str, weight: npt.NDArray[Any], text: str) -> None:
+def test_other_weights_are_refused(name: str, weight: NDArray[Any], text: str) -> None:
     with pytest.raises(ValueError, match=text):
         check_look(random_look() | {name: weight}, 2)

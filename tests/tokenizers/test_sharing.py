@@ -25,7 +25,7 @@ def tokenizer(request: pytest.FixtureRequest) -> Tokenizer:
 
 
 def test_any_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tokens and pixels of a batch, pixels of a picture of which the tiles have different numbers of tokens."""
+    """Tokens and pixels of a batch, and pixels of a picture whose tiles have different numbers of tokens."""
     numpy, found = tokcodec.load_tokenizer(None, "cpu"), list[list[Any]]()
     picture = (np.concatenate(TILES[:4].transpose(0, 2, 3, 1), 1) * 255).astype(np.uint8)
     data = tokcodec.encode(picture, target_size=200, pitch=256)
@@ -39,7 +39,7 @@ def test_any_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_pickled(tokenizer: Tokenizer) -> None:
-    """The copy makes the same tokens and pixels, and knows its model; what was laid out for searching stays here."""
+    """The copy gives the same tokens and pixels, and has the model's name. Derived arrays are not copied."""
     tokens = tokenizer.encode(TILES[:2], 16)
     drawn = tokenizer.decode(tokens)
     data = pickle.dumps(tokenizer)
@@ -52,7 +52,7 @@ def test_pickled(tokenizer: Tokenizer) -> None:
 
 
 class Tokens(Dataset[torch.Tensor]):
-    """Tokens of tiles, found where an item is asked for."""
+    """A data set that encodes its items on access."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self.tokenizer = tokenizer

@@ -15,7 +15,7 @@ import pytest
 torch = pytest.importorskip("torch")
 F = torch.nn.functional
 
-from bench.studies.titok_speed import PlainTokenizer, random_weights  # noqa: E402
+from tests.tokenizers.plain_titok import PlainTokenizer, random_weights  # noqa: E402
 from tokcodec.errors import ModelFileError  # noqa: E402
 from tokcodec.tokenizers import titok  # noqa: E402
 from tokcodec.tokenizers.titok import VARIANTS, Titok, Variant, check_state_dict, expected_shapes, identify  # noqa: E402
@@ -27,7 +27,7 @@ TINY = Layout(width=128, layers=2, n_tokens=8, hidden=32)
 
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """State dict of a small ordered model, known under the key `tiny` for the time of the test."""
+    """State dict of a small ordered model, registered under the key `tiny` during the test."""
     monkeypatch.setitem(VARIANTS, "tiny", Variant("Tiny-8", TINY, True, 7, "for tests"))
     with torch.device("meta"):
         net = TitokNet(TINY)
@@ -217,7 +217,7 @@ def filled(name: str, shape: tuple[int, ...]) -> Any:
 
 @pytest.fixture(scope="module")
 def weights() -> Iterator[None]:
-    """Give back the memory of the filled weights, 335 MB."""
+    """Free the memory of the filled weights, 335 MB."""
     yield
     filled.cache_clear()
 

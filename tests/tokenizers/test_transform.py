@@ -29,7 +29,7 @@ def test_low_frequencies_are_kept_exactly_and_energy_too() -> None:
 
 
 def test_what_is_left_out_is_orthogonal_to_what_is_kept() -> None:
-    """So squared error over coefficients, and the energy outside of them, is squared error over pixels."""
+    """Squared error of pixels is squared error of coefficients plus the energy outside of them."""
     transform, x = TileTransform(8, 4), RNG.random((2, 3, 256, 256))
     vectors = transform.forward(x)
     other = vectors + RNG.standard_normal(vectors.shape)
@@ -39,7 +39,7 @@ def test_what_is_left_out_is_orthogonal_to_what_is_kept() -> None:
 
 
 def test_coefficients_by_hand() -> None:
-    """Grey is the first coefficient alone; planes follow one another, each row by row."""
+    """Grey has only the first coefficient. Planes follow each other, each in row order."""
     transform = TileTransform(4, 2)
     assert transform.size == 16 + 2 * 4
     vector = transform.forward(np.full((1, 3, 256, 256), 0.5))[0]

@@ -23,7 +23,7 @@ def clusters(each: int = 50) -> torch.Tensor:
 
 
 def trainer(scale: int = 0, training: CascadeTraining = TRAINING) -> ScaleTrainer:
-    """With its first words."""
+    """A trainer with its first words."""
     made = ScaleTrainer([as_tensor(smooth_picture(seed)) for seed in range(4)], CONFIG, training, scale)
     made.initialise()
     return made
@@ -40,7 +40,7 @@ def test_kmeans_finds_separate_clusters() -> None:
 
 
 def test_weights_count_in_kmeans() -> None:
-    """Points that weigh nothing draw no word, the others pull by their weight."""
+    """Points without weight have no influence, and the others have one in proportion to their weight."""
     points = torch.tensor([[0.0], [1.0], [9.0]])
     words, counts = kmeans(points, torch.tensor([3.0, 1.0, 0.0]), 1, 5, np.random.default_rng(0))
     assert words.tolist() == [[0.25]] and counts.tolist() == [4]
@@ -83,7 +83,7 @@ def test_the_words_are_those_of_weighted_coefficients_and_their_own_scale() -> N
 
 
 def test_the_first_token_takes_what_varies_most() -> None:
-    """Dealt out to its halves by turns, so that neither is the better one."""
+    """The coefficients are divided between the halves in turn, so that neither is better."""
     made = trainer()
     vectors = made.sample(INIT_STEP, TRAINING.init_crops)
     residual = vectors - vectors.mean(0)
@@ -132,7 +132,7 @@ def test_a_tile_counts_by_a_power_of_what_remains() -> None:
 
 
 def test_a_step_moves_each_word_to_the_mean_of_what_chose_it() -> None:
-    """All the way, where nothing of the past is kept; by a tenth at first."""
+    """Words move completely if no past is kept, and by a tenth at first."""
     past, none = trainer(), trainer(training=replace(TRAINING, decay=0.0, dead=0.0))
     start = {name: tensor.clone() for name, tensor in past.tensors.items()}
     vectors = past.sample(0, TRAINING.crops)

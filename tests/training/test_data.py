@@ -1,4 +1,4 @@
-"""Training pictures: which are read, and crops that are what a file's tiles will be."""
+"""Training pictures: the files that are read, and crops that equal the tiles of a file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tokcodec.training.data import PATCHES, ZOOMS, crop_pixels, crop_vectors, ra
 
 
 class Chooser:
-    """A generator that chooses the full size at the origin, or what it is told to."""
+    """A generator that returns the full size at the origin, or given values."""
 
     def __init__(self, size: int = 0, shift: int = 0) -> None:
         self.size, self.shift = size, shift
@@ -42,7 +42,7 @@ def test_a_crop_of_the_whole_is_the_picture() -> None:
 
 @pytest.mark.parametrize(("scale", "size", "shift"), [(1, 160, 0), (2, 80, 16), (3, 20, 8)])
 def test_a_patch_is_what_a_tile_of_its_size_would_be(scale: int, size: int, shift: int) -> None:
-    """Enlarged as `tiling.cut` does it, up to the rounding of Pillow's."""
+    """Crops are enlarged like `tiling.cut`, up to Pillow's rounding."""
     picture = smooth_picture(1, (320, 288))
     crop = random_crop(as_tensor(picture), Chooser(size, shift), scale=scale)  # type: ignore[arg-type]
     left, top = ((side - size) * shift / 16 for side in picture.size)
@@ -79,7 +79,7 @@ def test_patches_are_those_that_the_scales_codewords_serve() -> None:
 
 @pytest.mark.parametrize("scale", [0, 1, 3])
 def test_vectors_are_the_transform_of_the_crops_and_of_their_mirrors(scale: int) -> None:
-    """Whatever the number of threads that cut them."""
+    """The result is the same with any number of threads."""
     pictures = [as_tensor(smooth_picture(seed)) for seed in (2, 3)]
     transform = transform_for(CascadeConfig(luma=16, chroma=8))
     vectors = crop_vectors(pictures, 5, np.random.default_rng(5), transform, scale)

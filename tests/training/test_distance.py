@@ -1,4 +1,4 @@
-"""Training of the network that says how alike two pictures look."""
+"""Training of the network of the perceptual distance."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from tokcodec.training.distance import SIDE, DistanceRun, Pairs, write_distance 
 
 @pytest.fixture
 def run() -> DistanceRun:
-    """A run of which only the network is there: the teachers are other packages'."""
+    """A run with only the network, since the teachers need other packages."""
     made = object.__new__(DistanceRun)
     made.net = DistanceNet()
     return made

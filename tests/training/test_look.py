@@ -1,4 +1,4 @@
-"""Training of the looks: each starts as the model has it, learns, resumes, and leaves the model's hash alone."""
+"""Training of the looks: each starts from the model's weights, learns, resumes, and keeps the model's hash."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def test_the_classifiers_are_asked_in_turn(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_features_fade_where_tokens_are_few(tmp_path: Path) -> None:
-    """The squared error counts for as much with any number of them."""
+    """The weight of the squared error does not depend on their number."""
     run = make(tmp_path, replace(TRAINING, contrast=0.0))
     tiles = torch.stack([centre_tile(as_tensor(smooth_picture(seed))) for seed in (7, 8)])
     drawn = (tiles * 0.5 + 0.2).requires_grad_()
@@ -221,7 +221,7 @@ def test_what_ships_is_the_average(tmp_path: Path) -> None:
 
 
 def test_the_log_has_figures_by_count(tmp_path: Path) -> None:
-    """PSNR alone of the fidelity look; of the other what its networks say too."""
+    """PSNR only for the fidelity look, and further figures for the other."""
     for training, length in ((TRAINING, 5), (PLAIN, 1)):
         run = make(tmp_path, training)
         run.valid = {"some": torch.stack([centre_tile(as_tensor(smooth_picture(seed))) for seed in (7, 8)])}

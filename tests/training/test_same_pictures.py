@@ -1,4 +1,4 @@
-"""The codec, the training and the bench see the same pixels of the same file, also of odd ones."""
+"""The codec, the training and the bench read the same pixels from the same file, also from unusual ones."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_odd_pictures(tmp_path: Path, make: Callable[[Path], None], colour: tupl
 
 
 def test_the_same_files_are_pictures(tmp_path: Path) -> None:
-    """By their names: one list for all."""
+    """All of them use one list of suffixes."""
     for suffix in PICTURE_SUFFIXES:
         Image.new("RGB", SIZE).save(tmp_path / f"{suffix[1:]}{suffix.upper()}", "PNG")
     assert len(load_pictures([tmp_path])) == len(PICTURE_SUFFIXES)
@@ -75,7 +75,7 @@ def test_the_same_files_are_pictures(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("size", [(512, 512), (600, 400), (451, 300), (64, 200), (1, 3)])
 def test_a_centre_square_is_the_middle_of_the_picture(size: tuple[int, int]) -> None:
-    """In a picture that grows brighter towards both ends of the longer side, evenly, the middle is in the middle."""
+    """The centre square is in the middle of a picture that grows brighter towards both ends of the longer side."""
     ramp = np.abs(np.linspace(-1, 1, max(size))) * 255
     pixels = np.broadcast_to(ramp if size[0] == max(size) else ramp[:, None], size[::-1])
     picture = Image.fromarray(pixels.astype(np.uint8)).convert("RGB")

@@ -1,4 +1,4 @@
-"""Training of a cascade: a run resumes without loss, and makes a model that improves with tokens."""
+"""Training of a cascade: a run resumes without loss, and its model improves with more tokens."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_wrong_arguments(arguments: list[str], reason: str, capsys: pytest.Captu
 
 
 def test_training_needs_few_packages() -> None:
-    """torch, numpy, pillow, safetensors and click alone."""
+    """Training needs only torch, numpy, pillow, safetensors and click."""
     code = """
 import sys
 for name in ("constriction", "platformdirs", "skimage", "matplotlib", "efficientnet_lite_pytorch"):
@@ -150,7 +150,7 @@ def whole(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> CascadeRun:
 def test_a_killed_run_ends_where_an_unbroken_one_does(
     photos: Path, tmp_path: Path, whole: CascadeRun, last: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Killed in the first scale, between the two, in the second, and at the end."""
+    """The run is killed in the first scale, between the two, in the second, and at the end."""
     step, taken = ScaleTrainer.train_step, []
 
     def killed(trainer: ScaleTrainer) -> dict[str, float]:
@@ -212,7 +212,7 @@ def test_training_makes_a_model_that_improves_with_tokens(photos: Path, tmp_path
 def test_the_commands_make_a_model_with_a_look(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With few tokens, and tables of few crops."""
+    """A run with few tokens, and tables fitted to few crops."""
     monkeypatch.setattr("tokcodec.tokenizers.cascade.CascadeConfig", lambda: CONFIG)
     monkeypatch.setattr(CascadeRun, "finish", partialmethod(CascadeRun.finish, tiles=100))
     monkeypatch.setattr("tokcodec.training.cascade_run.TABLE_CROPS", 50)

@@ -116,7 +116,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 
 def wait_for(browser: Browser, condition: str) -> None:
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while not browser.run(f"Boolean({condition})"):
         assert time.monotonic() < end, condition
         time.sleep(0.02)

@@ -240,7 +240,7 @@ def test_mutated_files_cause_tok_errors_alone(files: dict[str, Path], run: Run, 
 
 
 def test_bad_files_have_pythons_tokens_or_a_tok_error(node: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert web.main(["--files", "1200", "--seed", "7"]) == 0
+    assert web.run(1200, 7)
     outcomes = [line.split(" | ")[0] for line in capsys.readouterr().out.splitlines()]
     assert {"| tokens, as Python", "| refused", "| drawn"} <= set(outcomes)
 
@@ -249,7 +249,7 @@ def test_other_tokens_than_pythons_are_found(
     node: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(web, "_digest", lambda data, container: [1, 1, 1])
-    assert web.main(["--files", "40"]) == 1
+    assert not web.run(40, 0)
     printed = capsys.readouterr().out
     assert "| BUG | 40 |" in printed and "but Python [1, 1, 1]" in printed
 

@@ -1,4 +1,4 @@
-"""The commands `tokcodec models ...`: which models are installed, bringing others in, removing them."""
+"""The commands `tokcodec models ...`, which list, show, import, export and remove models."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def list_models(as_json: bool, report: Report) -> None:
 @json_option
 @report_options
 def show_model(name: str, as_json: bool, report: Report) -> None:
-    """Print what a model says of itself, and check that its files are whole."""
+    """Print the properties of a model, and check that its files are intact."""
     from ..models.registry import describe, find_model
 
     need_stdout()
@@ -67,15 +67,15 @@ def _listing(facts: dict[str, Any]) -> str:
 
 @models.command("import")
 @click.argument("source")
-@click.option("--name", required=True, help="What to call it here.")
-@click.option("--fit-tables", metavar="DIR", type=PATH, help="Fit the entropy tables on these pictures: smaller files.")
-@click.option("--licence", help="The licence of the weights, as their authors state it; by default from their card.")
-@click.option("-f", "--force", is_flag=True, help="Replace a model of yours of that name.")
+@click.option("--name", required=True, help="Name of the model.")
+@click.option("--fit-tables", metavar="DIR", type=PATH, help="Fit the entropy tables to these pictures.")
+@click.option("--licence", help="Licence of the weights; default: the one in their card.")
+@click.option("-f", "--force", is_flag=True, help="Replace an imported model of the same name.")
 @report_options
 def import_model(
     source: str, name: str, fit_tables: str | None, licence: str | None, force: bool, report: Report
 ) -> None:
-    """Bring in a published One-D-Piece or TiTok checkpoint.
+    """Import a published One-D-Piece or TiTok checkpoint.
 
     SOURCE is a folder with model.safetensors or pytorch_model.bin, one such file, or hf:ORG/NAME, which is downloaded.
     """
@@ -98,19 +98,19 @@ def import_model(
 @models.command("export-web")
 @click.argument("name")
 @click.option(
-    "--tokens", type=tokens_type, metavar="N", help="The first N tokens of a tile; by default the model's own default."
+    "--tokens", type=tokens_type, metavar="N", help="Export the first N tokens of a tile; default: the model's default."
 )
 @click.option(
     "--scales",
     type=click.Choice(["first", "all"]),
     default="first",
     show_default=True,
-    help="Codewords for previews and pictures of whole tiles alone, or for small tiles too.",
+    help="first: large tiles only (previews); all: small tiles too.",
 )
 @click.option(
-    "--network/--no-network", default=None, help="With the network of a look; by default where there is a light one."
+    "--network/--no-network", default=None, help="Include the network of a look; default: if the model has a light one."
 )
-@click.option("--look", metavar="LOOK", help="Whose network; by default the light one.")
+@click.option("--look", metavar="LOOK", help="Look of the network; default: light.")
 @output_option
 @force_option
 @report_options
@@ -140,7 +140,7 @@ def export_web(
     if target == STDIO:
         check_stdout(force)
     if look is not None and network is False:
-        raise click.UsageError("--look names a network: it does not go with --no-network.")
+        raise click.UsageError("--look cannot be used with --no-network.")
     chosen = look or LIGHT
     if network is None:
         network = look is not None or LIGHT in looks_of(model)

@@ -1,1 +1,1 @@
-"""Tokens to the bytes of a file and back; never looks for a model, and never imports torch."""
+"""Turns tokens into the bytes of a file and back. Never looks for a model, and never imports torch."""

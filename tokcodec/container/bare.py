@@ -19,7 +19,7 @@ from .header import Header
 BARE_SIZE = 2
 BASE64_SUFFIX = ".b64"
 AREA_SIDE = 256
-"""Without a given size, a picture has the area of a square tile of this side: its tokens cannot show more."""
+"""Without a given size, a picture has the area of a square tile of this side, since its tokens cannot show more."""
 TEXT_BYTES = 8
 """Data that is valid base64 is taken for text from this length on. A shorter bare file may be valid base64 by chance; a
 file whose first byte is a letter has tens of tokens, so it is longer."""

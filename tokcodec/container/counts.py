@@ -1,19 +1,19 @@
-"""How many tokens every tile of an adaptive file has, and the order in which they are written; no torch.
+"""The number of tokens of every tile of an adaptive file, and the order of all tokens. Does not import torch.
 
-A tile gets a level, and with it a fixed share of the largest count n: halved every two levels. The tokens of all tiles
-are written by the fraction k / count of their tile that comes before them, so that a file cut anywhere leaves every
-tile about the same share of its tokens.
+The level of a tile determines its share of the largest count n, which halves every two levels. Tokens are ordered by
+rank / count of their tile, so that a file cut anywhere leaves every tile about the same share of its tokens.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+from numpy.typing import NDArray
 
-IntArray = npt.NDArray[np.integer[Any]]
+IntArray = NDArray[np.integer[Any]]
 
 FACTORS = (256, 181, 128, 91, 64, 45, 32, 23)
 """256ths of n that a tile of each level has: 256 * 2^(-level / 2), rounded."""
@@ -22,7 +22,7 @@ LEVELS = len(FACTORS)
 _KEY_BITS = 24  # fractions of counts up to 256 differ by at least 2^-16: their order is exact
 
 
-def tile_counts(n: int, levels: IntArray) -> npt.NDArray[np.int64]:
+def tile_counts(n: int, levels: IntArray) -> NDArray[np.int64]:
     """Tokens of every tile, int64 [tiles] in 1..n, for the largest count n and levels, int [tiles] in 0..LEVELS-1.
 
     Raises ValueError for other levels or n below 1.
@@ -38,7 +38,7 @@ def tile_counts(n: int, levels: IntArray) -> npt.NDArray[np.int64]:
     return of_level[levels]
 
 
-def token_order(counts: IntArray) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
+def token_order(counts: IntArray) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """Tiles and ranks of all tokens in the order of the file, in groups: int64 [g] each, 1 <= g <= tiles.
 
     counts: int [tiles], each at least 1. A group holds the tokens with the same fraction rank / count, by tile number.
@@ -72,8 +72,5 @@ def most_tokens(held: IntArray, levels: IntArray, n: int) -> int:
         levels: Levels of the tiles, int [tiles] in 0..LEVELS-1.
         n: Upper limit, at least 1.
     """
-    low, high = 0, n  # a tile's count never falls as n grows
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if (tile_counts(middle, levels) <= held).all() else (low, middle - 1)
-    return low
+    # The count of a tile never falls as n grows.
+    return bisect_left(range(1, n + 1), True, key=lambda most: bool((tile_counts(most, levels) > held).any()))

@@ -1,12 +1,11 @@
-"""Tokens to bytes and back: a range coder over integer frequency tables.
+"""A range coder over integer frequency tables, from tokens to bytes and back.
 
-Between tokens and bytes there is integer arithmetic only. The tables hold integer counts that sum to 2**16 in each
-row; constriction gets them as float64 counts / 2**16, for which its quantisation to 24 bits is exact (every product
-stays below 2**53), so that the bytes are the same on every machine. `formats/tok-v1.md` states the coder without
-reference to any library.
+Only integer arithmetic determines the bytes. The tables hold integer counts that sum to 2**16 in each row. constriction
+gets them as float64 counts / 2**16, for which its quantisation to 24 bits is exact (every product is below 2**53), so
+the bytes are the same on every machine. `formats/tok-v1.md` specifies the coder without reference to any library.
 
-Source of the method: range coding (Martin 1979) as in constriction; a cut payload is decoded twice, padded with 0x00
-and with 0xFF, and the tokens on which both agree are those that every continuation shares.
+Source of the method: range coding (Martin 1979) as in constriction. A cut payload is decoded twice, padded with 0x00
+and with 0xFF. Tokens on which both agree are the same for every continuation.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from weakref import WeakKeyDictionary
 
 import constriction
 import numpy as np
-import numpy.typing as npt
+from numpy.typing import NDArray
 
 from .counts import LEVELS, tile_counts, token_order
 from .tables import TOTAL, FrequencyTables, IntArray, checked_tokens, join_digits, split_digits
@@ -44,7 +43,7 @@ _FAMILY = constriction.stream.model.Categorical(perfect=False)
 
 
 def encode_tokens(tokens: IntArray, tables: FrequencyTables, levels: IntArray | None = None) -> bytes:
-    """Payload for tokens: the shortest bytes that hold all of them, whatever bytes follow.
+    """Payload for tokens: the shortest bytes that determine all of them, for any bytes that follow.
 
     Args:
         tokens: int [tiles, n] in 0..vocabulary-1.
@@ -73,7 +72,7 @@ def encode_tokens(tokens: IntArray, tables: FrequencyTables, levels: IntArray | 
     return _shortest_payload(encoder)
 
 
-def decode_levels(payload: bytes, tiles: int) -> npt.NDArray[np.int64] | None:
+def decode_levels(payload: bytes, tiles: int) -> NDArray[np.int64] | None:
     """Levels at the beginning of an adaptive payload, int64 [tiles], or None if it does not hold all of them.
 
     Time and memory grow with the length of the payload, not with tiles. Raises ValueError for less than one tile.
@@ -87,7 +86,7 @@ def decode_levels(payload: bytes, tiles: int) -> npt.NDArray[np.int64] | None:
 
 def decode_tokens(
     payload: bytes, tiles: int, n: int, tables: FrequencyTables, levels: IntArray | None = None
-) -> tuple[npt.NDArray[np.int32], int]:
+) -> tuple[NDArray[np.int32], int]:
     """Tokens that a payload, or the beginning of one, holds.
 
     Any bytes are accepted. Time and memory grow with the length of the payload, not with tiles * n.
@@ -126,13 +125,13 @@ def decode_tokens(
     return _placed(values, counts), len(values)
 
 
-def _positions(number: int) -> Iterator[npt.NDArray[np.int64]]:
+def _positions(number: int) -> Iterator[NDArray[np.int64]]:
     """0 .. number-1 in pieces."""
     for start in range(0, number, _PIECE):
         yield np.arange(start, min(start + _PIECE, number))
 
 
-def _placed(values: npt.NDArray[np.int32], counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
+def _placed(values: NDArray[np.int32], counts: NDArray[np.int64]) -> NDArray[np.int32]:
     """Tokens in the order of the payload as an array [tiles, ranks held at least in part], -1 for the others."""
     tiles, ranks, left = [np.zeros(0, dtype=np.int32)], [np.zeros(0, dtype=np.int16)], len(values)
     for at, rank in token_order(counts):
@@ -153,7 +152,7 @@ class _Agreement:
     def __init__(self, payload: bytes) -> None:
         self.low, self.high = _decoder(payload, b"\x00"), _decoder(payload, b"\xff")
 
-    def read(self, coder: _Coder, groups: Iterable[npt.NDArray[np.int64]]) -> Iterator[npt.NDArray[np.int64]]:
+    def read(self, coder: _Coder, groups: Iterable[NDArray[np.int64]]) -> Iterator[NDArray[np.int64]]:
         """Tokens of the ranks in `groups`, as far as they are held: at least one piece, and pieces grow.
 
         The last piece may be shorter than asked for. Nothing can be read after such a piece.
@@ -174,7 +173,7 @@ class _Agreement:
                 return
             size = min(2 * size, coder.largest)
 
-    def take(self, coder: _Coder, ranks: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    def take(self, coder: _Coder, ranks: NDArray[np.int64]) -> NDArray[np.int64]:
         """The first of the tokens with these ranks on which both decoders agree, int64 [at most len(ranks)]."""
         if not len(ranks):
             return ranks
@@ -220,7 +219,7 @@ class _Coder:
             for digit, count in enumerate(tables.counts):
                 self.table[:, digit, : count.shape[1]] = count / TOTAL
 
-    def encode(self, encoder: Any, values: IntArray, ranks: npt.NDArray[np.int64]) -> None:
+    def encode(self, encoder: Any, values: IntArray, ranks: NDArray[np.int64]) -> None:
         """Append tokens, int [m], of these ranks, int64 [m]."""
         symbols = split_digits(values, self.radices.tolist()).astype(np.int32)
         if self.digits == 1:
@@ -235,7 +234,7 @@ class _Coder:
                 part = slice(start, start + self.largest)
                 encoder.encode(symbols[part].ravel(), _FAMILY, self._rows(ranks[part]))
 
-    def decode(self, decoder: Any, ranks: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
+    def decode(self, decoder: Any, ranks: NDArray[np.int64]) -> NDArray[np.int32]:
         """Digits of tokens of these ranks, int32 [m, digits]; raises AssertionError for a code that no symbol has."""
         if self.digits == 1:
             runs = [decoder.decode(self._model(int(ranks[start])), stop - start) for start, stop in self._runs(ranks)]
@@ -246,7 +245,7 @@ class _Coder:
             return np.array(found, dtype=np.int32)
         return np.asarray(decoder.decode(_FAMILY, self._rows(ranks)), dtype=np.int32).reshape(-1, self.digits)
 
-    def _runs(self, ranks: npt.NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+    def _runs(self, ranks: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
         """Start and stop of every run of ranks that share a model."""
         edges = [] if self.flat else (np.flatnonzero(np.diff(ranks)) + 1).tolist()
         return pairwise([0, *edges, len(ranks)])
@@ -260,7 +259,7 @@ class _Coder:
             self.models[key] = constriction.stream.model.Categorical(shares, perfect=False)
         return self.models[key]
 
-    def _rows(self, ranks: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    def _rows(self, ranks: NDArray[np.int64]) -> NDArray[np.float64]:
         return self.table[ranks].reshape(-1, self.width)
 
 
@@ -275,7 +274,7 @@ def _coder(tables: FrequencyTables) -> _Coder:
 
 
 def _shortest_payload(encoder: Any) -> bytes:
-    """The shortest bytes of which every continuation decodes to the encoded tokens.
+    """The shortest bytes that decode to the encoded tokens with any continuation.
 
     The tokens correspond to the code values low <= v < low + width. constriction's flush gives one of them. low
     follows from it, since the encoder states low modulo 2**64.

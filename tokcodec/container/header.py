@@ -1,4 +1,4 @@
-"""The header of a `.tok` file: ten bytes, big-endian, and behind them the payload of `entropy`.
+"""The header of a `.tok` file: ten bytes, big-endian. The payload (`entropy`) follows.
 
     0     magic 0xF5
     1     version (high nibble), flags (low nibble): 1 = flat, 2 = adaptive, others reserved
@@ -7,8 +7,7 @@
     4..7  pitch code (4 bits), width - 1 (14 bits), height - 1 (14 bits)
     8..9  check: CRC-16 of bytes 0..7 + the model's hash
 
-Does not know which models exist (`models.registry` does) nor how many tiles a size and a pitch make (`pictures.tiling`
-does).
+`models.registry` finds models, and `pictures.tiling` computes the number of tiles.
 """
 
 from __future__ import annotations
@@ -32,8 +31,8 @@ _ADAPTIVE = 0x2  # flag: the payload begins with a level for every tile, which g
 _FLAGS = _FLAT | _ADAPTIVE
 _SIDE_BITS = 14
 _SIDE_MASK = (1 << _SIDE_BITS) - 1
-_NAMED_BYTES = 2  # bytes shown of data that is no .tok file
-_TEXT_BYTES = 64  # bytes looked at to call data a text
+_NAMED_BYTES = 2  # bytes shown of data that is not a .tok file
+_TEXT_BYTES = 64  # bytes that decide whether data is text
 
 # (offset, bytes, name): files that get renamed or piped by mistake
 _SIGNATURES = (
@@ -95,9 +94,9 @@ class Header:
 
 
 def pack_header(header: Header, model_hash: bytes) -> bytes:
-    """The ten bytes of a header; model_hash is the model's whole hash (32 bytes).
+    """The ten bytes of a header.
 
-    Raises ValueError when it is not of that model id.
+    `model_hash` is the model's whole hash, 32 bytes. Raises ValueError if it does not begin with the model id.
     """
     if len(model_hash) != HASH_SIZE:
         raise ValueError(f"a model's hash has {HASH_SIZE} bytes, not {len(model_hash)}")
@@ -110,7 +109,7 @@ def pack_header(header: Header, model_hash: bytes) -> bytes:
 
 
 def parse_header(data: bytes) -> Header:
-    """Header of a file, from its first bytes: the structure only, since the check needs the model's hash.
+    """Parse the header at the beginning of a file. The check is not verified, since it needs the model's hash.
 
     Raises NotTokError, TruncatedHeaderError, UnsupportedVersionError or LimitError.
     """
@@ -144,12 +143,12 @@ def parse_header(data: bytes) -> Header:
 
 
 def check_header(data: bytes, model_hash: bytes) -> bool:
-    """Whether the header is undamaged and was made with the model of this hash (a chance match: 1 in 65536)."""
+    """Whether the header is undamaged and was made with the model of this hash. Fails to notice 1 in 65,536."""
     return len(data) >= HEADER_SIZE and data[8:HEADER_SIZE] == _check(data[:8], model_hash)
 
 
 def _check(head: bytes, model_hash: bytes) -> bytes:
-    """CRC-16/CCITT-FALSE: notices every flipped bit and every burst of up to 16; another model passes once in 65536."""
+    """CRC-16/CCITT-FALSE. It detects every flipped bit and every burst of up to 16; 1 in 65,536 other models passes."""
     return binascii.crc_hqx(head + model_hash, 0xFFFF).to_bytes(2, "big")
 
 
@@ -159,7 +158,7 @@ def _describe(data: bytes) -> str:
         if data[offset : offset + len(signature)] == signature:
             return f"{start}: {name}"
     window = data[:_TEXT_BYTES]
-    try:  # incremental: a character cut at the end of the window is no reason to call it binary
+    try:  # incremental: a character that is cut at the end of the window is allowed
         text = codecs.getincrementaldecoder("utf-8")().decode(window, final=len(data) == len(window))
     except UnicodeDecodeError:
         return start

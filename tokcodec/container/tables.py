@@ -1,7 +1,7 @@
-"""Integer frequency tables: what the range coder knows of the tokens before it sees them; no torch, no constriction.
+"""Integer frequency tables, the range coder's static model of the tokens. Imports neither torch nor constriction.
 
-A token is coded as digits of a mixed radix, each with a row of counts for its position in the tile. The counts sum to
-2**16, so that their conversion to the coder's 24 bits is exact arithmetic on every machine.
+A token is coded as digits of a mixed radix. Each digit has a row of counts for its position in the tile. The counts of
+a row sum to 2**16, so that their conversion to the coder's 24 bits is exact on every machine.
 """
 
 from __future__ import annotations
@@ -18,16 +18,24 @@ from ..tensorfile import load_tensors, save_tensors
 
 IntArray = NDArray[np.integer[Any]]
 
-TOTAL = 1 << 16  # every row of a table sums to this; small enough that 24-bit quantisation of it is exact in float64
-MAX_TOKEN = 1 << 31  # tokens are returned as int32
-MAX_BYTES = 128 << 20  # of a file of tables; those of our own models have 0.3 MB
+TOTAL = 1 << 16
+"""Sum of every row. It is small enough for exact quantisation to 24 bits in float64."""
+MAX_TOKEN = 1 << 31
+"""Tokens are below this number, since they are returned as int32."""
+MAX_BYTES = 128 << 20
+"""Largest size of a file of tables. Those of our own models have 0.3 MB."""
 
 
 class FrequencyTables:
-    """Integer frequencies of every digit of every token position.
+    """Integer frequencies of every digit at every token position.
 
-    radices: D numbers >= 2; counts: D uint32 arrays, counts[d] of shape [n_tokens, radices[d]], entries >= 1, rows
-    summing to TOTAL. Raises ValueError when the counts do not fit.
+    Args:
+        radices: Number of values of each of D digits, at least 2.
+        counts: D uint32 arrays. counts[d] is [n_tokens, radices[d]] with entries of at least 1, and its rows sum to
+            TOTAL.
+
+    Raises:
+        ValueError: The counts do not fit.
     """
 
     def __init__(self, radices: Sequence[int], counts: Sequence[IntArray]) -> None:
@@ -60,7 +68,7 @@ class FrequencyTables:
 
     @classmethod
     def uniform(cls, n_tokens: int, radices: Sequence[int]) -> FrequencyTables:
-        """Tables that know nothing: every value of a digit equally likely (up to rounding to integers)."""
+        """Tables in which all values of a digit are equally likely, up to rounding to integers."""
         rows = [_normalised(np.ones((1, radix), dtype=np.int64)) for radix in _checked_radices(radices)]
         return cls(radices, [np.repeat(row, n_tokens, axis=0) for row in rows])
 
@@ -103,7 +111,7 @@ class FrequencyTables:
         return cost
 
     def to_bytes(self) -> bytes:
-        """Canonical serialisation, for hashing: D, n_tokens, radices, then all counts; little-endian uint32."""
+        """Canonical serialisation for hashing: D, n_tokens, radices, then all counts, as little-endian uint32."""
         head = np.array([len(self.radices), self.n_tokens, *self.radices], dtype="<u4").tobytes()
         return head + b"".join(count.astype("<u4").tobytes() for count in self.counts)
 
@@ -111,16 +119,16 @@ class FrequencyTables:
 def pack_tables(tables: Sequence[FrequencyTables]) -> bytes:
     """The tables of all scales as a safetensors file with `counts.0`, `counts.1`, ... for the digits.
 
-    Each is uint16 [scales, n_tokens, radix]: no count can reach 2**16.
+    Each is uint16 [scales, n_tokens, radix], since no count can reach 2**16.
     """
     digits = zip(*(table.counts for table in tables), strict=True)
     return save_tensors({f"counts.{digit}": np.stack(counts).astype(np.uint16) for digit, counts in enumerate(digits)})
 
 
 def load_tables(path: str | os.PathLike[str]) -> tuple[FrequencyTables, ...]:
-    """Read a file of what `pack_tables` made, one for each scale.
+    """Read a file with the bytes of `pack_tables`. Returns the tables of each scale.
 
-    Raises ModelFileError when the file is missing, damaged, larger than MAX_BYTES or holds other counts than allowed.
+    Raises ModelFileError if the file is missing, damaged, or larger than MAX_BYTES, or if its counts are not valid.
     """
     try:
         tensors = load_tensors(path, MAX_BYTES)
@@ -147,7 +155,7 @@ def split_digits(tokens: IntArray, radices: Sequence[int]) -> NDArray[np.int64]:
 
 
 def join_digits(digits: IntArray, radices: Sequence[int]) -> NDArray[np.int64]:
-    """Tokens from digits of shape [..., D]; the inverse of `split_digits`."""
+    """Tokens from digits of shape [..., D], the inverse of `split_digits`."""
     tokens = np.zeros(digits.shape[:-1], dtype=np.int64)
     for place, radix in enumerate(radices):
         tokens = tokens * radix + digits[..., place]
@@ -155,7 +163,7 @@ def join_digits(digits: IntArray, radices: Sequence[int]) -> NDArray[np.int64]:
 
 
 def _normalised(weights: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Counts >= 1 that sum to TOTAL in each row, in proportion to positive weights; ties go to the lower value."""
+    """Counts of at least 1 that sum to TOTAL in each row, in proportion to positive weights. Lower values win ties."""
     free = TOTAL - weights.shape[1]
     sums = weights.sum(axis=1, keepdims=True)
     shares, remainders = np.divmod(weights * free, sums)

@@ -1,4 +1,4 @@
-"""Encodes many pictures at once, and packs the tokens of many files; never decides how one is coded.
+"""Encodes many pictures at once, and packs the tokens of many files. Never decides how a picture is coded.
 
     Encoder, Decoder   for batches of your own pipeline: pyarrow tables to pyarrow tables
     read               the output of `tokcodec dataset encode` as a pyarrow dataset

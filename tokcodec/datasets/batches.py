@@ -1,9 +1,9 @@
-"""Batches of samples to batches of tokens and back: callables for `ray.data.Dataset.map_batches` and for plain loops.
+"""Turns batches of samples into batches of tokens and back, for `ray.data.Dataset.map_batches` and for loops.
 
     pictures.map_batches(Encoder, batch_format="pyarrow", fn_constructor_kwargs={"tokens": 64})
     for batch in pq.ParquetFile("pictures.parquet").iter_batches(128): table = encoder(batch)
 
-The column `error` says what is wrong with a sample. The module `columns` describes all columns.
+The column `error` describes the error of a sample. The module `columns` describes all columns.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class Encoder:
         return self.encode(samples_of(batch, column, max_sample_bytes=self.max_sample_bytes))
 
     def encode(self, samples: Samples) -> pa.Table:
-        """Samples as a table, in their order. Raises FATAL_ERRORS."""
+        """Encode samples to a table, in their order. Raises FATAL_ERRORS."""
         coded = self._coded([picture for picture in samples.pictures if not isinstance(picture, Exception)])
         rows = []
         for key, picture in zip(samples.keys, samples.pictures, strict=True):
@@ -103,7 +103,7 @@ class Encoder:
                 yield Coded(found.data, found.width, found.height, found.tiles, flat)
 
     def _one(self, data: bytes) -> Coded | Exception:
-        """Encode one picture: with a target each has a search of its own."""
+        """Encode one picture, since a target needs a search for each."""
         try:
             picture = read_picture(io.BytesIO(data), max_pixels=self.max_pixels, warn=_silent)
             made = encode(picture, **vars(self.options), warn=_silent)
@@ -172,7 +172,7 @@ class Decoder:
 
 
 def check_decoding(options: DecodeOptions, model: Model | None) -> None:
-    """Raise ValueError for options that no file can be decoded with; model: that of the files, if it is known."""
+    """Raise ValueError for options with which no file can be decoded. `model`: that of the files, if known."""
     if options.container != "tok" or options.size is not None:
         raise ValueError("data sets hold .tok files, not bare ones")
     if options.dtype not in DTYPES:

@@ -1,12 +1,11 @@
-"""Encoding many pictures: their tiles share batches, and threads read and cut pictures while others are tokenised.
+"""Encodes many pictures. Their tiles share batches, and threads read and cut pictures while others are tokenised.
 
     threads   file -> picture -> tiles, in chunks
     caller    chunks in the order of the files -> batches -> tokens -> bytes
 
-A tokenizer works several times faster on a batch than on single tiles. What the batches hold follows from the order of
-the pictures alone, so that the number of threads never shows in a file. Pillow decodes and resamples, and torch
-computes, without the interpreter's lock: threads are enough. Without threads the caller reads too: for processes that
-share the cores.
+A tokenizer is several times faster on a batch than on single tiles. The batches depend only on the order of the
+pictures, so that files do not depend on the number of threads. Threads are sufficient, since Pillow and torch release
+the interpreter's lock. With `jobs` = 0 the caller's thread also reads, for processes that share the cores.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
     from ..models.modelfile import Model
 
 AHEAD = 4 * BATCH
-"""Tiles, and so pictures at most, that wait for the tokenizer (25 MB): enough to read on during a batch of the CPU."""
+"""Largest number of tiles that wait for the tokenizer (25 MB), enough to read on during a batch on the CPU."""
 MAX_JOBS = 64
 Source = str | Path | BinaryIO
 """A picture file, or a stream of its bytes."""
@@ -47,24 +46,25 @@ _DEFAULT_MAX_JOBS = 8  # every thread holds a picture, at the default limit of p
 
 @dataclass(frozen=True)
 class Encoded:
-    """What became of one picture: the bytes of its file, or the error because of which there are none.
-
-    notes: what the picture lost, one line each; width, height in pixels and tiles are 0 where it could not be read;
-    coded: int32 [tiles, tokens], the tokens in the file.
-    """
+    """The result of encoding one picture: the bytes of its file, or an error."""
 
     source: Source
     notes: tuple[str, ...]
+    """A line for each thing that is dropped from the picture."""
     data: bytes = b""
     error: Exception | None = None
     width: int = 0
+    """Pixels along the horizontal side. 0 if the picture cannot be read, as for the next two."""
     height: int = 0
+    """Pixels along the vertical side."""
     tiles: int = 0
+    """Number of tiles."""
     coded: NDArray[np.int32] | None = field(default=None, compare=False)
+    """The tokens, int32 [tiles, tokens]."""
 
 
 def default_jobs() -> int:
-    """Threads that read by default: one for each core that this process may use, at most 8."""
+    """Default number of threads: one for each core that this process may use, at most 8."""
     return min(available(), _DEFAULT_MAX_JOBS)
 
 
@@ -75,19 +75,19 @@ def encode_many(
     max_pixels: int = DEFAULT_MAX_PIXELS,
     jobs: int | None = None,
 ) -> Iterator[Encoded]:
-    """Encode pictures; yields an `Encoded` for each, in their order, while others are being read.
+    """Encode pictures. Yields an `Encoded` for each, in their order.
 
-    What is wrong with a picture is in its `Encoded.error`, and the others go on. Memory: one picture per thread and
-    AHEAD tiles.
+    An error of a picture is in its `Encoded.error`, and does not end the run. Memory: one picture per thread and AHEAD
+    tiles.
 
     Args:
         sources: picture files or binary streams.
-        options: without a target, `adaptive` and the bare container, which take pictures one by one.
+        options: a target, `adaptive` and the bare container are not supported, since they need single pictures.
         max_pixels: refuse larger pictures.
         jobs: threads that read and cut, 1 to 64. 0: the caller's thread reads. Default: `default_jobs`.
 
     Raises:
-        ValueError: an argument is out of range. This and the next are raised before the first outcome.
+        ValueError: an argument is out of range. This and the next error are raised before the first result.
         TokError: the model or the device cannot be used.
     """
     settings = options.resolve()
@@ -115,7 +115,7 @@ def encode_many(
 
 @dataclass
 class _Chunk:
-    """Some tiles of a picture from number `start` on, uint8 [n, side, side, 3]; none with an error."""
+    """Some tiles of a picture from number `start` on, uint8 [n, side, side, 3]; no tiles if there is an error."""
 
     source: Source
     start: int
@@ -127,7 +127,7 @@ class _Chunk:
 
 
 class _Work:
-    """A picture on its way; `missing` of its tiles are not tokenised."""
+    """The state of one picture. `missing` of its tiles are not tokenised yet."""
 
     def __init__(self, first: _Chunk, count: int) -> None:
         self.source, self.grid, self.notes = first.source, first.grid, first.notes
@@ -136,7 +136,7 @@ class _Work:
         self.coded = np.empty((self.missing, count), np.int32)
 
     def fail(self, chunk: _Chunk) -> None:
-        """No tiles follow."""
+        """Take the error of a chunk, after which no tiles follow."""
         self.error = chunk.error
         self.missing -= len(self.coded) - chunk.start
 
@@ -150,7 +150,7 @@ class _Work:
 
 
 class _Batch:
-    """Tiles of one or several pictures that are tokenised together as soon as there are BATCH."""
+    """Tiles of one or several pictures, which are tokenised together when there are BATCH of them."""
 
     def __init__(self, model: Model, device: str, count: int) -> None:
         self.model, self.device, self.count = model, device, count
@@ -171,19 +171,19 @@ class _Batch:
         return grid.scale(self.model.scales) if grid else 0
 
     def flush(self) -> None:
-        """Tokenise what is there."""
+        """Tokenise the tiles."""
         if not self.parts:
             return
-        # Loaded when there is something to do, while the threads read on; the second time it is at hand.
+        # Loaded only now, while the threads read. Later calls find it in the cache.
         tokenizer = load_tokenizer(self.model, self.device)
         try:
-            # Pictures of other sizes have tiles of other scales, with codewords of their own.
+            # Pictures of different sizes have tiles of different scales, with their own codewords.
             for scale, group in groupby(sorted(self.parts, key=self._scale), key=self._scale):
                 parts = list(group)
                 coded = tokenise(tokenizer, np.concatenate([tiles for *_, tiles in parts]), self.count, scale)
                 for work, start, tiles in parts:
                     work.coded[start : start + len(tiles)], coded = coded[: len(tiles)], coded[len(tiles) :]
-        except Exception as error:  # the device is full, say: the pictures of the next batch may fare better
+        except Exception as error:  # such as a full device: the next batch may succeed
             for work, *_ in self.parts:
                 work.error = error
         for work, _, tiles in self.parts:
@@ -244,17 +244,17 @@ def _cut(source: Source, step: int, side: int, max_pixels: int) -> Iterator[_Chu
                 tiles = cut(picture, grid, range(start, stop), side=side)
             yield _Chunk(source, start, grid, tiles, failed.notes, last=stop == grid.tiles)
     except Exception as error:
-        yield replace(failed, error=error)  # not kept here: its traceback holds this frame, and so the picture
+        yield replace(failed, error=error)  # deleted, since its traceback refers to this frame and the picture
 
 
 class _ClosedError(Exception):
-    """Nobody takes chunks any more."""
+    """No more chunks are taken."""
 
 
 class _Desk:
-    """Where chunks lie between the threads that cut them and the one that takes them, at most AHEAD tiles.
+    """A queue of chunks between the threads that cut them and the caller, with at most AHEAD tiles.
 
-    The picture whose turn it is may always put one, so that no other can keep it waiting for ever.
+    The picture whose turn it is may always put one chunk, so that other pictures cannot block it.
     """
 
     def __init__(self) -> None:
@@ -268,7 +268,7 @@ class _Desk:
             self.chunks[turn] = deque()
 
     def wait(self, turn: int) -> None:
-        """Until there is room for a chunk. Raises _ClosedError."""
+        """Wait until there is room for a chunk. Raises _ClosedError."""
         with self.changed:
             self.changed.wait_for(lambda: self.closed or self._room(turn))
             if self.closed:
@@ -286,7 +286,7 @@ class _Desk:
             self.changed.notify_all()
 
     def take(self, turn: int) -> _Chunk:
-        """The next chunk of the picture whose turn it is."""
+        """Take the next chunk of the picture whose turn it is."""
         with self.changed:
             self.turn = turn
             self.changed.notify_all()
@@ -299,7 +299,7 @@ class _Desk:
             return chunk
 
     def close(self) -> None:
-        """Let the threads go."""
+        """End the threads."""
         with self.changed:
             self.closed = True
             self.changed.notify_all()

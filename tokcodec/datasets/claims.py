@@ -1,9 +1,9 @@
-"""One run at a time writes to an output: it leaves a claim there, which other runs find, on this machine or another.
+"""Ensures that only one run at a time writes to an output, by a claim that other runs on any machine find.
 
-A claim is a hidden file with a name of its own. A run writes its claim first and lists the folder then, so that of two
-runs that start at once one at least sees the other: this needs no locks, and so works on any file system. The claim is
-written anew every BEAT seconds. A claim is stale if its process has ended, or, on another machine, if it has not been
-written for STALE seconds.
+A claim is a hidden file with a unique name. A run first writes its claim and then lists the folder, so that at least
+one of two simultaneous runs sees the other. This needs no locks, and so works on every file system. The claim is
+rewritten every BEAT seconds. A claim is stale if its process has ended, or, on another machine, if it has not been
+rewritten for STALE seconds.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ PREFIX = ".tokcodec-run-"
 BEAT = 30.0
 STALE = 300.0
 PATIENCE = 2.0
-"""Seconds in which runs that started at once agree which one goes on."""
+"""Seconds in which runs that started at the same time agree which one continues."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,11 @@ class Owner:
     """The process of a run.
 
     host: name of its machine, for messages.
-    machine: tells machines, and containers on them, apart.
-    pid: its number there.
-    born: when it started, as the system counts, so that a later process of the same number is another one.
-    since: when its run began, in seconds since 1970.
-    seen: when it has written its claim last, in seconds since 1970.
+    machine: identifies the machine, or the container on it.
+    pid: number of the process there.
+    born: start of the process in the system's units, which distinguishes it from a later process of the same number.
+    since: start of the run, in seconds since 1970.
+    seen: last write of the claim, in seconds since 1970.
     """
 
     host: str = "an unknown machine"
@@ -58,7 +58,7 @@ class Owner:
         return cls(socket.gethostname(), _machine(), os.getpid(), _born(os.getpid()) or "", time.time())
 
     def ended(self) -> bool | None:
-        """Whether the process has ended; None if that cannot be known here."""
+        """Whether the process has ended; None if it runs on another machine."""
         if self.machine != _machine():
             return None
         if os.path.isdir("/proc/self"):
@@ -91,7 +91,7 @@ def _born(pid: int) -> str | None:
 
 
 class Claim:
-    """The claim of this run on an output, as a context. Raises OutputError if another run is at work there."""
+    """The claim of this run on an output, as a context. Raises OutputError if another run is working there."""
 
     def __init__(self, output: Place) -> None:
         self.output = output
@@ -102,7 +102,7 @@ class Claim:
         self._beat = threading.Thread(target=self._keep, daemon=True)
 
     def check(self) -> None:
-        """Raise OutputError if another run has taken this one for dead, or somebody has deleted the claim."""
+        """Raise OutputError if the claim was deleted, perhaps by a run that considered this one dead."""
         if self.lost:
             raise OutputError(f"{self.output.name}: the claim of this run is gone: another run may be at work here")
 
@@ -153,10 +153,10 @@ class Claim:
                 self._write()
 
     def _agree(self) -> None:
-        """Return when no other run has a claim. Of runs that started at once the one with the first name goes on."""
+        """Return when no other run has a claim. If several start at the same time, the first by name continues."""
         end = time.monotonic() + PATIENCE
-        while others := self._others():
-            place, owner = others[0]
+        while at_work := others(self.output, self.place.base):
+            place, owner = at_work[0]
             began_before = self.owner.since - owner.since > PATIENCE
             if began_before or place.name < self.place.name or time.monotonic() > end:
                 since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(owner.since))
@@ -171,23 +171,27 @@ class Claim:
                 )
             time.sleep(0.1)
 
-    def _others(self) -> list[tuple[Place, Owner]]:
-        """Claims of other runs that may be at work, in the order of their names; stale ones are deleted."""
-        times = self.output.times(PREFIX)
-        found = []
-        for name in sorted(times.keys() - {self.place.base}):
-            place = self.output / name
-            owner = _read(place)
-            if owner is None:
-                continue
-            mine, other = times.get(self.place.base), times[name]
-            if mine is None or other is None:  # without the file system's clock, those of the machines
-                mine, other = time.time(), owner.seen
-            if owner.ended() or (owner.ended() is None and mine - other > STALE):
-                place.delete()
-            else:
-                found.append((place, owner))
-        return found
+
+def others(output: Place, own: str = "") -> list[tuple[Place, Owner]]:
+    """Claims of other runs that may be at work, in the order of their names; stale ones are deleted.
+
+    own: the name of this run's claim. Raises SourceError if the folder cannot be listed.
+    """
+    times = output.times(PREFIX)
+    found = []
+    for name in sorted(times.keys() - {own}):
+        place = output / name
+        owner = _read(place)
+        if owner is None:
+            continue
+        mine, other = times.get(own), times[name]
+        if mine is None or other is None:  # without the file system's clock, those of the machines
+            mine, other = time.time(), owner.seen
+        if owner.ended() or (owner.ended() is None and mine - other > STALE):
+            place.delete()
+        else:
+            found.append((place, owner))
+    return found
 
 
 def _read(place: Place) -> Owner | None:

@@ -69,7 +69,7 @@ class Recipe:
             return None
 
     def difference(self, other: Recipe) -> str | None:
-        """What differs between the two, as text that names both; None if their shards belong together."""
+        """The difference of two recipes as text; None if their shards belong together."""
         if self.work != other.work:
             return f"made by dataset {self.work}, not {other.work}"
         if self.hash != other.hash:
@@ -81,7 +81,7 @@ class Recipe:
         return None
 
     def other_source(self, other: Recipe) -> str | None:
-        """How the sources of two shards of one name differ; None if they have the same content."""
+        """The difference of the sources of two shards of one name; None if they have the same content."""
         if self.kind == other.kind and self.shard_size != other.shard_size:
             return f"made with shard_size {self.shard_size}, not shard_size {other.shard_size}"
         if (self.kind, self.mark) == (other.kind, other.mark):

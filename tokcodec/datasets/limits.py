@@ -1,4 +1,4 @@
-"""Defaults of the options that bound a run over a data set, in plain numbers: `--help` shows them without pyarrow."""
+"""Defaults of the options that bound a run over a data set. Imports nothing, so that `--help` needs no pyarrow."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ DEFAULT_SHARD_SIZE = 10_000
 DEFAULT_BATCH = 128
 """Samples held in memory at a time."""
 DEFAULT_MAX_SAMPLE_BYTES = 256 << 20
-"""Bytes of one sample: its picture file and everything it carries. Photographs of 89 megapixels fit."""
+"""Bytes of one sample: its picture file and its other columns. Photographs of 89 megapixels fit."""
 
 
 def sample_limit(size: str, limit: int) -> LimitError:

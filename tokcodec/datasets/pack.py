@@ -1,14 +1,14 @@
-"""Tokens of many files in one: arrays for those who train on them, and from the arrays the files again; no torch.
+"""Packs the tokens of many files into arrays for training, and unpacks the files. Does not import torch.
 
-A pack is an .npz file of these arrays (`np.load` without pickle reads it), or a .safetensors file of the same tensors
-with the texts as a JSON object in the entry `tokcodec` of its metadata (in 1.0.0 each had an entry of its own). The
-tiles of all files follow each other, those of one row by row.
+A pack is an .npz file of these arrays, which `np.load` reads without pickle, or a .safetensors file of the same arrays.
+The latter has the texts as a JSON object in the entry `tokcodec` of its metadata (in 1.0.0 in an entry each). Tiles are
+in the order of the files, and row by row within a file.
 
     tokens            uint16 [tiles, most]  row t: the counts[t] tokens of tile t, best first, then FILL
-    counts            uint16 [tiles]        how many tokens of each tile are there
+    counts            uint16 [tiles]        number of tokens of each tile
     levels            uint8 [tiles]         see `counts.py`; 0 in files that are not adaptive
-    offsets           int64 [files + 1]     file i has the tiles from offsets[i] up to, without, offsets[i + 1]
-    declared          uint16 [files]        tokens per tile that the file was made with, of an adaptive one the largest
+    offsets           int64 [files + 1]     file i has the tiles offsets[i] .. offsets[i + 1] - 1
+    declared          uint16 [files]        declared tokens per tile, of an adaptive file the largest number
     adaptive          bool [files]
     widths, heights   uint16 [files]        of the pictures, in pixels
     pitches           uint16 [files]        source pixels per tile, 0: the whole picture is one tile
@@ -16,7 +16,7 @@ tiles of all files follow each other, those of one row by row.
     model, hash       str                   name and hash (hexadecimal) of the one model of all files
     version           str                   "1"
 
-FILL is 65535; for a vocabulary that needs more than 16 bits the tokens are uint32 and FILL is 2^32 - 1.
+FILL is 65535. For a vocabulary of more than 16 bits, tokens are uint32 and FILL is 2^32 - 1.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ _TEXTS = ("model", "hash", "version")
 
 @dataclass(frozen=True)
 class Pack:
-    """The tokens of many files, as the module's description says. Raises TokError where the parts contradict."""
+    """The tokens of many files, as described above. Raises TokError if the parts do not fit together."""
 
     arrays: dict[str, NDArray[Any]]
     names: list[str]
@@ -93,10 +93,10 @@ class Pack:
         return len(self.names)
 
     def file(self, index: int, model: Model) -> bytes:
-        """The bytes of a `.tok` file: those that were packed if it was whole and made by this version.
+        """The bytes of a `.tok` file, the same as those packed if the file was complete and made by this version.
 
-        A file that was cut comes back with the most tokens that it held of every tile. Raises TokError where that is
-        none, or the arrays hold no file of this model.
+        A cut file gets the largest number of tokens that it held of every tile. Raises TokError if that is 0, or if the
+        pack belongs to another model.
         """
         if model.hash != self.hash:
             raise UnknownModelError(f"{self.names[index]}: packed with model {self.model}, not {model.name}")
@@ -127,10 +127,10 @@ class Packer:
         self._tokens: list[NDArray[Any]] = []
 
     def add(self, name: str, contents: Contents) -> None:
-        """Add a file as `tokfile.read` gives it, under a relative path.
+        """Add the contents of a file (`tokfile.read`) under a relative path.
 
-        Raises TokError for a name that is not one or is taken, another model than that of the files before, and a file
-        without tokens.
+        Raises TokError if the name is not valid or taken, the model is not that of the other files, or the file has no
+        tokens.
         """
         check_name(name)
         if name in self._seen:
@@ -150,7 +150,7 @@ class Packer:
         self._files.append(contents)
 
     def finish(self) -> Pack:
-        """The pack of the files added, in that order. Raises TokError if there are none."""
+        """The pack of the added files, in their order. Raises TokError if there are none."""
         if not self._files:
             raise TokError("nothing to pack")
         headers = [contents.header for contents in self._files]
@@ -177,9 +177,9 @@ class Packer:
 
 
 def write(path: str | Path, content: Pack, *, force: bool = False) -> None:
-    """Write a pack as .npz or .safetensors, as the path ends: all of it or nothing.
+    """Write a pack as .npz or .safetensors, by the suffix of the path, completely or not at all.
 
-    Raises ValueError for another suffix, OutputError where it cannot be written.
+    Raises ValueError for another suffix, and OutputError if it cannot be written.
     """
     texts = {"model": content.model, "hash": content.hash.hex(), "version": VERSION}
     if Path(path).suffix == ".npz":
@@ -192,7 +192,7 @@ def write(path: str | Path, content: Pack, *, force: bool = False) -> None:
 
 
 def read(path: str | Path) -> Pack:
-    """Read a pack; which of the two kinds it is shows in its first bytes. Raises TokError for a file that is none."""
+    """Read a pack. Its first bytes tell its kind. Raises TokError if the file is not a pack."""
     try:
         with open(path, "rb") as stream:
             zipped = stream.read(2) == b"PK"
@@ -205,7 +205,7 @@ def read(path: str | Path) -> Pack:
         raise
     except OSError as error:
         raise TokError(reason(error)) from error
-    except Exception as error:  # whatever zipfile, NumPy and safetensors find wrong: their list is open
+    except Exception as error:  # zipfile, NumPy and safetensors do not document all of their exceptions
         raise TokError("not a pack, or a damaged one") from error
 
 
@@ -231,7 +231,7 @@ def _read_safetensors(path: str | Path) -> tuple[dict[str, NDArray[Any]], dict[s
 
 
 def find_packed_model(content: Pack) -> Model:
-    """The installed model that a pack was made with. Raises UnknownModelError."""
+    """The model of a pack. Raises UnknownModelError if it is not installed."""
     for model in candidates(content.hash[0]):
         if model.hash == content.hash:
             return model
@@ -239,7 +239,7 @@ def find_packed_model(content: Pack) -> Model:
 
 
 def check_name(name: str) -> None:
-    """Raise TokError unless a name is a relative path that stays, on any system, inside the folder it is put in."""
+    """Raise TokError unless a name is a relative path inside its folder, on every system."""
     posix, windows = PurePosixPath(name), PureWindowsPath(name)
     if (
         not posix.name
@@ -252,7 +252,7 @@ def check_name(name: str) -> None:
 
 
 def token_dtype(model: Model) -> type[np.uint16] | type[np.uint32]:
-    """The type that holds the tokens of a model and, as its largest value, FILL."""
+    """The type for the tokens of a model. Its largest value is FILL."""
     vocabulary = int(np.prod(model.radices, dtype=np.int64))
     return np.uint16 if vocabulary <= np.iinfo(np.uint16).max else np.uint32
 

@@ -1,10 +1,10 @@
-"""Runs over whole data sets: which shards are done, which are to do, and the outcomes as an engine yields them."""
+"""Plans and executes runs over data sets: finds unfinished shards, and yields the outcomes of their tasks."""
 
 from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,12 @@ from typing import Any
 from pyarrow.fs import FileType
 
 from .. import __version__
-from ..errors import DeviceError, MissingPackageError, ModelFileError, OutputError, UnknownModelError
+from ..errors import DeviceError, MissingPackageError, ModelFileError, OutputError, SourceError, UnknownModelError
 from ..options import DecodeOptions, EncodeOptions, EncodeSettings
 from ..pictures.images import picture_format
 from ..pictures.limits import DEFAULT_MAX_PIXELS, DEFAULT_MAX_TILES
 from .batches import check_decoding
-from .claims import Claim
+from .claims import Claim, others
 from .columns import Recipe
 from .engines import Engine
 from .limits import DEFAULT_BATCH, DEFAULT_MAX_SAMPLE_BYTES, DEFAULT_SHARD_SIZE
@@ -40,7 +40,7 @@ class Run:
     """The work of a run.
 
     output: the folder to write to.
-    function: does a task, in any process.
+    function: executes a task, in any process.
     done: outcomes of shards that earlier runs have finished.
     tasks: the other shards.
     watched: the folder whose files show what is finished.
@@ -55,27 +55,30 @@ class Run:
     files: list[tuple[str, int]]
 
     def outcomes(self, engine: Engine, max_errors: int | None = None) -> Iterator[Outcome]:
-        """Do the tasks and yield their outcomes; a shard that cannot be read is an outcome with its failure.
+        """Execute the tasks and yield their outcomes. A shard that cannot be read gives an outcome with a failure.
 
         Args:
-            engine: who does the work.
+            engine: executes the tasks.
             max_errors: samples and shards with errors after which the run ends (None: never).
 
         Raises:
             EngineError: workers were lost.
-            OutputError: another run is at work on the output, or nothing can be written there any more.
+            OutputError: another run writes to the output, or nothing can be written there.
             TooManyErrors: more than `max_errors`.
-            DeviceError, MissingPackageError, ModelFileError, UnknownModelError: no shard can be done.
+            DeviceError, MissingPackageError, ModelFileError, UnknownModelError: no shard can be processed.
         """
         errors = sum(outcome.errors for outcome in self.done)
         if max_errors is not None and errors > max_errors:
             raise TooManyErrors(max_errors)
         if not self.tasks:
+            with suppress(SourceError):
+                others(self.output)  # deletes the claim of a run that was killed after its last shard
             return
         with Claim(self.output) as claim:
             if _files(self.watched) != self.files:
-                again = "the same command again goes on from there"
-                raise OutputError(f"{self.output.name}: another run has written here meanwhile; {again}")
+                raise OutputError(
+                    f"{self.output.name}: another run has written here meanwhile; repeat the command to resume"
+                )
             self.output.sweep()
             try:
                 with closing(engine.run(self.function, self.tasks)) as outcomes:

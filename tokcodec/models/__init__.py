@@ -1,1 +1,1 @@
-"""Models as files: which there are, what they say of themselves; never runs one, and never imports torch."""
+"""Finds, describes, writes and removes models. Never runs one, and never imports torch."""

@@ -1,8 +1,8 @@
-"""A model's folder as one thing: written, replaced and removed whole or not at all, whenever the process is killed.
+"""Writes, replaces and removes the folder of a model completely or not at all, even if the process is killed.
 
-A new folder is made under a hidden name beside its place. The old one steps aside to `.NAME.old`, the new one takes its
-place, and the old one is deleted. A kill between the two steps leaves no folder of the name: then the old one still
-counts, for those who look for the model (`current_folder`) and for the next write, which puts it back.
+A new folder is written under a hidden name. The old one is renamed to `.NAME.old`, the new one gets the name, and the
+old one is deleted. A kill between the two renames leaves no folder of the name. Then `current_folder` finds the old
+one, and the next write restores it.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ from pathlib import Path
 
 _PARTIAL, _ASIDE = ".partial-", ".old"
 _STALE_SECONDS = 3600
-"""A partial folder that has not changed for this long was left by a killed process: writing a model takes seconds."""
+"""A partial folder without changes for this time was left by a killed process, since writing a model takes seconds."""
 
 
 def current_folder(folder: Path) -> Path:
-    """Where a model's files are now: the folder itself, or the old one that a killed process has left aside."""
+    """The present folder of a model: the folder itself, or the old one that a killed process has renamed."""
     aside = _aside(folder)
     return aside if not os.path.lexists(folder) and aside.is_dir() else folder
 
 
 def left_aside(place: Path) -> Iterator[Path]:
-    """The folders of a place that exist only as an old one aside, by the names that they had."""
+    """The folders of which only the renamed old one exists, under their former names."""
     return (folder for _, folder in _asides(place) if current_folder(folder) != folder)
 
 
 @contextmanager
 def new_folder(folder: Path) -> Iterator[Path]:
-    """Give a folder to fill, which becomes `folder` at the end: all of it, or nothing where anything is raised.
+    """Give a new folder to fill, which becomes `folder` at the end of the block, unless an exception is raised.
 
-    An old folder is replaced; a symbolic link to one stays, and what it leads to is replaced. Raises OSError.
+    An old folder is replaced. If `folder` is a symbolic link, the folder that it points to is replaced. Raises OSError.
     """
     folder = Path(os.path.realpath(folder))
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -54,7 +54,7 @@ def new_folder(folder: Path) -> Iterator[Path]:
 
 
 def remove_folder(folder: Path) -> None:
-    """Delete a folder, or a link to one: it is gone at once or still whole. Raises OSError."""
+    """Delete a folder, or a link to one, in one step. Raises OSError."""
     folder = current_folder(folder)
     if folder.is_symlink():
         folder.unlink()
@@ -65,7 +65,7 @@ def remove_folder(folder: Path) -> None:
 
 
 def clean(place: Path) -> None:
-    """Delete what killed processes have left in a folder of models, as far as nobody can need it."""
+    """Delete the remains of killed processes in a folder of models."""
     for child in place.glob(f"{_PARTIAL}*"):
         with contextlib.suppress(OSError):
             if time.time() - child.stat().st_mtime > _STALE_SECONDS:
@@ -76,7 +76,7 @@ def clean(place: Path) -> None:
 
 
 def _swap(partial: Path, folder: Path) -> None:
-    """Put a finished folder into its place; an old one stays aside."""
+    """Rename a finished folder to its final name. An old one is renamed first."""
     try:
         if folder.exists():
             folder.rename(_aside(folder))
@@ -87,7 +87,7 @@ def _swap(partial: Path, folder: Path) -> None:
 
 
 def _restore(folder: Path) -> None:
-    """Put an old folder that was left aside back into its place."""
+    """Restore an old folder that a killed process has renamed."""
     if (aside := current_folder(folder)) != folder:
         aside.rename(folder)
 
@@ -97,7 +97,7 @@ def _aside(folder: Path) -> Path:
 
 
 def _asides(place: Path) -> Iterator[tuple[Path, Path]]:
-    """The folders aside in a place, and the folders whose place they had."""
+    """The renamed old folders in a folder of models, and their former paths."""
     for child in sorted(place.glob(f".*{_ASIDE}")):
         yield child, child.with_name(child.name[1:].removesuffix(_ASIDE))
 

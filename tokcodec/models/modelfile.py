@@ -1,8 +1,8 @@
-"""One model: a folder with `model.json` (the manifest), `tables.safetensors`, `model.safetensors` and a card.
+"""Reads and writes a model: a folder with `model.json` (the manifest), tables, weights and a card.
 
-Its identity is a sha256 over the tables and the tensors that take part in decoding: two models with the same hash
-decode every file alike. A `.tok` file stores the first byte of it as the model's id and has the whole hash mixed into
-the header's check. Weights are hashed here, never run.
+The identity of a model is a SHA-256 of its tables and of the tensors that decoding uses. Two models with the same hash
+decode every file alike. A `.tok` file has the first byte of the hash as model id, and the header's check depends on the
+whole hash. Weights are hashed here, never run.
 """
 
 from __future__ import annotations
@@ -33,12 +33,18 @@ if TYPE_CHECKING:
 
 MANIFEST_FORMAT = 1
 MANIFEST, TABLES, WEIGHTS, CARD = "model.json", "tables.safetensors", "model.safetensors", "README.md"
-MAX_MANIFEST_BYTES = 1 << 20  # a manifest is about 1 kB: more is not one, and is not read into memory
-MAX_FILE_BYTES = 4 << 30  # of the weights, or another file that the manifest lists; the largest published have 2.6e9
-MAX_FILES = 64  # that a manifest lists
-MAX_SCALES = 16  # sets of tables and codewords
-MAX_BOUND = 1 << 14  # of a scale, in pixels: no tile covers more along a side
-MAX_RADIX = 1 << 16  # of a digit: each of its values has a count of at least 1, and they sum to so many
+MAX_MANIFEST_BYTES = 1 << 20
+"""A manifest has about 1 kB. Larger files are not read."""
+MAX_FILE_BYTES = 4 << 30
+"""Largest size of a file that the manifest lists. The largest published weights have 2.6e9 bytes."""
+MAX_FILES = 64
+"""Largest number of files that a manifest lists."""
+MAX_SCALES = 16
+"""Largest number of scales, which are sets of tables and codewords."""
+MAX_BOUND = 1 << 14
+"""Largest bound of a scale in pixels, since no tile covers more along a side."""
+MAX_RADIX = 1 << 16
+"""Largest radix of a digit. Each value has a count of at least 1, and the counts sum to 2**16."""
 MAX_VOCABULARY = 1 << 31
 MAX_WEIGHT = 1000.0  # of an error; the smallest is its inverse
 MAX_WEIGHTS = 16
@@ -50,16 +56,19 @@ class Model:
     """An installed model, as its manifest describes it. Tables and weights are read when they are needed."""
 
     name: str
+    """Name of the model, which is also that of its folder."""
     path: Path
+    """The folder."""
     family: str
+    """Family of its tokenizer, see `tokenizers/families.py`."""
     hash: bytes
     """32 bytes: the model's identity, see `model_hash`."""
     n_tokens: int
     """Tokens per tile, 1..256."""
     radices: tuple[int, ...]
-    """How many values each digit of a token has, see `container/tables.py`."""
+    """Number of values of each digit of a token, see `container/tables.py`."""
     scales: tuple[int, ...]
-    """Source pixels per tile, falling: below each bound another set of tables and codewords is used, see
+    """Falling bounds in source pixels along a tile's side. Below each, another set of tables and codewords is used, see
     `tiling.Grid.scale`."""
     ordered: bool
     """Whether the first tokens of a tile decode without the others."""
@@ -68,14 +77,16 @@ class Model:
     files: Mapping[str, str] = field(hash=False)
     """sha256 (hexadecimal) by file name."""
     hashed: tuple[str, ...]
-    """Prefixes of the tensors that take part in decoding."""
+    """Prefixes of the tensors that decoding uses."""
     tile: int = DEFAULT_TILE
     """Samples along a tile's side, one of `limits.TILE_SIDES`."""
     error_weights: tuple[float, ...] = ()
     """What the squared errors of parts of a tile count in the choice of tokens, as the family has parts. A decoder
     does not need them. Empty: all count alike."""
     licence: str = ""
+    """Licence of the weights."""
     description: str = ""
+    """One line for `tokcodec models list`."""
 
     @property
     def id(self) -> int:
@@ -84,6 +95,7 @@ class Model:
 
     @property
     def weights_path(self) -> Path:
+        """The file of the weights."""
         return self.path / WEIGHTS
 
     @cached_property
@@ -100,19 +112,19 @@ class Model:
 
     @cached_property
     def flat_tables(self) -> FrequencyTables:
-        """Equal counts for all values: what a file with the flat flag is coded with."""
+        """Tables with equal counts, for files with the flat flag."""
         from ..container.tables import FrequencyTables
 
         return FrequencyTables.uniform(self.n_tokens, self.radices)
 
     def tables_of(self, header: Header, scale: int) -> FrequencyTables:
-        """The tables that the payload of a file whose tiles have a scale is coded with."""
+        """The tables for the payload of a file, from its header and the scale of its tiles."""
         return self.flat_tables if header.flat else self.tables[scale]
 
     def verify(self) -> None:
         """Recompute the checksum of every file and the model's hash from tables and weights.
 
-        Raises ModelFileError naming the file.
+        Raises ModelFileError, which names the file.
         """
         for name in self.files:
             self._verify_file(name)
@@ -138,10 +150,10 @@ class Model:
 
 
 def model_hash(tables: Sequence[FrequencyTables], tensors: Mapping[str, NDArray[Any]]) -> bytes:
-    """Identity of a model, 32 bytes: sha256 over the tables and the given tensors (those that take part in decoding).
+    """Identity of a model, 32 bytes: SHA-256 of the tables and of the tensors that decoding uses.
 
-    Fed in this order: `FrequencyTables.to_bytes` of every scale, then for each tensor by name its name, dtype name and
-    shape (decimal, with commas), each closed by a zero byte, and its raw little-endian bytes.
+    The input is `FrequencyTables.to_bytes` of every scale, then for each tensor in the order of names: name, dtype name
+    and shape (decimal, with commas), each followed by a zero byte, and its raw little-endian bytes.
     """
     digest = hashlib.sha256()
     for table in tables:
@@ -155,9 +167,9 @@ def model_hash(tables: Sequence[FrequencyTables], tensors: Mapping[str, NDArray[
 
 
 def read_model(folder: Path) -> Model:
-    """The model in a folder, from its manifest alone.
+    """The model in a folder. Reads only its manifest.
 
-    Raises UnknownModelError (no manifest there) or ModelFileError (a bad one).
+    Raises UnknownModelError if the folder has no manifest, and ModelFileError if it is damaged.
     """
     folder = current_folder(folder)
     path = folder / MANIFEST
@@ -174,7 +186,7 @@ def read_model(folder: Path) -> Model:
 
 @lru_cache(maxsize=64)
 def _parse(folder: Path, text: bytes) -> Model:
-    """One instance for a manifest as long as it stays the same, so that its tables are read once in a process."""
+    """The same instance while the manifest is unchanged, so that its tables are read once per process."""
     try:
         manifest = json.loads(text, object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
@@ -204,25 +216,25 @@ def write_model(
     metadata: Mapping[str, str] | None = None,
     overwrite: bool = False,
 ) -> Model:
-    """Write a model's folder, all of it or nothing; a kill at any moment leaves the old model or the new one.
+    """Write the folder of a model completely or not at all. A kill leaves the old model or the new one.
 
     Args:
-        folder: Where it goes.
+        folder: Path of the folder.
         name: Up to 64 letters, digits, ".", "_" and "-".
         family: The name of a family of tokenizers.
-        tables: The frequency tables of each scale; they state the number of tokens and the digits.
+        tables: The frequency tables of each scale, which determine the number of tokens and the digits.
         tensors: The weights by name.
-        hashed: Prefixes of the tensors that take part in decoding: the model's identity.
+        hashed: Prefixes of the tensors that decoding uses, for the model's hash.
         scales: As in `Model`.
         tile: As in `Model`.
         error_weights: As in `Model`.
         ordered: As in `Model`.
         default_tokens: As in `Model`.
-        licence: Of the weights.
+        licence: Licence of the weights.
         description: One line for `tokcodec models list`.
         card: Text of README.md. Default: the name and the description.
-        metadata: What the weights file says of itself.
-        overwrite: Whether a model that is there is replaced.
+        metadata: Description of the weights, for their file.
+        overwrite: Replace an existing model.
 
     Raises:
         OutputError: The folder exists (unless overwrite), or cannot be written.
@@ -254,7 +266,7 @@ def write_model(
         "licence": licence,
         "description": description,
     }
-    _from_manifest(folder, manifest)  # refuse what could not be read again
+    _from_manifest(folder, manifest)  # refuse a model that could not be read again
     files = {TABLES: pack_tables(tables), WEIGHTS: save_tensors(tensors, metadata)}
     manifest["files"] = {file: hashlib.sha256(data).hexdigest() for file, data in files.items()}
     files[CARD] = (card or f"# {name}\n\n{description}\n").encode()
@@ -269,22 +281,22 @@ def write_model(
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object. Raises ValueError for a key that is there twice: readers differ in which they take."""
+    """A JSON object. Raises ValueError if a key occurs twice, since readers differ in which one they use."""
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise ValueError("a key is there twice")
+        raise ValueError("a key occurs twice")
     return found
 
 
 def _from_manifest(folder: Path, manifest: Any) -> Model:
-    """Raises ValueError naming the key that is missing or wrong."""
+    """Raise ValueError, with the name of the key, if one is missing or wrong."""
     if not isinstance(manifest, dict):
         raise ValueError("not a JSON object")
     if manifest.get("format") != MANIFEST_FORMAT:
         raise ValueError(f"manifest format {manifest.get('format')!r} is not {MANIFEST_FORMAT}: needs another tokcodec")
 
     def take(key: str, kind: type) -> Any:
-        if type(manifest.get(key)) is not kind:  # exact: true is no number
+        if type(manifest.get(key)) is not kind:  # exact: true is not a number
             raise ValueError(f"{key!r} is missing or not of type {kind.__name__}")
         return manifest[key]
 

@@ -1,4 +1,4 @@
-"""Which models exist: the folders that are searched, and the model that a name or a `.tok` file asks for; no torch."""
+"""Finds the installed models, by name or for a `.tok` file. Does not import torch."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def search_path() -> list[Path]:
 
 
 def user_folder() -> Path:
-    """Where the user's own models lie: $TOKCODEC_MODELS, or `tokcodec/models` in the system's place for user data."""
+    """Folder of the user's models: $TOKCODEC_MODELS, or `tokcodec/models` in the system's folder for user data."""
     if folder := os.environ.get(MODELS_VARIABLE):
         return Path(folder).expanduser()
     import platformdirs
@@ -36,7 +36,7 @@ def user_folder() -> Path:
 
 
 def installed() -> list[Model]:
-    """All usable models on the search path; of several with one name the first found."""
+    """All usable models on the search path. If several have the same name, only the first one."""
     return _scan()[0]
 
 
@@ -46,15 +46,14 @@ def damaged() -> dict[Path, str]:
 
 
 def candidates(model_id: int) -> list[Model]:
-    """Installed models with this id, those with equal hashes once."""
+    """Installed models with an id, without duplicates of the same hash."""
     return list({model.hash: model for model in reversed(installed()) if model.id == model_id}.values())[::-1]
 
 
 def find_model(name_or_path: str | Path | None = None) -> Model:
-    """The installed model of a name, the model in a folder, or the default one (None).
+    """Find a model by its name or folder; None: the default model.
 
-    A string that contains a path separator is a folder. Raises UnknownModelError, or ModelFileError where that model
-    is damaged.
+    A string with a path separator is a folder. Raises UnknownModelError, or ModelFileError if the model is damaged.
     """
     wanted = DEFAULT_MODEL if name_or_path is None else name_or_path
     if isinstance(wanted, Path) or os.sep in wanted or "/" in wanted:
@@ -72,10 +71,10 @@ def find_model(name_or_path: str | Path | None = None) -> Model:
 
 
 def resolve(data: bytes, model: Model | None = None) -> tuple[Header, Model]:
-    """Header of a file, checked, and the model it was made with: the given one, or an installed one.
+    """Parse and check the header of a file, and find its model: the given one, or an installed one.
 
-    Raises what `parse_header` does, UnknownModelError (no model has that id), HeaderCheckError (a model has, but the
-    check fails).
+    Raises as `parse_header`, and UnknownModelError if no model has the id, HeaderCheckError if one has but the check
+    fails.
     """
     header = parse_header(data)
     if model is not None:
@@ -87,7 +86,7 @@ def resolve(data: bytes, model: Model | None = None) -> tuple[Header, Model]:
         if not models:
             found, reasons = _scan()
             raise UnknownModelError(
-                f"needs model id {header.model_id:02x}, which is not installed (`tokcodec models import` brings in "
+                f"needs model id {header.model_id:02x}, which is not installed (`tokcodec models import` installs "
                 f"others); {_listing(found, reasons)}"
             )
     for candidate in models:
@@ -102,7 +101,7 @@ def resolve(data: bytes, model: Model | None = None) -> tuple[Header, Model]:
 
 
 def describe(model: Model) -> dict[str, Any]:
-    """What there is to say about a model, in plain types fit for JSON."""
+    """Properties of a model, in types of JSON."""
     size = sum(file.stat().st_size for file in model.path.iterdir() if file.is_file())
     return {
         "name": model.name,
@@ -122,9 +121,9 @@ def describe(model: Model) -> dict[str, Any]:
 
 
 def remove_model(name: str) -> Path:
-    """Delete a model, usable or damaged, from the user's folder of models; return where it was.
+    """Delete a model, usable or damaged, from the user's folder of models. Returns its path.
 
-    Raises UnknownModelError (no such model), OutputError (not one of the user's own, or not deletable).
+    Raises UnknownModelError if there is none, and OutputError if it is not in the user's folder or cannot be deleted.
     """
     folders = [model.path for model in installed() if model.name == name]
     folders += [folder for folder in damaged() if folder.name == name]
@@ -132,7 +131,7 @@ def remove_model(name: str) -> Path:
         raise UnknownModelError(f"no model named {name!r}")
     folder = folders[0]
     if folder.parent.resolve() != user_folder().resolve():
-        raise OutputError(f"{folder}: comes with tokcodec; only models in {user_folder()} are removed")
+        raise OutputError(f"{folder}: is part of tokcodec; only models in {user_folder()} can be removed")
     try:
         remove_folder(folder)
     except OSError as error:
@@ -141,7 +140,7 @@ def remove_model(name: str) -> Path:
 
 
 def _scan() -> tuple[list[Model], dict[Path, str]]:
-    """Usable models and, by folder, why others are not; a folder without a manifest is no model."""
+    """Usable models, and the reasons by folder why others are not. Folders without a manifest are ignored."""
     models: dict[str, Model] = {}
     reasons: dict[Path, str] = {}
     for folder in (child for place in search_path() for child in _children(place)):
@@ -158,7 +157,7 @@ def _children(place: Path) -> Iterator[Path]:
     try:
         children = [child for child in place.iterdir() if not child.name.startswith(".")]
         yield from sorted([*children, *left_aside(place)])
-    except OSError:  # not there, or not readable: nothing to find
+    except OSError:  # missing or not readable
         return
 
 

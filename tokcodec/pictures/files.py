@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-from ..errors import SYSTEM_REASONS, OutputError, reason
+from ..errors import OutputError, reason, system_reason
 
 _EXISTS = "exists already; use -f to overwrite"
 # Errors of file systems that lack link() or fsync(): FAT and exFAT, some network and FUSE ones.
@@ -77,7 +77,7 @@ def _target(path: Path, force: bool) -> tuple[Path, os.stat_result | None]:
         path = Path(os.path.realpath(path))
         folder = path.parent
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise OutputError(SYSTEM_REASONS[errno.EROFS] if _read_only(folder) else "no permission to write in its folder")
+        raise OutputError(system_reason(errno.EROFS) if _read_only(folder) else "no permission to write in its folder")
     return path, old
 
 

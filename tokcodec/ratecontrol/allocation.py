@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
+from numpy.typing import NDArray
 
 from ..container.counts import FACTORS, LEVELS, tile_counts
 
@@ -33,8 +33,8 @@ _BISECTIONS = 24
 _SLOPES = 1e-14, 1e2
 """Range of the slope, in error per bit: wider than any change of a picture's mean squared error per bit."""
 
-Floats = npt.NDArray[np.float32]
-Ints = npt.NDArray[np.int64]
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
+from numpy.typing import NDArray
 from PIL import Image
 
 from ..container.header import Header
@@ -41,14 +41,14 @@ class Curves:
     """The tiles."""
     scale: int
     """The scale of the tiles, see `contents.scale_of`."""
-    tokens: npt.NDArray[np.int32]
+    tokens: NDArray[np.int32]
     """The tokens, int32 [tiles, N]."""
-    errors: npt.NDArray[np.float32]
+    errors: NDArray[np.float32]
     """Each tile's part of the picture's mean squared error after 0, 1, ... N tokens, float32 [tiles, N + 1].
 
     Pixel values are in [0, 1].
     """
-    bits: npt.NDArray[np.float32]
+    bits: NDArray[np.float32]
     """Ideal cost of the first 0, 1, ... N tokens in bits, float32 [tiles, N + 1]."""
     picture: Image.Image
     """The picture that was encoded."""
@@ -115,10 +115,10 @@ def find_curves(
     return Curves(pitch, grid, scale, tokens, errors, _bits(model, scale, tokens), picture, tokenizer.tile, weights)
 
 
-def shares(grid: Grid) -> npt.NDArray[np.float64]:
+def shares(grid: Grid) -> NDArray[np.float64]:
     """Each tile's share of the picture, float64 [tiles], with sum 1. Half of each overlap belongs to a tile."""
 
-    def along(n: int) -> npt.NDArray[np.float64]:
+    def along(n: int) -> NDArray[np.float64]:
         part = np.full(n, 2.0 * OVERLAP)
         part[1:] -= 1
         part[:-1] -= 1
@@ -129,8 +129,8 @@ def shares(grid: Grid) -> npt.NDArray[np.float64]:
 
 
 def _encode(
-    tokenizer: Tokenizer, tiles: npt.NDArray[np.uint8], count: int, scale: int, measured: bool
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+    tokenizer: Tokenizer, tiles: NDArray[np.uint8], count: int, scale: int, measured: bool
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Tokens int64 [n, N] and squared errors float32 [n, N + 1] of tiles uint8 [n, T, T, 3]."""
     x = pixels(tiles)
     curves = None if measured else tokenizer.encode_curves(x, count, scale)
@@ -144,8 +144,8 @@ def _encode(
 
 
 def measure(
-    tokenizer: Tokenizer, tokens: npt.NDArray[np.int64], x: npt.NDArray[np.float32], scale: int = 0
-) -> npt.NDArray[np.float32]:
+    tokenizer: Tokenizer, tokens: NDArray[np.int64], x: NDArray[np.float32], scale: int = 0
+) -> NDArray[np.float32]:
     """Measure squared errors by decoding 1, 2, 4, ... N tokens.
 
     Between these lengths the logarithm of the error is linear in the logarithm of the length. A tile without tokens is
@@ -171,7 +171,7 @@ def measure(
     return np.column_stack([grey, np.minimum.accumulate(np.stack(curves), axis=1)]).astype(np.float32)
 
 
-def _bits(model: Model, scale: int, tokens: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:
+def _bits(model: Model, scale: int, tokens: NDArray[np.int32]) -> NDArray[np.float32]:
     """Cumulated cost in bits, float32 [tiles, N + 1], by the tables or flat: the lower one for the whole picture."""
     flat, tables = math.log2(math.prod(model.radices)), model.tables[scale]
     bits = np.zeros((len(tokens), tokens.shape[1] + 1), np.float32)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
+from numpy.typing import NDArray
 from PIL import Image
 
 from ..errors import TokError
@@ -27,7 +27,7 @@ STRIP = 256
 _NUMBER = r"\s*([0-9]{1,6}(?:\.[0-9]{1,4})?)\s*(%?)\s*"
 _REGION = re.compile(rf"{','.join([_NUMBER] * 4)}(?::\s*([0-9.]{{1,12}})\s*)?")
 
-Floats = npt.NDArray[np.float32]
+Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)

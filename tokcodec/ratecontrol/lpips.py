@@ -1,6 +1,6 @@
 """LPIPS v0.1 (Zhang et al., CVPR 2018, arXiv 1801.03924), with weights from a file. Does not need torchvision.
 
-Values of different nets (`squeeze`, `alex`, `vgg`) are not comparable: always print the net beside the value.
+Values of different nets (`squeeze`, `alex`) are not comparable: always print the net beside the value.
 Only `download` uses the internet.
 """
 
@@ -26,16 +26,12 @@ _SCALE = (0.458, 0.448, 0.450)
 _EPSILON = 1e-10
 
 # Layers of torchvision's `features` whose outputs are compared, and their numbers of channels.
-_TAPS = {"squeeze": (1, 4, 7, 9, 10, 11, 12), "alex": (1, 4, 7, 9, 11), "vgg": (3, 8, 15, 22, 29)}
-_CHANNELS = {
-    "squeeze": (64, 128, 256, 384, 384, 512, 512),
-    "alex": (64, 192, 384, 256, 256),
-    "vgg": (64, 128, 256, 512, 512),
-}
+_TAPS = {"squeeze": (1, 4, 7, 9, 10, 11, 12), "alex": (1, 4, 7, 9, 11)}
+_CHANNELS = {"squeeze": (64, 128, 256, 384, 384, 512, 512), "alex": (64, 192, 384, 256, 256)}
 NETS = tuple(_TAPS)
 
 # Names in torch's hub cache; the backbones' names end with the first digits of their sha256.
-_BACKBONES = {"squeeze": "squeezenet1_1-b8a52dc0.pth", "alex": "alexnet-owt-7be5be79.pth", "vgg": "vgg16-397923af.pth"}
+_BACKBONES = {"squeeze": "squeezenet1_1-b8a52dc0.pth", "alex": "alexnet-owt-7be5be79.pth"}
 _BACKBONE_URL = "https://download.pytorch.org/models/{name}"
 _HEADS_URL = "https://raw.githubusercontent.com/richzhang/PerceptualSimilarity/master/lpips/weights/v0.1/{net}.pth"
 # sha256 over the heads' float32 values in order: heads with no known digest are read from files, never downloaded.
@@ -77,25 +73,14 @@ def _alex_layers() -> list[nn.Module]:
     return layers
 
 
-def _vgg_layers() -> list[nn.Module]:
-    layers: list[nn.Module] = []
-    inputs = 3
-    for outputs, repeats in ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3)):
-        for _ in range(repeats):
-            layers += [nn.Conv2d(inputs, outputs, 3, padding=1), nn.ReLU()]
-            inputs = outputs
-        layers.append(nn.MaxPool2d(2, 2))
-    return layers[:-1]
-
-
-_LAYERS = {"squeeze": _squeeze_layers, "alex": _alex_layers, "vgg": _vgg_layers}
+_LAYERS = {"squeeze": _squeeze_layers, "alex": _alex_layers}
 
 
 class LPIPS(nn.Module):
     """Learned perceptual distance of pictures. Its weights are fixed. It is differentiable by its inputs.
 
     Args:
-        net: "squeeze", "alex" or "vgg". Default: "squeeze".
+        net: "squeeze" or "alex". Default: "squeeze".
         weights: file with the weights, see `load_weights`. Default: the places that `load_weights` searches.
 
     Raises:
@@ -164,7 +149,7 @@ def load_weights(net: str = "squeeze", path: str | os.PathLike[str] | None = Non
     and `lpips_v0.1_NET.pth` for the heads).
 
     Args:
-        net: "squeeze", "alex" or "vgg". Default: "squeeze".
+        net: "squeeze" or "alex". Default: "squeeze".
         path: a safetensors file, or a state dict that `torch.load(weights_only=True)` reads.
 
     Raises:

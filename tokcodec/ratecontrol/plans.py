@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
+from numpy.typing import NDArray
 from PIL import Image
 
 from ..container.bare import BARE_SIZE
@@ -65,7 +65,7 @@ class Plan:
         return float(self.curves.errors[:, 1].sum(dtype=np.float64)) + self.curves.floor
 
     @property
-    def counts(self) -> npt.NDArray[np.int64]:
+    def counts(self) -> NDArray[np.int64]:
         """Tokens of each tile, int64 [tiles]."""
         levels = self.allocation.levels
         if levels is None:

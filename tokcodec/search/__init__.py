@@ -1,1 +1,1 @@
-"""The search for tokens by what is drawn from them; needs torch. Never sees a file's bytes."""
+"""Searches for tokens whose drawn tiles are better. Needs torch. Never reads or writes files."""

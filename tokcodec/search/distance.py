@@ -1,7 +1,7 @@
-"""How alike two pictures look, by a small network: what the search for tokens lowers beside the squared error.
+"""A perceptual distance by a small network, which the search for tokens reduces together with the squared error.
 
 The network was distilled from LPIPS (arXiv 1801.03924) and from an image classifier's features (EfficientNet-lite0,
-arXiv 1905.11946) by `training.distance`; neither is needed to use it. Its weights lie beside this file, 8 bits each.
+arXiv 1905.11946) by `training.distance`. Neither is needed to use it. Its weights are in the same folder, 8 bits each.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ WIDTHS = (16, 48, 96, 128)
 CLASSIFIER = ((16,), (24,), (40,), (80, 112))
 """Channels of the classifier's stages, by the resolution at which they are predicted."""
 LPIPS = ((16,), (24,), (32,), (32, 32, 32, 32))
-"""The same for LPIPS, whose features are reduced to their principal axes."""
+"""The same for LPIPS, whose features are reduced to their principal components."""
 
 Features = tuple[list[torch.Tensor], list[torch.Tensor]]
 """Predicted features of the classifier and of LPIPS, float32 N x C x H x W each."""
 
 
 class DistanceNet(nn.Module):
-    """Predicts the features of both teachers: two convolutions at each resolution, and a linear map to the features."""
+    """Predicts the features of both teachers by two convolutions and a linear map at each resolution."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -59,14 +59,14 @@ class DistanceNet(nn.Module):
 
 
 def distances(a: Features, b: Features) -> tuple[torch.Tensor, torch.Tensor]:
-    """Distance of pictures by their predicted features: float32 N by the classifier's, and by LPIPS's; 0 for equal."""
+    """Distances of pictures by the predicted features of the classifier and of LPIPS, float32 N each; 0 if equal."""
     angles = [1 - F.cosine_similarity(x, y, dim=1, eps=1e-6).mean((1, 2)) for x, y in zip(a[0], b[0], strict=True)]
     squares = [(x - y).square().sum(1).mean((1, 2)) for x, y in zip(a[1], b[1], strict=True)]
     return torch.stack(angles).mean(0), torch.stack(squares).sum(0)
 
 
 def quantised(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Weights as they are stored: int8 with a float32 step for each output channel; biases as float16."""
+    """Weights in stored form: int8 with a float32 step for each output channel, and biases as float16."""
     stored = {}
     for name, value in weights.items():
         if value.ndim == 1:
@@ -89,7 +89,7 @@ def restored(stored: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 @lru_cache(maxsize=2)
 def load_distance(device: str) -> DistanceNet:
-    """The network that is part of the package, frozen, on a device in torch's words."""
+    """The frozen network of the package on a device, as torch names it."""
     net = DistanceNet()
     net.load_state_dict(restored(load_file(WEIGHTS)))
     net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]

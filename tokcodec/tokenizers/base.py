@@ -1,4 +1,4 @@
-"""What every tokenizer offers: square tiles to ordered tokens and back."""
+"""The interface of tokenizers, which turn square tiles into ordered tokens and back."""
 
 from __future__ import annotations
 
@@ -11,54 +11,74 @@ from .arrays import Array
 class Tokenizer(ABC):
     """A trained model. Takes NumPy arrays or torch tensors and returns the same kind, on the same device.
 
-    Encoding may differ between devices; decoding the same tokens differs by rounding. scale: which of the model's sets
-    of codewords, see `tiling.Grid.scale`; a model without such sets takes any.
+    Encoding may give other tokens on another device. Decoding the same tokens differs by rounding only.
     """
 
     n_tokens: int
     """Tokens of a whole tile."""
 
     tile: int = TILE
-    """Samples along a tile's side, T below: one of `limits.TILE_SIDES`, and as the model's manifest says."""
+    """Samples along a tile's side, T below: one of `limits.TILE_SIDES`. The model's manifest has the same."""
     device: str = "cpu"
-    """Where it computes, in torch's words."""
+    """Device of the arithmetic, as torch names it."""
     looks: tuple[str, ...] = ("fidelity",)
-    """How tokens can be drawn, the default first: `perceptual` pleases the eye, `fidelity` has the least error."""
+    """Ways to draw tokens, the default first: `perceptual` looks most natural, `fidelity` has the least error."""
     model_name: str = ""
-    """Set when it is loaded, as the next one: of the model in error messages."""
+    """Name of the model in error messages. Set when it is loaded."""
     token_values: int | None = None
-    """Values that a token of the model can have."""
+    """Number of values of a token. Set when it is loaded."""
     tile_by_tile: bool = False
-    """Whether several threads may call it at once, and a batch of tiles is drawn no faster than single ones."""
+    """Whether several threads may call it at once, and a batch of tiles is drawn no faster than single tiles."""
     package: str = ""
-    """The family, if another package brings it; set when it is loaded."""
+    """The family, if it is part of another package. Set when it is loaded."""
     mends: bool = False
-    """Whether the fidelity look has a smaller error than `encode_curves` predicts, thanks to its network.
-
-    Plug-ins may set it.
-    """
+    """Whether the fidelity look has a smaller error than `encode_curves` predicts. Plug-ins may set it."""
 
     @abstractmethod
     def encode(self, x: Array, count: int | None = None, scale: int = 0) -> Array:
-        """Turn tiles into their first `count` tokens: float N x 3 x T x T in [0, 1] -> int64 N x count.
+        """Turn tiles into tokens.
 
-        count: 1..n_tokens (None: all), ValueError for another; fewer may take less time.
+        Args:
+            x: tiles, float N x 3 x T x T in [0, 1].
+            count: number of first tokens, 1..n_tokens (None: all). Fewer may take less time.
+            scale: the model's set of codewords, see `tiling.Grid.scale`. Ignored by a model with a single set.
+
+        Returns:
+            Tokens, int64 N x count.
+
+        Raises:
+            ValueError: another shape or count.
         """
 
     def encode_curves(self, x: Array, count: int | None = None, scale: int = 0) -> tuple[Array, Array] | None:
-        """Tokens as `encode` makes them, and what every one of them is worth; None where that would take decoding.
+        """Turn tiles into tokens, and give the error after each token.
 
-        Returns int64 N x count, and float32 N x (count + 1): the squared error of a tile, summed over pixels and
-        channels in [0, 1], after the first 0, 1, ... count tokens.
+        Args:
+            x: as in `encode`.
+            count: as in `encode`.
+            scale: as in `encode`.
+
+        Returns:
+            Tokens, int64 N x count, and errors, float32 N x (count + 1): the squared error of a tile, summed over
+            pixels and channels in [0, 1], after its first 0, 1, ... count tokens. None if the errors cannot be known
+            without decoding.
         """
         return None
 
     @abstractmethod
     def decode(self, tokens: Array, look: str | None = None, scale: int = 0) -> Array:
-        """Draw the first k tokens of tiles: int N x k, 1 <= k <= n_tokens -> float32 N x 3 x T x T in [0, 1].
+        """Draw tiles from their first tokens.
 
-        look: one of `looks` (None: the first). Raises ValueError for another look or shape, or a token outside the
-        codebook.
+        Args:
+            tokens: int N x k, 1 <= k <= n_tokens.
+            look: one of `looks` (None: the first).
+            scale: as in `encode`.
+
+        Returns:
+            Tiles, float32 N x 3 x T x T in [0, 1].
+
+        Raises:
+            ValueError: another look or shape, or a token outside the codebook.
         """
 
     def check_tiles(self, x: Array) -> None:
@@ -67,7 +87,7 @@ class Tokenizer(ABC):
             raise ValueError(f"tiles must be float N x 3 x {self.tile} x {self.tile}, not {x.dtype} {tuple(x.shape)}")
 
     def check_count(self, count: int | None) -> int:
-        """The number of tokens that is meant. Raises ValueError outside of 1..n_tokens."""
+        """`count`, or n_tokens for None. Raises ValueError outside 1..n_tokens."""
         if count is not None and not 1 <= count <= self.n_tokens:
             raise ValueError(f"count must be 1..{self.n_tokens}, not {count}")
         return self.n_tokens if count is None else count
@@ -82,7 +102,7 @@ class Tokenizer(ABC):
             raise ValueError(f"tokens must lie in 0..{vocabulary - 1}")
 
     def check_look(self, look: str | None) -> str:
-        """The look that is meant. Raises ValueError for one that the model does not have."""
+        """`look`, or the first look for None. Raises ValueError if the model does not have it."""
         if look is not None and look not in self.looks:
             raise ValueError(f"look must be {' or '.join(self.looks)} for this model, not {look!r}")
         return look or self.looks[0]

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-import numpy.typing as npt
+from numpy.typing import NDArray
 
 from ..container.tables import TOTAL, FrequencyTables
 from ..cores import spread, threads
@@ -182,7 +182,7 @@ class CascadeTokenizer(Tokenizer):
         """Sum of the codewords: int64 N x k -> coefficients float32 N x D."""
         return self._own(self.codewords(scale).vectors(tokens), np.float32)
 
-    def draw(self, network: Layers, vectors: Array, conditions: npt.NDArray[np.float32]) -> Array:
+    def draw(self, network: Layers, vectors: Array, conditions: NDArray[np.float32]) -> Array:
         """Draw tiles with a network: float32 N x 3 x 256 x 256, not clamped.
 
         Args:
@@ -227,10 +227,10 @@ class CascadeTokenizer(Tokenizer):
         """The results of `work` on each part: on all cores with NumPy, while torch has its own threads."""
         return spread(work, parts) if self.tile_by_tile else map(work, parts)
 
-    def _float32(self, x: npt.NDArray[Any]) -> Array:
+    def _float32(self, x: NDArray[Any]) -> Array:
         return self._array(np.asarray(x, np.float32))
 
-    def _array(self, x: npt.NDArray[Any]) -> Array:
+    def _array(self, x: NDArray[Any]) -> Array:
         if self._torch is None:
             return x
         import torch
@@ -260,12 +260,12 @@ def small_picture(transform: TileTransform, vectors: Array) -> Array:
     return small
 
 
-def codeword_bits(tables: FrequencyTables) -> npt.NDArray[np.float64]:
+def codeword_bits(tables: FrequencyTables) -> NDArray[np.float64]:
     """Cost of each codeword in bits, by the entropy tables: float64 T x 2 x K."""
     return -np.log2(np.stack(tables.counts, 1) / TOTAL)
 
 
-def pack_tensors(config: CascadeConfig, scales: list[Tensors]) -> dict[str, npt.NDArray[Any]]:
+def pack_tensors(config: CascadeConfig, scales: list[Tensors]) -> dict[str, NDArray[Any]]:
     """The tensors of a model file. Codewords become int8, with one step size for each digit.
 
     Args:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+from numpy.typing import NDArray
 
 from .arrays import Array, Maker, add_at, largest, repeated, stack, take_along
 
@@ -45,10 +45,10 @@ class Codewords:
 
     def __init__(
         self,
-        mean: npt.NDArray[Any],
-        dims: npt.NDArray[Any],
-        words: npt.NDArray[Any],
-        bits: npt.NDArray[Any] | None = None,
+        mean: NDArray[Any],
+        dims: NDArray[Any],
+        words: NDArray[Any],
+        bits: NDArray[Any] | None = None,
         array: Maker = np.asarray,
         weights: npt.NDArray[Any] | None = None,
     ) -> None:

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+from numpy.typing import NDArray
 
-Floats = npt.NDArray[np.float32]
+Floats = NDArray[np.float32]
 
 STRIP = 1 << 18
 """Numbers in a strip (1 MB), so that they stay in the cache until they are multiplied and added."""
@@ -26,7 +26,7 @@ class NumpyLayers:
         ValueError: a weight has a shape that no layer has.
     """
 
-    def __init__(self, weights: Mapping[str, npt.NDArray[Any]]) -> None:
+    def __init__(self, weights: Mapping[str, NDArray[Any]]) -> None:
         self._bias = {name[:-5]: w.astype(np.float32) for name, w in weights.items() if name.endswith(".bias")}
         self._matrices: dict[str, Floats] = {}
         self._kernels: dict[str, int] = {}
@@ -48,7 +48,7 @@ class NumpyLayers:
     def names(self) -> Iterable[str]:
         return self._names
 
-    def enter(self, x: npt.NDArray[Any]) -> Floats:
+    def enter(self, x: NDArray[Any]) -> Floats:
         return np.ascontiguousarray(x[0].transpose(1, 2, 0), np.float32)
 
     def leave(self, x: Floats) -> Floats:

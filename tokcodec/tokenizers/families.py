@@ -1,8 +1,8 @@
-"""Families of tokenizers: those here, and those that other packages bring by an entry point, found when one is needed.
+"""Finds the families of tokenizers: those of this package, and those of other packages, by their entry points.
 
-A family is a module with `load(model, device, dtype) -> Tokenizer`: model as in `modelfile`; device and dtype are
-torch's (of the arithmetic of networks). A module that says `WITHOUT_TORCH = True` gets None for both unless a device or
-a dtype of torch is asked for. docs/models.md has an example.
+A family is a module with `load(model, device, dtype) -> Tokenizer`. `model` is a `modelfile.Model`. `device` and
+`dtype` are torch's, the latter for the arithmetic of networks. If the module has `WITHOUT_TORCH = True`, both are None
+unless the user names a device or dtype of torch. docs/models.md has an example.
 """
 
 from __future__ import annotations
@@ -19,45 +19,50 @@ from ..models.modelfile import Model
 from .base import Tokenizer
 
 GROUP = "tokcodec.tokenizers"
-"""Entry points: name of the family, as in a model's manifest -> module."""
+"""Group of entry points: name of the family, as in a model's manifest -> module."""
 FAMILIES = {"cascade": ".cascade", "titok": ".titok"}
-"""The families of this package: name -> module here."""
+"""The families of this package: name -> module."""
 WITHOUT_TORCH = {"cascade"}
-"""Those of them that run on NumPy alone."""
+"""The families of this package that can run on NumPy alone."""
 
 
 @dataclass(frozen=True)
 class Family:
-    """without_torch: whether it runs on NumPy alone; gains: whether it is faster with torch where there is much to do;
-    load: (model, device, dtype) -> Tokenizer."""
+    """A family of tokenizers."""
 
     name: str
+    """Name in a model's manifest."""
     without_torch: bool
+    """Whether it can run on NumPy alone."""
     gains: bool
+    """Whether torch makes it faster for many tiles."""
     load: Callable[[Model, Any, Any], Tokenizer]
+    """(model, device, dtype) -> Tokenizer."""
 
 
 @lru_cache(maxsize=16)
 def find_family(name: str) -> Family:
-    """The family that a model's manifest names. Raises MissingPackageError, of one line, where none can be used."""
+    """The family with a name. Raises MissingPackageError if no package provides it, or its package does not load."""
     if name in FAMILIES:
         without = name in WITHOUT_TORCH
         return Family(name, without, without, lambda *arguments: _module(name).load(*arguments))
-    from importlib.metadata import entry_points  # here: it takes longer than all else that `--help` does
+    from importlib.metadata import entry_points  # imported here, since it takes longer than the rest of `--help`
 
     found = list(entry_points(group=GROUP, name=name))
     if not found:
         raise MissingPackageError(
-            f"family {name!r} is none of {', '.join(FAMILIES)}, and no installed package brings it: look for one with "
+            f"family {name!r} is none of {', '.join(FAMILIES)}, and no installed package provides it: install one with "
             f"an entry point {name!r} in the group {GROUP}"
         )
     packages = sorted({entry.dist.name if entry.dist else entry.value for entry in found})
     if len(packages) > 1:
-        raise MissingPackageError(f"family {name!r} is brought by several packages: {', '.join(packages)}; keep one")
+        raise MissingPackageError(
+            f"family {name!r} is provided by several packages: {', '.join(packages)}; uninstall all but one"
+        )
     try:
         module = found[0].load()
         load, without = module.load, bool(getattr(module, "WITHOUT_TORCH", False))
-    except (Exception, SystemExit) as error:  # somebody else's code: whatever it is, one line says so
+    except (Exception, SystemExit) as error:  # another package's code may raise anything
         raise MissingPackageError(
             f"family {name!r}: the package {packages[0]} does not load ({fault(error)})"
         ) from error
@@ -65,16 +70,16 @@ def find_family(name: str) -> Family:
 
 
 def others_installed() -> bool:
-    """Whether any package brings families, whose tokenizers may have looks of their own."""
+    """Whether another package provides families, whose tokenizers may have other looks."""
     from importlib.metadata import entry_points
 
     return bool(entry_points(group=GROUP))
 
 
 def check_loaded(tokenizer: object, model: Model) -> Tokenizer:
-    """The tokenizer of a model, with the model's name in it.
+    """Check the tokenizer that a family made, and set its names from the model.
 
-    Raises ModelFileError where it is not a tokenizer, or not as the manifest says.
+    Raises ModelFileError if it is not a Tokenizer, or differs from the model's manifest.
     """
     if not isinstance(tokenizer, Tokenizer):
         raise ModelFileError(
@@ -89,18 +94,18 @@ def check_loaded(tokenizer: object, model: Model) -> Tokenizer:
                 raise ModelFileError(f"{model.path}: its tokenizer has {found} {what}, its manifest states {stated}")
         tokenizer.looks = tuple(tokenizer.looks)
         if not tokenizer.looks or not all(type(look) is str and look for look in tokenizer.looks):
-            raise ModelFileError(f"{model.path}: its tokenizer names no looks, or not by words")
+            raise ModelFileError(f"{model.path}: its tokenizer has no looks, or looks that are not strings")
         tokenizer.model_name, tokenizer.token_values = model.name, math.prod(model.radices)
         tokenizer.package = "" if model.family in FAMILIES else model.family
     except TokError:
         raise
     except (Exception, SystemExit) as error:  # properties of another package's class
-        raise ModelFileError(f"{model.path}: its tokenizer cannot be asked what it is ({fault(error)})") from error
+        raise ModelFileError(f"{model.path}: properties of its tokenizer cannot be read ({fault(error)})") from error
     return tokenizer
 
 
 def fault(error: BaseException) -> str:
-    """An exception of another package's code as part of a line, without control characters."""
+    """Class and text of an exception for a message, without control characters."""
     text = printable(" ".join(str(error).split()))
     return f"{type(error).__name__}: {text[:200]}".removesuffix(": ")
 

@@ -1,6 +1,6 @@
-"""Bring published One-D-Piece and TiTok checkpoints into the user's folder of models.
+"""Imports published One-D-Piece and TiTok checkpoints into the user's folder of models.
 
-Nothing is fetched from a network unless the source begins with `hf:`. A checkpoint is read, never run.
+Only a source that starts with `hf:` is downloaded. No code in a checkpoint is run.
 """
 
 from __future__ import annotations
@@ -28,9 +28,12 @@ if TYPE_CHECKING:
     from .titok import Titok, Variant
 
 HUB = "hf:"
-CHECKPOINTS = ("model.safetensors", "pytorch_model.bin")  # what a Hugging Face folder holds; the first found is taken
-HASHED = ("decoder.", "quantize.", "pixel_quantize.", "pixel_decoder.")  # entries that take part in decoding
-FIT_BATCH = 16  # pictures encoded at once
+CHECKPOINTS = ("model.safetensors", "pytorch_model.bin")
+"""Names of the file in a Hugging Face folder, the preferred one first."""
+HASHED = ("decoder.", "quantize.", "pixel_quantize.", "pixel_decoder.")
+"""Prefixes of the entries that decoding uses."""
+FIT_BATCH = 16
+"""Pictures encoded at once."""
 
 _REPOSITORY = re.compile(r"([\w.-]+/[\w.-]+)(?:@([\w./-]+))?")
 _log = logging.getLogger(__name__)
@@ -45,14 +48,22 @@ def import_model(
     dest: Path | None = None,
     overwrite: bool = False,
 ) -> Model:
-    """Check a checkpoint and write it as a model called `name`.
+    """Check a checkpoint and write it as a model.
 
-    source: a folder with `model.safetensors` or `pytorch_model.bin`, one such file, or `hf:ORG/NAME[@REVISION]`;
-    fit_tables: a folder of pictures to fit the entropy tables on (uniform tables otherwise); licence: as its authors
-    state it, by default what the folder's card says; dest: the folder of models, by default the user's.
+    Args:
+        source: a folder with `model.safetensors` or `pytorch_model.bin`, one such file, or `hf:ORG/NAME[@REVISION]`.
+        name: name of the model.
+        fit_tables: folder of pictures on which to fit the entropy tables. Default: uniform tables.
+        licence: licence of the weights. Default: the one in the folder's card.
+        dest: folder of models. Default: the user's.
+        overwrite: replace a model of the same name.
 
-    Raises ModelFileError (unreadable or unfit checkpoint, naming the entries), UnknownModelError (nothing there),
-    PictureError (no picture in fit_tables), OutputError (name taken, folder not writable), ValueError (bad name).
+    Raises:
+        ModelFileError: the checkpoint cannot be read or has wrong entries, which are named.
+        UnknownModelError: the source does not exist, or cannot be downloaded.
+        PictureError: `fit_tables` holds no picture.
+        OutputError: the name is taken, or the folder is not writable.
+        ValueError: the name is not valid.
     """
     folder = _free_folder(name, dest or user_folder(), overwrite)
     origin = str(source) if str(source).startswith(HUB) else Path(source).expanduser().absolute().name
@@ -103,7 +114,7 @@ def import_model(
 
 
 def find_checkpoint(path: Path) -> Path:
-    """The checkpoint in a folder, or the file itself. Raises UnknownModelError when there is none."""
+    """The checkpoint in a folder, or the file itself. Raises UnknownModelError if there is none."""
     if path.is_file():
         return path
     if not path.is_dir():
@@ -117,10 +128,10 @@ def find_checkpoint(path: Path) -> Path:
 
 
 def download(source: str) -> Path:
-    """Fetch the checkpoint of `hf:ORG/NAME[@REVISION]`, and its card, into the Hugging Face cache.
+    """Download the checkpoint of `hf:ORG/NAME[@REVISION]`, and its card, to the Hugging Face cache.
 
-    Raises ValueError for another form, MissingPackageError without the `hub` extra, UnknownModelError without network
-    or repository.
+    Raises ValueError for another form, MissingPackageError without the `hub` extra, and UnknownModelError if the
+    repository does not exist or cannot be reached.
     """
     match = _REPOSITORY.fullmatch(source.removeprefix(HUB))
     if not match:
@@ -137,7 +148,7 @@ def download(source: str) -> Path:
         except EntryNotFoundError as error:
             if isinstance(error, LocalEntryNotFoundError):  # neither a connection nor a cached copy
                 raise _not_fetched(source, error) from error
-        except Exception as error:  # the client's own errors, and those of whatever carries its requests
+        except Exception as error:  # errors of the client, and of its HTTP library
             raise _not_fetched(source, error) from error
     else:
         raise UnknownModelError(f"{source}: the repository holds neither {' nor '.join(CHECKPOINTS)}")
@@ -149,9 +160,9 @@ def download(source: str) -> Path:
 
 
 def read_checkpoint(file: Path) -> Mapping[Any, Any]:
-    """Entries of a safetensors file or of a PyTorch pickle of plain tensors, by their names.
+    """Entries by name of a safetensors file, or of a PyTorch pickle that holds only tensors.
 
-    Raises ModelFileError when the file is damaged, is not a dictionary, or is a pickle that names code to run.
+    Raises ModelFileError if the file is damaged, is not a dictionary, or is a pickle that names code to run.
     """
     import torch
     from safetensors import SafetensorError
@@ -166,8 +177,8 @@ def read_checkpoint(file: Path) -> Mapping[Any, Any]:
     try:
         open_regular(file, MAX_FILE_BYTES).close()
         entries = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:  # an unpickler raises whatever damaged bytes lead it to
-        if isinstance(error, pickle.UnpicklingError):  # its own text would advise to run the code after all
+    except Exception as error:  # damaged bytes can make an unpickler raise anything
+        if isinstance(error, pickle.UnpicklingError):  # its text would advise the user to allow the code
             code = re.search(r"GLOBAL ([\w.]+)", str(error))
             what = f"names {code[1]}" if code else "is damaged, or would run code"
             raise ModelFileError(f"refused: the pickle {what}, and only plain tensors are read") from error
@@ -178,7 +189,7 @@ def read_checkpoint(file: Path) -> Mapping[Any, Any]:
 
 
 def _free_folder(name: str, place: Path, overwrite: bool) -> Path:
-    """Where the model goes; refused before any work is done when it could not be found under its name."""
+    """The folder of the new model. Checks its name and the folder before any work is done."""
     if not NAME.fullmatch(name):
         raise ValueError(f"a model's name is letters, digits, '.', '_' and '-', at most 64, not {name!r}")
     folder = place / name
@@ -192,7 +203,7 @@ def _free_folder(name: str, place: Path, overwrite: bool) -> Path:
 
 
 def _to_numpy(name: str, tensor: Tensor) -> NDArray[Any]:
-    """An array of float32, or of float16 where the checkpoint has it; NumPy has no bfloat16."""
+    """A float16 tensor as float16, any other as float32, since NumPy has no bfloat16."""
     import torch
 
     if not bool(tensor.isfinite().all()):
@@ -218,7 +229,7 @@ def _fit(tokenizer: Titok, folder: Path) -> FrequencyTables:
 
 
 def _tiles(folder: Path) -> Iterator[NDArray[np.uint8]]:
-    """uint8 [256, 256, 3]: the centre squares of the pictures of a folder, bicubic as in the models' training."""
+    """Yield the centre squares of a folder's pictures, uint8 [256, 256, 3], resized as in the models' training."""
     import numpy as np
     from PIL.Image import Resampling
 
@@ -229,7 +240,7 @@ def _tiles(folder: Path) -> Iterator[NDArray[np.uint8]]:
         try:
             picture = read_picture(file, warn=_log.debug)
         except TokError as error:
-            _log.warning("%s: left out (%s)", file, error)
+            _log.warning("%s: skipped (%s)", file, error)
             continue
         yield np.asarray(centre_square(picture, TILE, Resampling.BICUBIC))
 
@@ -242,7 +253,7 @@ def _batches(items: Iterator[Any]) -> Iterator[list[Any]]:
 
 
 def _licence_of(folder: Path) -> str | None:
-    """What the front matter of a Hugging Face card states."""
+    """The licence in the front matter of a Hugging Face card; None if there is none."""
     try:
         with open_regular(folder / CARD, MAX_FILE_BYTES) as file:
             text = file.read(1 << 16).decode("utf-8", "replace")
@@ -256,18 +267,18 @@ def _card(name: str, origin: str, variant: Variant, licence: str, *, fitted: boo
     tables = "fitted on a folder of pictures when it was imported" if fitted else "uniform: every token costs 12 bits"
     return (
         f"# {name}\n\n"
-        f"{variant.title}, the published weights as they are, imported from {origin}.\n\n"
+        f"{variant.title}: the published weights without changes, imported from {origin}.\n\n"
         f"- tokens per tile: {variant.layout.n_tokens}, {variant.default_tokens} kept by default\n"
         f"- {variant.note}\n"
         f"- entropy tables: {tables}\n"
-        f"- licence of the weights, as given: {licence}{variant.terms}\n"
+        f"- stated licence of the weights: {licence}{variant.terms}\n"
     )
 
 
 def _not_fetched(source: str, error: Exception) -> UnknownModelError:
     return UnknownModelError(
-        f"{source}: cannot be fetched ({_first_line(error)}); "
-        "without a network, get the repository's folder some other way and import it by its path"
+        f"{source}: cannot be downloaded ({_first_line(error)}); "
+        "without a network, copy the repository's folder to this machine and import it by its path"
     )
 
 

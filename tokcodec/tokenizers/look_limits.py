@@ -1,7 +1,7 @@
-"""What a look's network may cost, found from the shapes of its weights before anything is computed.
+"""Limits the cost of a look's network, which is computed from the shapes of its weights.
 
-A model of somebody else may hold any network that fits the graph of `look.correction`. The graph runs here over layers
-that know shapes alone: they check that every layer fits the next, and add up what a tile would cost.
+A third-party model may have any network that fits the graph of `look.correction`. Here the graph runs over layers that
+have only shapes. They check that each layer fits the next, and add up the cost of a tile.
 """
 
 from __future__ import annotations
@@ -17,22 +17,25 @@ from numpy.typing import NDArray
 from .look import INPUT, condition, correction
 
 MAX_MULTIPLICATIONS = 3_000_000_000
-"""For a tile; our largest network has 725 million."""
+"""Multiplications for a tile. Our largest network has 725 million."""
 MAX_NUMBERS = 16 << 20
-"""In the outputs of all layers together, for a tile; our largest network has 2.5 million."""
+"""Numbers in the outputs of all layers, for a tile. Our largest network has 2.5 million."""
 MAX_CHANNELS = 512
-"""Of a layer; our largest network has 96."""
+"""Channels of a layer. Our largest network has 96."""
 MAX_LAYERS = 128
-"""Our largest network has 33."""
+"""Layers of a network. Our largest has 33."""
 
 
 @dataclass(frozen=True)
 class Shape:
-    """Of a picture between two layers, H x W x C, or with H = W = 1 of a vector."""
+    """Shape of a picture between two layers, or of a vector."""
 
     height: int
+    """1 for a vector."""
     width: int
+    """1 for a vector."""
     channels: int
+    """Channels of a picture, or numbers of a vector."""
 
     def __add__(self, other: Shape) -> Shape:
         if self != other:
@@ -113,7 +116,7 @@ class ShapeLayers:
 
 
 def check_look(weights: Mapping[str, NDArray[Any]], scales: int) -> ShapeLayers:
-    """Check the weights of a look, and return what a tile costs.
+    """Check the weights of a look, and return the cost of a tile.
 
     Args:
         weights: As `look.weights_of` gives them.

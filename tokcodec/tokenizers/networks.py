@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
+from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional as F
 
@@ -84,7 +84,7 @@ class LookNet(nn.Module):
         self._layers = {name: layer for name, layer in self.named_modules() if isinstance(layer, nn.Conv2d | nn.Linear)}
 
     @classmethod
-    def from_weights(cls, weights: Mapping[str, npt.NDArray[Any]]) -> LookNet:
+    def from_weights(cls, weights: Mapping[str, NDArray[Any]]) -> LookNet:
         """The network of weights. Raises KeyError, ValueError or RuntimeError if they do not fit."""
         size = cls.size_of(weights)
         net = cls(weights["condition.0.weight"].shape[1] - TENTS, size)
@@ -92,7 +92,7 @@ class LookNet(nn.Module):
         return net
 
     @staticmethod
-    def size_of(weights: Mapping[str, npt.NDArray[Any]]) -> LookSize:
+    def size_of(weights: Mapping[str, NDArray[Any]]) -> LookSize:
         """The size of the network of weights. Raises KeyError if one is missing."""
         widths = tuple(len(weights[f"{name}.bias"]) for name in ("stem", "down.0", "down.1"))
         tops = tuple(len(weights[f"{name}.bias"]) // 4 for name in ("widen", "middle"))
@@ -107,7 +107,7 @@ class LookNet(nn.Module):
         self.to(device, dtype or torch.float32, memory_format=torch.channels_last)  # type: ignore[call-overload]
         return self.eval().requires_grad_(False)
 
-    def forward(self, small: torch.Tensor, conditions: npt.NDArray[np.float32]) -> torch.Tensor:
+    def forward(self, small: torch.Tensor, conditions: NDArray[np.float32]) -> torch.Tensor:
         """The correction to add to the pixels, N x 3 x 256 x 256: see `look.correction` for the arguments."""
         drawn: torch.Tensor = correction(self, small, conditions)
         return drawn
@@ -123,7 +123,7 @@ class LookNet(nn.Module):
     def leave(self, x: torch.Tensor) -> torch.Tensor:
         return x.float()
 
-    def vector(self, x: npt.NDArray[np.float32]) -> torch.Tensor:
+    def vector(self, x: NDArray[np.float32]) -> torch.Tensor:
         return torch.from_numpy(x).to(self.stem.weight.device, self.stem.weight.dtype)
 
     def linear(self, name: str, x: torch.Tensor) -> torch.Tensor:

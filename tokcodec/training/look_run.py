@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
+from numpy.typing import NDArray
 from safetensors.numpy import load_file
 from torch.optim.swa_utils import AveragedModel
 
@@ -70,7 +70,7 @@ class LookRun(TrainingRun):
         self.loss = LookLoss(training, lpips, self.device, tokenizer.error_weights)
         super().__init__(Journal(folder, training.look, training.look))
         torch.manual_seed(training.seed)
-        # A look starts as the model has it, else as another one: much of what they learn is the same.
+        # A new look starts with the weights of another one, which has learned much of the same.
         start = next(filter(None, map(tokenizer.weights, (training.look, *LOOKS))), {})
         net = starting(tokenizer.scales, start, SIZES[training.size] if training.size else None)
         self.net: LookNet = net.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -176,7 +176,7 @@ class LookRun(TrainingRun):
         self.step = state["step"]
 
 
-def starting(scales: int, weights: Mapping[str, npt.NDArray[Any]], size: LookSize | None) -> LookNet:
+def starting(scales: int, weights: Mapping[str, NDArray[Any]], size: LookSize | None) -> LookNet:
     """An untrained network, which takes over the weights that fit it.
 
     Args:

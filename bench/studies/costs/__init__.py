@@ -1,1 +1,1 @@
-"""What small inputs can cost: a search for the valid files and pictures that take most CPU time and memory."""
+"""Searches for the valid files and pictures that take most CPU time and memory."""

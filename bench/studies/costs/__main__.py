@@ -1,7 +1,7 @@
-"""`python -m bench.studies.costs`: search for the valid inputs that cost most, and write what they cost.
+"""`python -m bench.studies.costs`: searches for the valid inputs that cost most, and lists their costs.
 
-A random start and then variations of the worst inputs so far. Files are decoded with default limits; pictures are
-encoded. CPU time is that of all threads.
+The search starts at random and then varies the worst inputs found. Files are decoded with default limits, and pictures
+are encoded. CPU time is that of all threads.
 """
 
 from __future__ import annotations
@@ -64,8 +64,13 @@ def search(
 ) -> Found[T]:
     """The inputs with the highest `worth`, worst first, found within a time.
 
-    rng: source of randomness; meter: measures; seconds: of the search; make: a random input; vary: another input near
-    one; worth: what is maximised.
+    Args:
+        rng: source of randomness.
+        meter: measures the cost of an input.
+        seconds: duration of the search.
+        make: returns a random input.
+        vary: returns an input similar to another one.
+        worth: the value to maximise.
     """
     found: list[tuple[float, T, Cost]] = []
     end = time.monotonic() + seconds

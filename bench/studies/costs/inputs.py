@@ -1,6 +1,6 @@
-"""Valid inputs that a search varies: `.tok` files by their header and payload, and pictures by their size and kind.
+"""Valid inputs for the search: `.tok` files with any header, and pictures of any size and kind.
 
-Any payload is valid, so that a file is a header and some random bytes.
+Any payload is valid, so a file consists of a header and random bytes.
 """
 
 from __future__ import annotations

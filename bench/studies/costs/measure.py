@@ -20,11 +20,11 @@ Input = TokFile | Picture
 
 @dataclass(frozen=True)
 class Cost:
-    """What an input cost.
+    """Cost of one input.
 
     size: bytes of the input
     seconds: CPU time of all threads
-    peak: MB of memory, libraries and model included; 0 where it is not known
+    peak: MB of memory, libraries and model included; 0 if unknown
     outcome: "done", the class of a refusal, or "killed" after the time limit
     """
 
@@ -56,13 +56,13 @@ def run(given: Input) -> Cost:
 
 
 def _ignore(_: str) -> None:
-    """A warning that does not matter here."""
+    """Ignore a warning."""
 
 
 class Meter:
-    """A process that measures one input after the other; a new one replaces it when it had to be killed.
+    """Measures inputs one after the other in a process, which is killed and replaced after a time limit.
 
-    limit: seconds of wall time for an input.
+    limit: seconds of wall time per input.
     """
 
     def __init__(self, limit: float) -> None:
@@ -77,7 +77,7 @@ class Meter:
         other.close()
 
     def cost(self, given: Input) -> Cost:
-        """The cost of an input; one that takes longer than the limit counts as the limit."""
+        """The cost of an input, or the limit if it takes longer."""
         self._pipe.send(given)
         try:
             if self._pipe.poll(self.limit):

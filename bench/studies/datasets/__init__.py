@@ -1,1 +1,1 @@
-"""Speed and memory of data sets: `python -m bench.studies.datasets`."""
+"""`python -m bench.studies.datasets`: measures speed and memory of data sets."""

@@ -1,9 +1,8 @@
-"""Speed and memory of `tokcodec dataset encode`, in one run, as ratios; with `--out` as a page.
+"""`python -m bench.studies.datasets PICTURES...`: measures speed and memory of `tokcodec dataset encode`, as ratios.
 
-    python -m bench.studies.datasets PICTURES... [--pictures 2000] [--shards 8] [--rounds 3] [--rows 10000] [--out FILE]
-
-PICTURES are folders, .tar or .parquet files. The first of them become JPEGs (quality 90) in Parquet files, and in a
-folder for `encode -r`. The page says what is compared, and by which limits. The exit status is 1 if a limit is missed.
+PICTURES are folders, .tar or .parquet files. The first pictures are written as JPEGs (quality 90) to Parquet files and
+to a folder for `encode -r`. The printed page describes the comparisons and their limits. The exit status is 1 if a
+limit is missed.
 """
 
 from __future__ import annotations
@@ -41,24 +40,24 @@ print(f"{torch.cuda.get_device_name()}: {BATCH / whole:.0f} tiles/s in batches o
 """
 
 
-@click.command(help=__doc__)
+@click.command()
 @click.argument("sources", metavar="PICTURES...", nargs=-1, required=True)
 @click.option("--pictures", type=click.IntRange(1), default=2000, show_default=True, help="Pictures to encode.")
-@click.option("--shards", type=click.IntRange(1), default=8, show_default=True, help="Parquet files that hold them.")
-@click.option("--rounds", type=click.IntRange(1), default=3, show_default=True, help="Times that each way is timed.")
+@click.option("--shards", type=click.IntRange(1), default=8, show_default=True, help="Number of Parquet files.")
+@click.option("--rounds", type=click.IntRange(1), default=3, show_default=True, help="Timings of each command.")
 @click.option(
     "--rows",
     type=click.IntRange(1),
     default=10_000,
     show_default=True,
-    help="Rows of the shard on which memory is measured.",
+    help="Rows of the shard for the measurement of memory.",
 )
 @click.option("--tokens", type=int, help="Tokens per tile. Default: the model's choice.")
-@click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Write the page there too.")
+@click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="File for the page.")
 def main(
     sources: tuple[str, ...], pictures: int, shards: int, rounds: int, rows: int, tokens: int | None, out: Path | None
 ) -> None:
-    """Print the page; see the module."""
+    """Measure speed and memory of `tokcodec dataset encode` on PICTURES: folders, .tar or .parquet files."""
     settings = ["--tokens", str(tokens)] if tokens else []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -1,4 +1,4 @@
-"""What was measured, what is judged, and the page about it."""
+"""The measured figures, their limits, and the page about them."""
 
 from __future__ import annotations
 
@@ -14,29 +14,28 @@ from tokcodec.models.registry import find_model
 
 THERE = "Ray, cluster there, 2 workers"
 TWO_WORKERS, RAY, MEMORY = 1.8, 0.9, 1.25
-"""Limits: pictures a second by two workers over one; by Ray over two workers, on a cluster that is there and without
-the start of either; memory of a large shard over a small one."""
+"""Limits of ratios: speed of two workers to one; speed of Ray on a running cluster to two workers, without the start of
+either; memory of a large shard to a small one."""
 PAGE = """# Data sets: speed and memory
 
     {command}
 
-{pictures:,} photographs as JPEGs of quality 90, {kilobytes:.0f} kB each on average, in {shards} Parquet files;
-{settings}, model {model} (hash {hash}), {cores} cores, {versions}.
-Times are those of whole commands with their start, measured in one run in which the ways take turns; of each the
-fastest of {rounds} rounds counts. Two processes that only decode the JPEGs are the floor: no two that encode these
-files can be faster. `encode -r` is one process with threads that read. "Ray" starts a cluster on this machine, which
-ends with the run; "Ray, cluster there" takes one that is up already and idle.
+The pictures are {pictures:,} JPEGs of quality 90, {kilobytes:.0f} kB on average, in {shards} Parquet files.
+Settings: {settings}, model {model} (hash {hash}), {cores} cores, {versions}.
+Times are those of whole commands, including their start.
+The commands take turns in one run, and the fastest of {rounds} rounds counts.
+Two processes that only decode the JPEGs give the lower limit for two processes that encode them.
+`encode -r` is one process with threads that read.
+"Ray" starts a cluster on this machine for the run, and "Ray, cluster there" uses a running, idle one.
 
 {speed}
 
-"Without start" is less the same way's run of a single picture: {starts}.
-A cluster that is started for the run may be at work on its own start beyond that, and one that is there is not: Ray is
-judged by the latter.
+"Without start" is the time less that for a single picture: {starts}.
+Ray is judged with a running cluster, since one that is started for the run may still be starting during the work.
 
 {limits}
 
-The peak of a worker's memory, with the interpreter and its libraries, for a shard of one large row group, which is the
-hardest to read:
+Peak memory of a worker, with the interpreter and its libraries, for a shard of one large row group, the worst case:
 
 {memory}
 """
@@ -44,20 +43,21 @@ hardest to read:
 
 @dataclass
 class Figures:
-    """What was measured.
-
-    seconds: of the fastest round of each way; starts: of its run of one picture, by the same name, for some; peaks:
-    rows of a shard, MB of its file, MB of the worker at most.
-    """
+    """The measured figures."""
 
     seconds: dict[str, float] = field(default_factory=dict)
+    """Seconds of the fastest round of each way."""
     starts: dict[str, float] = field(default_factory=dict)
+    """Seconds of the same way for a single picture; not for all ways."""
     peaks: list[tuple[int, float, float]] = field(default_factory=list)
+    """Rows of a shard, MB of its file, peak memory of the worker in MB."""
 
     def without_start(self, name: str) -> float:
+        """Seconds of a way less those for a single picture."""
         return self.seconds[name] - self.starts[name]
 
     def speed_table(self, pictures: int) -> str:
+        """Markdown table of the seconds of all ways."""
         head = ["way", "seconds", "pictures/s", "over local, 1 worker", "over local, 2 workers"]
         lines = []
         rows = self.seconds | {f"{name}, without start": self.without_start(name) for name in self.starts}
@@ -67,11 +67,12 @@ class Figures:
         return "\n".join(markdown_lines(head, lines))
 
     def memory_table(self) -> str:
+        """Markdown table of the peaks."""
         lines = [[f"{rows:,}", f"{size:.0f}", f"{peak:.0f}"] for rows, size, peak in self.peaks]
         return "\n".join(markdown_lines(["rows", "file, MB", "peak, MB"], lines))
 
     def verdicts(self) -> Iterator[tuple[str, float, str, bool]]:
-        """What is judged, its value, its limit, and whether it is kept."""
+        """Yield each ratio with a limit: name, value, limit, whether the limit is kept."""
         workers = self.seconds["local, 1 worker"] / self.seconds["local, 2 workers"]
         yield "2 workers over 1, whole", workers, f"at least {TWO_WORKERS}", workers >= TWO_WORKERS
         if THERE in self.seconds:
@@ -81,6 +82,7 @@ class Figures:
         yield "memory of the large over the small shard", memory, f"at most {MEMORY}", memory <= MEMORY
 
     def limits_table(self) -> str:
+        """Markdown table of the verdicts."""
         lines = [
             [name, f"{value:.2f}", limit, "kept" if kept else "missed"] for name, value, limit, kept in self.verdicts()
         ]
@@ -88,7 +90,15 @@ class Figures:
 
 
 def page(figures: Figures, pictures: list[bytes], shards: int, rounds: int, settings: list[str]) -> str:
-    """The figures with what was measured."""
+    """The page as Markdown.
+
+    Args:
+        figures: The measured figures.
+        pictures: The JPEGs.
+        shards: Number of Parquet files.
+        rounds: Timings of each way.
+        settings: Options of `dataset encode`.
+    """
     model = find_model()
     packages = ["numpy", "pyarrow", "pillow", *(["ray"] if find_spec("ray") is not None else [])]
     command = (

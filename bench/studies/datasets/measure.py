@@ -1,4 +1,4 @@
-"""Pictures as shards, and the ways to encode them, timed in turns."""
+"""Writes pictures as shards, and times the ways to encode them in turn."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tokcodec.datasets.sources.reader import read_samples
 from .figures import THERE, Figures
 
 TOKCODEC = [sys.executable, "-m", "tokcodec"]
-SETTLE = 10  # seconds in which a cluster's own processes have started
+SETTLE = 10  # seconds until a cluster's own processes have started
 
 DECODE = """
 import io, sys
@@ -46,14 +46,14 @@ class Here:
 local.Local = Here
 try:
     cli(sys.argv[1:], prog_name="tokcodec")
-finally:  # getrusage would tell the peak of the process that started this one, where that is larger
+finally:  # getrusage would report the peak of the parent process if that is larger
     print(peak_mb())
 """
-"""A run in one process, so that its own peak is the worker's; on Linux."""
+"""A run in one process, whose peak is then that of the worker. Linux only."""
 
 
 def jpegs(sources: list[str], number: int) -> Iterator[bytes]:
-    """The first pictures of the sources as JPEGs."""
+    """Yield the first `number` pictures of the sources as JPEGs."""
     for shard in find_shards(sources):
         for samples in read_samples(shard):
             for data in samples.pictures:
@@ -67,7 +67,7 @@ def jpegs(sources: list[str], number: int) -> Iterator[bytes]:
 
 
 def write_shard(path: Path, pictures: list[bytes], rows: int | None = None) -> None:
-    """A Parquet file of one large row group, the hardest to read; rows: repeats the pictures."""
+    """Write a Parquet file with one large row group, the worst case for a reader. The pictures repeat up to `rows`."""
     kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
     with pq.ParquetWriter(path, pa.schema([("image", kind)])) as writer:
         total = rows or len(pictures)
@@ -76,12 +76,12 @@ def write_shard(path: Path, pictures: list[bytes], rows: int | None = None) -> N
 
 
 def environment() -> dict[str, str]:
-    """Of the commands: as it is now, since Ray sets there what lets them in, but threads are theirs to choose."""
+    """Environment of the commands: the present one, which has Ray's address, without numbers of threads."""
     return {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
 
 
 def seconds(*commands: list[str]) -> float:
-    """Of commands at the same time. Raises RuntimeError when one fails."""
+    """Seconds of commands that run at the same time. Raises RuntimeError if one fails."""
     started = time.perf_counter()
     running = [subprocess.Popen(one, env=environment(), stderr=subprocess.PIPE, text=True) for one in commands]
     for process in running:
@@ -92,7 +92,7 @@ def seconds(*commands: list[str]) -> float:
 
 
 def speed(folder: Path, rounds: int, settings: list[str]) -> Figures:
-    """Time the ways in turns."""
+    """Time the ways in turn."""
     paths = sorted(str(path) for path in (folder / "in").iterdir())
     source, one = str(folder / "in"), str(folder / "one.parquet")
     figures = Figures()
@@ -122,7 +122,7 @@ def speed(folder: Path, rounds: int, settings: list[str]) -> Figures:
 
 @contextmanager
 def cluster() -> Iterator[str]:
-    """The address of a Ray cluster of two cores whose own processes have started."""
+    """Run a Ray cluster with two cores in this block, and give its address when its own processes have started."""
     import ray
 
     from tokcodec.datasets.engines.ray import STORE_BYTES
@@ -137,7 +137,7 @@ def cluster() -> Iterator[str]:
 
 
 def memory(folder: Path, pictures: list[bytes], rows: int, settings: list[str]) -> Iterator[tuple[int, float, float]]:
-    """Rows, MB of the file and peak in MB of a small and a large shard."""
+    """Yield rows, MB of the file and peak in MB of a small and a large shard."""
     for count in (max(rows // 4, 1), rows):
         path = folder / f"rows{count}.parquet"
         write_shard(path, pictures, count)

@@ -1,22 +1,21 @@
-"""Bad files through `info` and tokens, every hundredth to pixels: only a TokError may come out, soon and cheaply.
+"""`python -m bench.studies.fuzz`: reads damaged files with `info`, `read_tokens` and `decode`.
 
-    python -m bench.studies.fuzz [--files 100000] [--seed 0] [--jobs 1] [--journal FILE] [--keep FOLDER]
-
-`mutants` says which files. File i of a seed is the same whatever the number of jobs. With --journal a run that was
-stopped goes on where it was, less at most 1000 files a job. Exit code 1 when anything but a TokError came out, or a
-limit is missed.
+Only a TokError may be raised, within limits of time and memory. One file in 100 is decoded to pixels. `mutants` makes
+the files: file i of a seed is the same for any number of jobs. With `--journal` an interrupted run resumes and repeats
+at most 1000 files per job. The exit status is 1 if anything but a TokError was raised or a limit is missed.
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from functools import lru_cache, partial
 from pathlib import Path
 
+import click
 from PIL import Image
 
 import tokcodec
@@ -26,25 +25,29 @@ from .outcomes import draw, examine, give_memory_back, tally
 from .runs import Journal, Tallies, chunks, installed, is_drawn, print_tables
 
 TOKENS_LIMIT = (1.0, 256.0)
-"""Seconds for one file, and MB by which the process may grow: the largest array of tokens, twice while it is filled up,
-and as much again."""
+"""Seconds per file, and MB by which the process may grow: twice the largest array of tokens, of which two copies exist
+while it is filled."""
 DRAWN_TILES, DRAWN_MB = 64 * 3, 256.0
-"""A file may take as long as this many tiles, three times those that are drawn at most, on the machine of the run."""
+"""Time limit in tiles, three times the largest number of drawn tiles, and limit of memory in MB.
+Drawing a tile is timed on the machine of the run."""
 
 
 @lru_cache(maxsize=1)
 def warm() -> Sources:
-    """What files are made of; all that is used of tokcodec has been loaded then: no file's fault."""
+    """The sources of the files. Loads all parts of tokcodec first, so that no file is charged for it."""
     give_memory_back()
     using = sources()
     for data in using.files:
         examine(data)
+        with suppress(tokcodec.TokError):  # bare files have one tile
+            if tokcodec.info(data).tiles > 8:  # drawing more loads nothing more
+                continue
         draw(data)
     return using
 
 
 def work(numbers: range, seed: int) -> Tallies:
-    """What comes of the files of these numbers: their tokens, and the pixels of some."""
+    """Tallies of the files with these numbers: tokens of all, pixels of some."""
     using = warm()
     files = [(number, mutant(seed, number, using)) for number in numbers]
     some = [(number, data) for number, data in files if is_drawn(number)]
@@ -52,7 +55,7 @@ def work(numbers: range, seed: int) -> Tallies:
 
 
 def tally_all(parts: Sequence[range], seed: int, jobs: int) -> Iterator[tuple[range, Tallies]]:
-    """Tallies of chunks of files, in order."""
+    """Yields each chunk of files with its tallies, in order."""
     if jobs == 1:
         yield from zip(parts, map(partial(work, seed=seed), parts), strict=True)
         return
@@ -61,7 +64,7 @@ def tally_all(parts: Sequence[range], seed: int, jobs: int) -> Iterator[tuple[ra
 
 
 def seconds_of_a_tile() -> float:
-    """Processor time of drawing one tile, the fastest of some: limits follow the speed of the machine."""
+    """CPU time of drawing one tile, the shortest of five, so that limits follow the speed of the machine."""
     data = tokcodec.encode(Image.linear_gradient("L").convert("RGB"), tokens=64)
     times = []
     for _ in range(5):
@@ -71,45 +74,37 @@ def seconds_of_a_tile() -> float:
     return min(times)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the tables; 0 if nothing but TokErrors came out and every limit is kept."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--files", type=int, default=100_000, help="how many (default 100000)")
-    parser.add_argument("--seed", type=int, default=0, help="other files for another number (default 0)")
-    parser.add_argument("--jobs", type=int, default=1, help="processes (default 1)")
-    parser.add_argument("--journal", type=Path, metavar="FILE", help="note here what is done, and go on from it")
-    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="write what is worth a look here")
-    options = parser.parse_args(arguments)
+@click.command()
+@click.option("--files", type=click.IntRange(1), default=100_000, show_default=True, help="Number of files.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the files.")
+@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Processes.")
+@click.option("--journal", type=click.Path(dir_okay=False, path_type=Path), help="File of results to resume from.")
+@click.option("--keep", type=click.Path(file_okay=False, path_type=Path), help="Folder for bugs and extreme files.")
+def main(files: int, seed: int, jobs: int, journal: Path | None, keep: Path | None) -> None:
+    """Read damaged files; the exit status is 1 if one raises anything but a TokError or misses a limit."""
+    sys.exit(0 if run(files, seed, jobs, journal, keep) else 1)
 
+
+def run(files: int, seed: int, jobs: int = 1, journal: Path | None = None, keep: Path | None = None) -> bool:
+    """Print the tables. True if nothing but TokErrors was raised and every limit is kept."""
     with installed():
         warm.cache_clear()
-        return run(options)
+        done = Journal(journal, seed)
+        missing = [chunk for chunk in chunks(files) if chunk not in done.done]
+        with click.progressbar(tally_all(missing, seed, jobs), len(missing), file=sys.stderr) as bar:
+            for chunk, tallies in bar:
+                done.note(chunk, tallies)
 
-
-def run(options: argparse.Namespace) -> int:
-    """`main` where the models are installed."""
-    journal = Journal(options.journal, options.seed)
-    missing = [chunk for chunk in chunks(options.files) if chunk not in journal.done]
-    for chunk, tallies in tally_all(missing, options.seed, options.jobs):
-        journal.note(chunk, tallies)
-        if sys.stderr.isatty():
-            print(f"\r{chunk.stop} of {options.files} files", end="", file=sys.stderr, flush=True)
-    if sys.stderr.isatty():
-        print(file=sys.stderr)
-
-    using, total = sources(), journal.total(options.files)
-    print(
-        f"tokcodec {tokcodec.__version__}, {len(using.files)} vectors, {len(using.models)} models, seed {options.seed}"
-    )
-    limits = {"tokens": TOKENS_LIMIT, "pixels": (DRAWN_TILES * seconds_of_a_tile(), DRAWN_MB)}
-    status = print_tables(total, options.seed, limits)
-    if options.keep:
-        options.keep.mkdir(parents=True, exist_ok=True)
-        numbers = {n for found in total.values() for n in (found.slowest[1], found.largest[1], *found.bugs)}
-        for number in numbers if options.files else ():
-            (options.keep / f"fuzz-{options.seed}-{number}.tok").write_bytes(mutant(options.seed, number, using))
-    return status
+        using, total = sources(), done.total(files)
+        print(f"tokcodec {tokcodec.__version__}, {len(using.files)} vectors, {len(using.models)} models, seed {seed}")
+        limits = {"tokens": TOKENS_LIMIT, "pixels": (DRAWN_TILES * seconds_of_a_tile(), DRAWN_MB)}
+        kept = print_tables(total, seed, limits)
+        if keep:
+            keep.mkdir(parents=True, exist_ok=True)
+            for number in {n for found in total.values() for n in (found.slowest[1], found.largest[1], *found.bugs)}:
+                (keep / f"fuzz-{seed}-{number}.tok").write_bytes(mutant(seed, number, using))
+        return kept
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

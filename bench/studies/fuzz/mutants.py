@@ -1,8 +1,8 @@
-"""Bad files: the conformance vectors damaged at random, and files built by the format's rules around any payload.
+"""Makes bad files: conformance vectors damaged at random, and valid headers with arbitrary payloads.
 
-File `number` of a seed is the same wherever and whenever it is made. Built files have a right check, since the header's
-check keeps most of what is damaged from the coder: they reach the limits of every field, levels of adaptive files,
-every model id, and models whose tokens have other digits than the default one's (`models`).
+File `number` of a seed is always the same. The header's check stops most damaged vectors before the coder. Built files
+have a valid check, and reach the limits of every field, levels of adaptive files, every model id, and models with
+other radices than the default one (SHAPES).
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ SHAPES: tuple[tuple[tuple[int, ...], int, bool], ...] = (
     ((2, 3, 5, 7), 40, False),
     ((2,), 256, True),
 )
-"""Radices, tokens and order of the models beside the default one: other digits reach other parts of the coder."""
+"""Radices, tokens and order of the models beside the default one. Other radices reach other parts of the coder."""
 SIDES = (1, 2, 15, 16, 17, 255, 256, 257, MAX_SIDE - 1, MAX_SIDE)
 KINDS = 4  # see `mutant`
 MOST_CODED = 300
-"""Tiles up to which a built file may have tokens that an encoder wrote: of more they take long to make."""
+"""Largest number of tiles for which tokens are encoded; encoding more takes long."""
 LONG_PAYLOAD = 1 << 16
 
 Mutation = Callable[[random.Random, bytes, Sequence[bytes]], bytes]
@@ -45,7 +45,7 @@ Mutation = Callable[[random.Random, bytes, Sequence[bytes]], bytes]
 
 @dataclass(frozen=True)
 class Sources:
-    """What files are made of: the vectors, the default model, and all models that are installed for the run."""
+    """The vectors, the default model, and all models that are installed for the run."""
 
     files: tuple[bytes, ...]
     model: Model
@@ -59,7 +59,7 @@ def vectors() -> tuple[bytes, ...]:
 
 
 def write_models(folder: Path) -> None:
-    """The models of SHAPES: tables, and no family that could draw their tokens."""
+    """Write the models of SHAPES. They have tables, but no family that could draw their tokens."""
     for number, (radices, n_tokens, ordered) in enumerate(SHAPES):
         seen = np.random.default_rng(number).integers(0, int(np.prod(radices)), (20, n_tokens))
         write_model(
@@ -72,18 +72,18 @@ def write_models(folder: Path) -> None:
             ordered=ordered,
             default_tokens=n_tokens,
             licence="CC0-1.0",
-            description="To read damaged files with.",
+            description="For reading damaged files.",
         )
 
 
 def sources() -> Sources:
-    """Of the models that are installed now."""
+    """The vectors and the models that are installed now."""
     names = [f"shape-{number}" for number in range(len(SHAPES))]
     return Sources(vectors(), find_model(), (find_model(), *map(find_model, names)))
 
 
 def mutant(seed: int, number: int, using: Sources) -> bytes:
-    """File `number` of a seed: of four, two are damaged vectors, the header of the second repaired, two are built."""
+    """File `number` of a seed. In turn: a damaged vector, one with a repaired header, and two built files."""
     rng = random.Random(f"{seed}/{number}")
     if number % KINDS >= 2:
         return built(rng, using)
@@ -92,7 +92,7 @@ def mutant(seed: int, number: int, using: Sources) -> bytes:
 
 
 def repair(data: bytes, model_hash: bytes) -> bytes:
-    """The file with the magic, version, model id and check that let its header pass; shorter ones as they are."""
+    """The file with valid magic, version, model id and check; files shorter than a header are unchanged."""
     if len(data) < HEADER_SIZE:
         return data
     head = bytes([MAGIC, VERSION << 4 | data[1] & 0x0F, model_hash[0]]) + data[3:8]
@@ -103,14 +103,14 @@ def repair(data: bytes, model_hash: bytes) -> bytes:
 
 
 def damaged(rng: random.Random, data: bytes, others: Sequence[bytes]) -> bytes:
-    """After one to four mutations."""
+    """Apply one to four mutations."""
     for mutation in rng.choices(MUTATIONS, k=rng.randint(1, 4)):
         data = mutation(rng, data, others)
     return data
 
 
 def flip(rng: random.Random, data: bytes, others: Sequence[bytes]) -> bytes:
-    """One to eight bits."""
+    """Flip one to eight bits."""
     damaged = bytearray(data)
     for _ in range(rng.randint(1, 8) if data else 0):
         damaged[rng.randrange(len(damaged))] ^= 1 << rng.randrange(8)
@@ -118,31 +118,31 @@ def flip(rng: random.Random, data: bytes, others: Sequence[bytes]) -> bytes:
 
 
 def cut(rng: random.Random, data: bytes, others: Sequence[bytes]) -> bytes:
-    """The end is gone."""
+    """Remove the end."""
     return data[: rng.randint(0, len(data))]
 
 
 def insert(rng: random.Random, data: bytes, others: Sequence[bytes]) -> bytes:
-    """Up to 64 bytes come in: any, or one value again and again."""
+    """Insert up to 64 bytes, random or all equal."""
     size, place = rng.randint(1, 64), rng.randint(0, len(data))
     middle = rng.choice((rng.randbytes(size), bytes([rng.choice((0, 1, 0x7F, 0x80, 0xFF))]) * size))
     return data[:place] + middle + data[place:]
 
 
 def delete(rng: random.Random, data: bytes, others: Sequence[bytes]) -> bytes:
-    """Up to 64 bytes go."""
+    """Remove up to 64 bytes."""
     place = rng.randint(0, len(data))
     return data[:place] + data[place + rng.randint(1, 64) :]
 
 
 def splice(rng: random.Random, data: bytes, others: Sequence[bytes]) -> bytes:
-    """The beginning of one file and the end of another."""
+    """Join the beginning of one file and the end of another."""
     other = rng.choice(others)
     return data[: rng.randint(0, len(data))] + other[rng.randint(0, len(other)) :]
 
 
 def stretch(rng: random.Random, data: bytes, others: Sequence[bytes]) -> bytes:
-    """Other header fields, preferably the extreme ones: a short file that declares much."""
+    """Replace header fields, mostly by extreme values: a short file that declares many tiles and tokens."""
     if len(data) < HEADER_SIZE:
         return data
     width, height = (rng.choice((0, MAX_SIDE - 1, MAX_SIDE, rng.randint(0, MAX_SIDE))) for _ in range(2))
@@ -154,11 +154,11 @@ def stretch(rng: random.Random, data: bytes, others: Sequence[bytes]) -> bytes:
 MUTATIONS: tuple[Mutation, ...] = (flip, cut, insert, delete, splice, stretch)
 
 
-# ---- built by the rules
+# ---- valid headers
 
 
 def built(rng: random.Random, using: Sources) -> bytes:
-    """A header whose check is right, of any model id, before a random payload; every eighth time a bare file."""
+    """A header with a valid check and any model id, then a random payload. One in eight is a bare file."""
     model = rng.choice((using.model, using.model, rng.choice(using.models)))
     if rng.randrange(8) == 0:
         header = Header(model.id, _tokens(rng, model), FIT, _side(rng), _side(rng), flat=_coin(rng))
@@ -166,7 +166,7 @@ def built(rng: random.Random, using: Sources) -> bytes:
         head[1] = head[1] & 0xC0 | rng.choice((0, 63, rng.randrange(64)))
         return bytes(head) + _payload(rng, header, model)
     model_hash = model.hash
-    if rng.randrange(8) == 0:  # of a model that is not installed, or of an installed one's id and another hash
+    if rng.randrange(8) == 0:  # a model that is not installed, or the id of an installed one with another hash
         model_hash = bytes([rng.randrange(256)]) + model_hash[1:]
     header = Header(
         model_hash[0],
@@ -185,17 +185,17 @@ def _coin(rng: random.Random) -> bool:
 
 
 def _tokens(rng: random.Random, model: Model) -> int:
-    """At the limits of the model and of the format, or any number."""
+    """A number of tokens at the limits of the model and the format, or any other."""
     return rng.choice((1, model.n_tokens, model.n_tokens, min(MAX_TOKENS, model.n_tokens + 1), rng.randint(1, 256)))
 
 
 def _side(rng: random.Random) -> int:
-    """Pixels, at the limits or of any order of magnitude."""
+    """A side in pixels, at the limits or of any order of magnitude."""
     return rng.choice((rng.choice(SIDES), rng.choice(SIDES), round(2 ** rng.uniform(0, 13.99))))
 
 
 def _payload(rng: random.Random, header: Header, model: Model) -> bytes:
-    """Random bytes, bytes all alike, or what an encoder writes: whole, longer, shorter, or damaged."""
+    """Random bytes, equal bytes, or an encoder's output: whole, longer, shorter, or damaged."""
     kind = rng.randrange(8)
     if kind == 0:
         size = rng.choice((rng.randint(0, 16), rng.randint(0, 256), rng.randint(0, LONG_PAYLOAD)))

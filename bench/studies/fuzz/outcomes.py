@@ -1,11 +1,9 @@
-"""What comes of a file: `examine` and `draw` name it; a `Tally` counts it and remembers the slowest and the largest."""
+"""Reads a file and names the outcome (`examine`, `draw`); counts outcomes and records the extreme files (`Tally`)."""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
-import resource
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -13,20 +11,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import tokcodec
-from bench.memory import reset_peak
+from bench.memory import peak_mb, reset_peak
 from tokcodec.container.header import parse_header
 
 MAX_PIXELS = 1 << 24
-"""Tokens are decoded of files that `info` finds to declare no more: 2^16 tiles of 16x16, 64 MiB at 256 tokens each."""
+"""Tokens are read from files up to this size: 2^16 tiles of 16x16, 64 MiB at 256 tokens each."""
 MAX_DRAWN, MOST_TILES = 1 << 20, 64
-"""Pixels are decoded of files that declare no more pixels and tiles: a tile takes 20 ms whatever its size."""
+"""Files up to this size are decoded to pixels. A tile takes 20 ms, whatever its size."""
 
 
 def examine(data: bytes) -> str:
-    """What `info` and `read_tokens` make of a file: "complete", "cut", or the class of the TokError that refuses it.
+    """The outcome of `info` and `read_tokens`: "complete", "cut", or the class of the TokError that they raise.
 
-    "beyond the limit" is what declares more than MAX_PIXELS: only described. The bytes are read as a bare file too.
-    Raises whatever else they raise, and AssertionError where they contradict each other.
+    A file that declares more than MAX_PIXELS is "beyond the limit", and its tokens are not read. The bytes are also
+    read as a bare file. Raises every other exception of theirs, and AssertionError if they contradict each other.
     """
     _examine_bare(data)
     found: tokcodec.TokInfo | None = None
@@ -51,7 +49,7 @@ def examine(data: bytes) -> str:
 
 
 def _examine_bare(data: bytes) -> None:
-    """A bare file is nearly any two bytes and a payload."""
+    """Read the bytes as a bare file. Nearly any two bytes are a valid header of one."""
     try:
         tokens = tokcodec.read_tokens(data, container="bare")
     except tokcodec.TokError as error:
@@ -62,10 +60,10 @@ def _examine_bare(data: bytes) -> None:
 
 
 def draw(data: bytes) -> str:
-    """What decoding to pixels makes of a file: "drawn", "too many tiles to draw", or the class of the TokError.
+    """The outcome of decoding to pixels: "drawn", "too many tiles to draw", or the class of the TokError.
 
-    The bytes are drawn as a bare file too. Raises whatever else comes, and AssertionError for a picture of another size
-    than `info` says.
+    The bytes are also drawn as a bare file. Raises every other exception of `decode`, and AssertionError if the picture
+    does not have the size that `info` says.
     """
     quiet: dict[str, Any] = {"warn": lambda text: None, "max_pixels": MAX_DRAWN, "device": "cpu"}
     try:
@@ -91,7 +89,7 @@ def _named(error: tokcodec.TokError) -> str:
 
 
 def described(data: bytes) -> str:
-    """A file in a few words."""
+    """A short description of a file."""
     try:
         header = parse_header(data)
     except tokcodec.TokError:
@@ -102,32 +100,28 @@ def described(data: bytes) -> str:
 
 
 def give_memory_back() -> None:
-    """Have glibc return what is freed at once: else a file's memory would be hidden in what an earlier one has left."""
+    """Make glibc return freed memory at once. Otherwise a file may use memory that an earlier one left."""
     with contextlib.suppress(OSError, AttributeError):
         libc = ctypes.CDLL(None)
         for option in (-1, -3):  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD
             libc.mallopt(option, 1 << 17)
 
 
-def peak_mb() -> float:
-    """Most memory that this process had since `reset_peak`, in MB."""
-    unit = 1 << 20 if sys.platform == "darwin" else 1 << 10  # of ru_maxrss: bytes there, kilobytes elsewhere
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
-
 
 @dataclass
 class Tally:
-    """What came of some files, each named by its number: how often, bugs, and the extreme ones.
-
-    seconds: of the processor in the reading thread, together; slowest: (seconds, file); largest: (MB by which the
-    process grew while it read the file, file).
-    """
+    """Outcomes of some files, which are identified by their numbers."""
 
     outcomes: Counter[str] = field(default_factory=Counter)
+    """Number of files for each outcome."""
     bugs: dict[int, str] = field(default_factory=dict)
+    """Unexpected exceptions by file."""
     seconds: float = 0.0
+    """Total CPU time of the reading thread."""
     slowest: tuple[float, int] = (0.0, 0)
+    """Seconds and file."""
     largest: tuple[float, int] = (0.0, 0)
+    """Growth of the process in MB while it read the file, and file."""
 
     @property
     def files(self) -> int:
@@ -140,7 +134,7 @@ class Tally:
         self.note(other.slowest, other.largest)
 
     def note(self, slow: tuple[float, int], large: tuple[float, int]) -> None:
-        """Remember (seconds, file) and (MB, file) if they are more than before."""
+        """Keep (seconds, file) and (MB, file) if they exceed the present ones."""
         self.slowest = max(self.slowest, slow, key=lambda pair: pair[0])
         self.largest = max(self.largest, large, key=lambda pair: pair[0])
 
@@ -158,10 +152,8 @@ def tally(files: Iterable[tuple[int, bytes]], read: Callable[[bytes], str]) -> T
     found = Tally()
     for number, data in files:
         reset_peak()
-        memory = peak_mb()
-        started = (
-            time.thread_time()
-        )  # of the processor: neither other work nor BLAS threads that wait are the file's fault
+        memory = peak_mb() or 0.0
+        started = time.thread_time()  # CPU time: excludes other work on the machine, and waiting BLAS threads
         try:
             result = read(data)
         except Exception as error:
@@ -170,5 +162,5 @@ def tally(files: Iterable[tuple[int, bytes]], read: Callable[[bytes], str]) -> T
         seconds = time.thread_time() - started
         found.outcomes[result] += 1
         found.seconds += seconds
-        found.note((seconds, number), (peak_mb() - memory, number))
+        found.note((seconds, number), ((peak_mb() or 0.0) - memory, number))
     return found

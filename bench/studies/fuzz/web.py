@@ -1,25 +1,22 @@
-"""Bad files through formats/web/tok.js in Node: only a TokError may come out, and the tokens must be Python's.
+"""`python -m bench.studies.fuzz.web`: reads damaged files with formats/web/tok.js in Node, and compares with Python.
 
-    python -m bench.studies.fuzz.web [--files 100000] [--seed 0] [--journal FILE]
-
-The files are those of `python -m bench.studies.fuzz` with the same seed, read with the default model; every hundredth
-is drawn too. Where Python reads tokens tok.js must read the same ones, and refuse what Python refuses. Exit code 1 when
-it does not, when anything but a TokError came out, or when a limit is missed.
+The files are those of `python -m bench.studies.fuzz` with the same seed, read with the default model. One in 100 is
+drawn. tok.js must read the same tokens as Python and refuse the same files. The exit status is 1 if it does not, if
+anything but a TokError was thrown, or if a limit is missed.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import shutil
 import struct
 import subprocess
 import sys
-from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 
 import tokcodec
@@ -34,10 +31,10 @@ from .runs import Journal, Tallies, chunks, installed, is_drawn, print_tables
 
 SCRIPT = Path(__file__).with_name("web.mjs")
 MAX_PIXELS = 1 << 20
-"""Tokens are read of files that declare no more: 2^12 tiles of 16x16. tok.js is for pages, and takes ten times as long
-as Python for many tiles."""
+"""Tokens are read from files up to this size, 2^12 tiles of 16x16. For many tiles tok.js takes ten times as long as
+Python."""
 LIMITS = {"tokens": (4.0, 256.0), "pixels": (8.0, 512.0)}
-"""Seconds for one file, and MB of heap and arrays after it (garbage may lie there still)."""
+"""Seconds per file, and MB of heap and arrays after it, garbage included."""
 
 
 @cache
@@ -47,7 +44,7 @@ def model_file() -> bytes:
 
 
 def work(numbers: range, seed: int, node: str) -> Tallies:
-    """What tok.js makes of the files of these numbers."""
+    """Tallies of what tok.js does with the files of these numbers."""
     using = sources()
     files = [mutant(seed, number, using) for number in numbers]
     drawn = [i for i, number in enumerate(numbers) if is_drawn(number)]
@@ -86,7 +83,7 @@ def _note(tallies: Tallies, number: int, data: bytes, line: dict[str, Any]) -> N
 
 
 def _differences(data: bytes, line: dict[str, Any]) -> list[str]:
-    """Where Python reads something else."""
+    """Differences between tok.js and Python."""
     texts = []
     for container, found in (("tok", line["found"]), ("bare", line["bare"])):
         expected = _digest(data, container)
@@ -96,7 +93,7 @@ def _differences(data: bytes, line: dict[str, Any]) -> list[str]:
 
 
 def _digest(data: bytes, container: str) -> list[int] | None:
-    """Tiles, tokens held and a number made of them, as in web.mjs; None for what is refused with the default model."""
+    """Tiles, number of tokens held and a hash of the tokens, as in web.mjs; None if the default model refuses them."""
     try:
         contents = read(data, find_model(), container=container, max_pixels=MAX_PIXELS)
     except TokError:
@@ -109,25 +106,29 @@ def _digest(data: bytes, container: str) -> list[int] | None:
     return [contents.tiles, int(np.count_nonzero(contents.coded >= 0)), number]
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the tables; 0 if tok.js is as good as Python and every limit is kept."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--files", type=int, default=100_000, help="how many (default 100000)")
-    parser.add_argument("--seed", type=int, default=0, help="other files for another number (default 0)")
-    parser.add_argument("--journal", type=Path, metavar="FILE", help="note here what is done, and go on from it")
-    options = parser.parse_args(arguments)
+@click.command()
+@click.option("--files", type=click.IntRange(1), default=100_000, show_default=True, help="Number of files.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the files.")
+@click.option("--journal", type=click.Path(dir_okay=False, path_type=Path), help="File of results to resume from.")
+def main(files: int, seed: int, journal: Path | None) -> None:
+    """Read damaged files with tok.js; the exit status is 1 if it differs from Python or misses a limit."""
+    sys.exit(0 if run(files, seed, journal) else 1)
+
+
+def run(files: int, seed: int, journal: Path | None = None) -> bool:
+    """Print the tables. True if tok.js does the same as Python and every limit is kept."""
     node = shutil.which("node")
     if node is None:
-        parser.error("node is not installed (Debian: apt-get install nodejs)")
+        raise click.ClickException("node is not installed (Debian: apt-get install nodejs)")
     with installed():
-        journal = Journal(options.journal, options.seed)
-        for numbers in chunks(options.files):
-            if numbers not in journal.done:
-                journal.note(numbers, work(numbers, options.seed, node))
+        done = Journal(journal, seed)
+        for numbers in chunks(files):
+            if numbers not in done.done:
+                done.note(numbers, work(numbers, seed, node))
         version = subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout.strip()
-        print(f"tokcodec {tokcodec.__version__}, Node {version}, seed {options.seed}")
-        return print_tables(journal.total(options.files), options.seed, LIMITS)
+        print(f"tokcodec {tokcodec.__version__}, Node {version}, seed {seed}")
+        return print_tables(done.total(files), seed, LIMITS)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

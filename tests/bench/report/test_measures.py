@@ -1,4 +1,4 @@
-"""Metrics as the report knows them: by what files are chosen where one is shown, and which way is better."""
+"""Metrics in the report: the metric that chooses the files for each, and the direction that is better."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ FIGURES = Figures(
 def test_the_page_of_speed_and_memory() -> None:
     text = page(FIGURES, [bytes(1500), bytes(2500)] * 500, 8, 3, ["--tokens", "16"])
     assert "    python -m bench.studies.datasets PICTURES --pictures 1000 --shards 8 --rounds 3 --tokens 16\n" in text
-    assert "1,000 photographs as JPEGs of quality 90, 2 kB each on average, in 8 Parquet files;\n--tokens 16, " in text
+    assert "1,000 JPEGs of quality 90, 2 kB on average, in 8 Parquet files.\nSettings: --tokens 16, " in text
     assert "| local, 2 workers | 5.00 | 200 | 1.80 | 1.00 |\n" in text
     assert f"| {THERE}, without start | 4.50 | 222 | 2.00 | 1.11 |\n" in text
     assert "| 2 workers over 1, whole | 1.80 | at least 1.8 | kept |\n" in text

@@ -1,4 +1,4 @@
-"""What every run must have written in the end."""
+"""Checks the output of a run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.datasets.make import rows
 
 
 def check(output: Path, pictures: dict[str, bytes], expected: dict[str, bytes]) -> None:
-    """Every key is there once, with the plain encode's bytes or its error, and nothing else is."""
+    """Check that each key occurs once, with the bytes of a plain encode or its error, and nothing else."""
     found = rows(output)
     assert [row["key"] for row in found] == sorted(pictures)
     for row in found:

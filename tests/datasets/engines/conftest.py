@@ -1,4 +1,4 @@
-"""Runs of the command in a process of their own, whose workers can be found and killed."""
+"""Runs of the command in separate processes, whose workers can be found and killed."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ needs_proc = pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="workers
 
 @dataclass
 class Running:
-    """A run and how to find what belongs to it."""
+    """A run, and how to find its processes."""
 
     process: subprocess.Popen[str]
     mark: str
     output: Path
 
     def wait_for_shards(self, number: int) -> None:
-        """Until so many are done; the others must not be."""
+        """Wait until `number` shards are finished, while others are not."""
         while len(list(self.output.glob("*.parquet"))) < number:
             assert self.process.poll() is None, self.process.communicate()
             time.sleep(0.005)
 
     def workers(self, named: str, but: Sequence[str] = ()) -> list[int]:
-        """Processes of this run, but not the one that was started here, with a word in their command line.
+        """Other processes of this run whose command line contains a word.
 
         but: words of which none may be in it.
         """
@@ -60,7 +60,7 @@ class Running:
                 found.append(int(folder.name))
         return found
 
-    def gone(self, named: str, but: Sequence[str] = (), seconds: float = 15) -> bool:
+    def gone(self, named: str, but: Sequence[str] = (), seconds: float = 60) -> bool:
         """Whether its processes end soon; see `workers`."""
         end = time.monotonic() + seconds
         while self.workers(named, but):
@@ -69,8 +69,8 @@ class Running:
             time.sleep(0.05)
         return True
 
-    def worker(self, named: str, seconds: float = 20) -> int:
-        """One that is at work: between two tasks it has another name."""
+    def worker(self, named: str, seconds: float = 60) -> int:
+        """A worker that is running a task. Between tasks it has another name."""
         end = time.monotonic() + seconds
         while not (found := self.workers(named)):
             assert time.monotonic() < end, named
@@ -79,7 +79,7 @@ class Running:
 
     def end(self) -> tuple[int, str]:
         """Exit code and stderr."""
-        _, printed = self.process.communicate(timeout=60)
+        _, printed = self.process.communicate(timeout=300)
         return self.process.returncode, printed
 
 
@@ -94,7 +94,7 @@ def pictures() -> dict[str, bytes]:
 
 @pytest.fixture(scope="session")
 def expected(tiny_folder: Path, pictures: dict[str, bytes]) -> dict[str, bytes]:
-    """The plain encode's bytes of those that are not damaged."""
+    """The bytes of a plain encode of the undamaged pictures."""
     model = str(tiny_folder / "tiny")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(options, "find_model", lru_cache(options.find_model))  # read once instead of 300 times
@@ -113,7 +113,7 @@ def source(tmp_path: Path, pictures: dict[str, bytes]) -> Path:
 
 @pytest.fixture
 def start(tiny: Model, tmp_path: Path, source: Path) -> Iterator[Start]:
-    """Start `tokcodec dataset encode`; what is left is killed in the end."""
+    """Start `tokcodec dataset encode`. Remaining processes are killed at the end."""
     runs: list[Running] = []
 
     def run(*arguments: str, output: str = "out") -> Running:

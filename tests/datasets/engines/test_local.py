@@ -1,4 +1,4 @@
-"""Processes here: the plain encode's bytes by any number of them, and nothing lost or left by kills."""
+"""Local processes: the bytes of a plain encode for any number of workers, and kills lose or leave nothing."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_a_worker_is_killed(start: Start, tmp_path: Path, pictures: Pictures, ex
     left = sorted(path.name for path in running.output.iterdir())
     assert 2 <= len(left) < SHARDS and all(name.endswith(".parquet") for name in left)
     (line,) = [line for line in printed.splitlines() if "k077" not in line]
-    assert code == 1 and line.startswith("tokcodec: a worker died: killed, or out of memory")
+    assert code == 1 and line.startswith("tokcodec: a worker died (killed, or out of memory)")
     assert running.gone(SPAWNED)
     code, printed = start("--workers", "2").end()
     assert code == 1 and f"{SHARDS - len(left)} done, {len(left)} skipped, 0 failed" in printed
@@ -83,7 +83,7 @@ def test_the_command_is_killed(start: Start, tmp_path: Path, pictures: Pictures,
 
 @needs_proc
 def test_ctrl_c_while_the_workers_start(start: Start) -> None:
-    """It reaches them before they could set a handler of their own."""
+    """The signal arrives before the workers could set a handler."""
     for wait in (0.0, 0.1, 0.2):
         running = start("--workers", "2", "-q", output=f"out{wait}")
         running.worker(SPAWNED)

@@ -1,4 +1,4 @@
-"""A real Ray cluster of two workers on this machine: what the local engine writes, and nothing lost by kills."""
+"""A real Ray cluster of two workers on this machine: the output of the local engine, and kills lose nothing."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ AGENTS = ("ray::DashboardAgent", "ray::RuntimeEnvAgent")
 
 @needs_proc
 def test_a_worker_is_killed(start: Start, tmp_path: Path, pictures: Pictures, expected: Pictures) -> None:
-    """Ray does its shard again: the run goes on to its end."""
+    """Ray repeats its shard, and the run completes."""
     running = start(*RAY)
     running.wait_for_shards(1)
     os.kill(running.worker(WORKING), signal.SIGKILL)
@@ -43,7 +43,7 @@ def test_a_worker_is_killed(start: Start, tmp_path: Path, pictures: Pictures, ex
 
 @needs_proc
 def test_the_driver_is_killed(start: Start, tmp_path: Path, pictures: Pictures, expected: Pictures) -> None:
-    """Nothing goes on without it; the same command again does the rest, by the other engine as well."""
+    """The run ends without it. Repeating the command does the rest, also by the other engine."""
     running = start(*RAY, "-q")
     running.wait_for_shards(2)
     running.process.kill()
@@ -68,7 +68,7 @@ def test_a_cluster_that_cannot_be_reached(call: Call, source: Path, scheme: str)
         address = f"{scheme}127.0.0.1:{taken.getsockname()[1]}"
         result = call("dataset", "encode", "in", "--output", "out", "--engine", "ray", "--address", address)
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr == f"tokcodec: {address}: no Ray cluster can be reached: Connection refused\n"
+    assert result.stderr == f"tokcodec: {address}: no Ray cluster can be reached: connection refused\n"
     assert not (source.parent / "out").exists()
 
 
@@ -76,7 +76,7 @@ def test_a_cluster_that_cannot_be_reached(call: Call, source: Path, scheme: str)
 def test_auto_without_a_cluster(
     call: Call, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: bool
 ) -> None:
-    """The address that `ray start` wrote down may be that of a cluster that was killed."""
+    """The address that `ray start` stored may belong to a killed cluster."""
     monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     monkeypatch.setattr("ray._private.services.find_gcs_addresses", set)  # others may run clusters on this machine
@@ -87,7 +87,7 @@ def test_auto_without_a_cluster(
             address = f"127.0.0.1:{taken.getsockname()[1]}"
             (tmp_path / "ray").mkdir()
             (tmp_path / "ray" / "ray_current_cluster").write_text(address)
-            where, why = f"auto ({address})", "Connection refused"
+            where, why = f"auto ({address})", "connection refused"
         result = call("dataset", "encode", "in", "--output", "out", "--engine", "ray", "--address", "auto")
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr == f"tokcodec: {where}: no Ray cluster can be reached: {why}\n"
@@ -95,7 +95,7 @@ def test_auto_without_a_cluster(
 
 
 def test_gpus_that_are_not_there(call: Call, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cluster that is started here gets no further machines: Ray would wait for ever."""
+    """A cluster that is started for the run gets no further machines, so Ray would wait forever."""
     done: list[Any] = []
     monkeypatch.setattr("ray.init", lambda *arguments, **options: None)
     monkeypatch.setattr("ray.cluster_resources", lambda: {"CPU": 2.0})

@@ -1,4 +1,4 @@
-"""A Ray cluster with a GPU that is none: the other commands, what is asked of the cluster, and own pipelines."""
+"""A Ray cluster with a fake GPU: the other commands, the requested resources, and other pipelines."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PICTURES = {f"k{i}": DAMAGED if i == 7 else png(i) for i in range(12)}
 
 @pytest.fixture(scope="module", autouse=True)
 def cluster(tiny_folder: Path) -> Iterator[None]:
-    """With the model `tiny` on all its machines; a run within this process takes the cluster that is there."""
+    """A running cluster with the model `tiny` on all its machines."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(MODELS_VARIABLE, str(tiny_folder))
         ray.init(
@@ -56,7 +56,7 @@ def source(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def tokens(call: Call, source: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The pictures encoded by the local engine, which does its work in this process."""
+    """The pictures encoded by an engine in this process."""
     monkeypatch.setattr("tokcodec.datasets.engines.local.Local", lambda *sizes: Here())
     done = call("dataset", "encode", "in", "--output", "tokens", "--model", "tiny")
     assert "tokcodec: 3 done, 0 skipped, 0 failed" in done.stderr
@@ -99,7 +99,7 @@ class Job:
 
 
 def given(job: Job) -> tuple[dict[str, float], str | None]:
-    """What a worker was given: Ray's resources, and the GPUs that libraries see."""
+    """The resources of a worker: those of Ray, and the GPUs that libraries see."""
     resources: dict[str, float] = ray.get_runtime_context().get_assigned_resources()
     return resources, os.environ.get("CUDA_VISIBLE_DEVICES")
 
@@ -114,7 +114,7 @@ def test_cores_and_gpus_of_a_worker() -> None:
 
 
 def test_a_gpu_without_cuda(call: Call, source: Path, tmp_path: Path) -> None:
-    """The model runs on the GPU that the worker was given, unless another device is asked for."""
+    """The model runs on the worker's GPU, unless another device is requested."""
     torch = pytest.importorskip("torch")
     if torch.cuda.is_available():
         pytest.skip("there is CUDA here")

@@ -1,4 +1,4 @@
-"""Tokens back to pictures: as files, tars and Parquet, with what the samples carry; whole files or none."""
+"""Tokens to pictures, as files, tars and Parquet with the other columns, completely or not at all."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def test_a_worker_without_the_model_ends_the_run(tokens: Path, tmp_path: Path, m
 
 
 def test_a_damaged_header_is_an_error_of_its_sample_whatever_it_says(tmp_path: Path) -> None:
-    """One that names a model that is not there as well."""
+    """A file whose model is not installed is one, too."""
     source = encoded(tmp_path, key=[str(i) for i in range(10)])
     table = pq.ParquetFile(source / "p.parquet").read()
     files = [bytearray(data) for data in table.column("tok").to_pylist()]

@@ -1,4 +1,4 @@
-"""One shard to one file: the plain encode's bytes in any batches, errors as rows, all of it or nothing."""
+"""One shard to one file: the bytes of a plain encode for any batches, errors as rows, completely or not at all."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ def test_sources_without_pictures_write_nothing(tmp_path: Path) -> None:
 
 
 def test_what_is_no_fault_of_a_picture_is_no_error_of_its_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else a run that goes on would take the row for done."""
+    """Otherwise a resumed run would consider the row finished."""
 
     def full(*arguments: Any) -> Any:
         raise DeviceError("the device's memory is full")

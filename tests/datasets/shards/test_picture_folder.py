@@ -1,4 +1,4 @@
-"""Pictures in folders: nothing of others is touched, and every sample that is not there has an error."""
+"""Pictures in folders: other files are not changed, and every missing sample has an error."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_a_name_that_cannot_be_is_an_error_of_its_sample(tmp_path: Path) -> None
     (outcome,) = decode(source, "folder")
     assert (outcome.failure, outcome.errors) == (None, 5)
     assert [line.rsplit(": ", 1)[1] for line in outcome.lines] == [
-        "name too long",
+        "file name too long",
         "a part of its path is not a folder",
         "is a folder",
         "another sample has this name",

@@ -1,4 +1,4 @@
-"""Pictures in tars: no member hides another, whatever keys and columns are called."""
+"""Pictures in tars: no member hides another, for any names of keys and columns."""
 
 from __future__ import annotations
 

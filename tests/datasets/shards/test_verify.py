@@ -1,4 +1,4 @@
-"""What is damaged in a data set is found, and nothing else."""
+"""Verification finds all damage in a data set, and nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a source may cost: samples above the limit are errors that were never read, and batches are small."""
+"""Limits of sources: samples above the limit become errors without being read, and batches are small."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def rows_of(table: pa.Table, limit: int = 1000, batch: int = 128, **options: Any
 
 
 def member(name: str, length: int = 4, kind: bytes = tarfile.REGTYPE, **pax: str) -> bytes:
-    """A member of 4 bytes with headers of its own."""
+    """A member of 4 bytes with its own headers."""
     info = tarfile.TarInfo(name)
     info.size, info.type, info.pax_headers = length, kind, pax
     return info.tobuf(tarfile.PAX_FORMAT) + b"data".ljust(512, b"\0")
 
 
 def old_sparse(name: str, size: int, extended: int = 0) -> bytes:
-    """GNU's own format: a map that goes on in further blocks."""
+    """GNU's format: a map that continues in further blocks."""
     info = tarfile.TarInfo(name)
     info.size, info.type = 4, tarfile.GNUTYPE_SPARSE
     header = bytearray(info.tobuf(tarfile.GNU_FORMAT))

@@ -1,4 +1,4 @@
-"""Which shards sources make."""
+"""The shards of sources."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_the_mark_of_a_folder_is_that_of_its_pictures(tmp_path: Path) -> None:
 
 
 def test_another_content_has_another_mark(tmp_path: Path) -> None:
-    """Of files of one size, and of pictures of one name."""
+    """The same for files of equal size, and for pictures of equal names."""
     make_folder(tmp_path, {"a.tar": bytes(200_000), "photos/0.jpg": b"1"})
     sources = [str(tmp_path / "a.tar"), str(tmp_path / "photos")]
     marks = [{shard.output: shard.mark for shard in find_shards(sources)}]

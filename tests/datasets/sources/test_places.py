@@ -1,4 +1,4 @@
-"""Files and folders by one interface: names, what is hidden, and writing all or nothing."""
+"""Files and folders by one interface: names, hidden files, and complete writes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The samples of folders, tars and Parquet files: keys, pictures, what is carried, and batches within bounds."""
+"""The samples of folders, tars and Parquet files: keys, pictures, other columns, and bounded batches."""
 
 from __future__ import annotations
 
@@ -206,7 +206,7 @@ def test_damaged_sources(tmp_path: Path) -> None:
 
 
 def test_where_a_tar_is_cut(tmp_path: Path) -> None:
-    """Between two members it may be whole, of a writer that leaves out the end; anywhere else it cannot be."""
+    """A tar cut between two members may be complete, by a writer that omits the end. Elsewhere it is damaged."""
     whole = make_tar(tmp_path / "a.tar", {f"{i}.png": bytes([i + 1]) * 700 for i in range(3)}).read_bytes()
     member, note = 512 + 1024, "ends without the zeros that end a tar: it may have been cut"
     for length, pictures, notes in ((3 * member, 3, (note,)), (member, 1, (note,)), (3 * member + 512, 3, ())):

@@ -1,4 +1,4 @@
-"""Who does the work: a function on many tasks, in processes here or on a cluster; knows nothing of pictures."""
+"""Engines run a function on many tasks, in local processes or on a cluster. They know nothing about pictures."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Engine(Protocol):
     """Runs a function of a module on tasks."""
 
     def run(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Generator[Result, None, None]:
-        """The results as they come, in any order; closing the generator ends the work.
+        """Yield the results in any order. Closing the generator ends the work.
 
-        Raises EngineError where workers are lost, and what the function raises.
+        Raises EngineError if workers are lost, and any exception of the function.
         """

@@ -1,4 +1,4 @@
-"""Processes on this machine. Each has one core, so that many of them do not fight for the cores."""
+"""Runs tasks in processes on this machine. Each process uses `cpus` threads, so that they do not compete for cores."""
 
 from __future__ import annotations
 
@@ -19,10 +19,12 @@ from . import Result, Task
 
 @dataclass(frozen=True)
 class Local:
-    """workers: processes; cpus: threads that each may use."""
+    """The engine of local processes."""
 
     workers: int
+    """Number of processes."""
     cpus: int = 1
+    """Number of threads of each."""
 
     def run(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Generator[Result, None, None]:
         """See `Engine`."""
@@ -32,24 +34,23 @@ class Local:
             min(self.workers, max(len(tasks), 1)), context, initializer=_prepare, initargs=(ended, self.cpus)
         )
         try:
-            with _deaf_to_interrupts():
+            with _interrupts_blocked():
                 waiting = {pool.submit(function, task) for task in tasks}  # starts the workers
             while waiting:
                 done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
                 for future in done:
                     yield future.result()
         except BrokenProcessPool as error:
-            raise EngineError("a worker died: killed, or out of memory; the same command goes on from here") from error
+            raise EngineError("a worker died (killed, or out of memory); repeat the command to resume") from error
         finally:
-            end.close()  # the workers end at once, whatever they are at
+            end.close()  # ends the workers at once
             ended.close()
             pool.shutdown(cancel_futures=True)
 
 
 @contextmanager
-def _deaf_to_interrupts() -> Iterator[None]:
-    """Processes started in here are deaf to Ctrl-C from their first moment: it reaches the whole group, and who started
-    them ends them."""
+def _interrupts_blocked() -> Iterator[None]:
+    """Workers started in this block ignore Ctrl-C, which reaches the whole process group. Their parent ends them."""
     if not hasattr(signal, "pthread_sigmask"):  # on Windows
         yield
         return
@@ -57,17 +58,17 @@ def _deaf_to_interrupts() -> Iterator[None]:
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)  # one that came meanwhile is delivered now
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)  # delivers a signal that arrived in the block
 
 
 def _prepare(ended: Connection, cpus: int) -> None:
-    """In a worker, before it imports what computes."""
+    """Prepare a worker before it imports NumPy and torch."""
     os.environ.setdefault("OMP_NUM_THREADS", str(cpus))  # torch and NumPy's library heed it, and so does `cores`
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # where `_deaf_to_interrupts` cannot do it
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # where `_interrupts_blocked` has no effect
     threading.Thread(target=_end_with, args=(ended,), daemon=True).start()
 
 
 def _end_with(ended: Connection) -> None:
-    """End when the process that started us closes its end of the pipe, or dies."""
+    """End this process when its parent closes its end of the pipe, or dies."""
     ended.poll(None)
     os._exit(1)

@@ -1,4 +1,4 @@
-"""A Ray cluster: every task is a Ray task, which is tried again when its worker or machine is lost."""
+"""Runs tasks on a Ray cluster. Ray repeats a task if its worker or machine is lost."""
 
 from __future__ import annotations
 
@@ -18,23 +18,24 @@ from . import Result, Task
 RETRIES = 3
 REACH_SECONDS = 10
 STORE_BYTES = 100 << 20
-"""Of the object store of a cluster that is started here: tasks and outcomes are small."""
+"""Size of the object store of a cluster that is started for the run. Tasks and outcomes are small."""
 
 
 @dataclass(frozen=True)
 class Ray:
-    """address: of a cluster, "auto" or host:port or ray://host:port (None: one is started on this machine, with
-    `workers` times `cpus`); workers: tasks at a time (None: as many as the cluster has room for); cpus, gpus: that each
-    takes.
-    """
+    """The engine of a Ray cluster."""
 
     address: str | None = None
+    """Address of a cluster: "auto", host:port or ray://host:port. None: start one with `workers` times `cpus` cores."""
     workers: int | None = None
+    """Number of simultaneous tasks. None: all that the cluster has room for."""
     cpus: float = 1
+    """Cores of a task."""
     gpus: float = 0
+    """GPUs of a task."""
 
     def run(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Generator[Result, None, None]:
-        """See `Engine`. Raises MissingPackageError where Ray is not installed."""
+        """See `Engine`. Raises MissingPackageError if Ray is not installed."""
         ray = need_ray()
         started = self._connect(ray)
         remote = ray.remote(num_cpus=self.cpus, num_gpus=self.gpus, max_retries=RETRIES)(function)
@@ -50,10 +51,10 @@ class Ray:
                 try:
                     result: Result = ray.get(done)
                 except ray.exceptions.RayTaskError:
-                    raise  # the function's own fault
+                    raise  # an exception of the function
                 except ray.exceptions.RayError as error:
                     lost = f"its worker was lost {RETRIES + 1} times ({type(error).__name__})"
-                    raise EngineError(f"{task.name}: {lost}; the same command goes on from here") from error
+                    raise EngineError(f"{task.name}: {lost}; repeat the command to resume") from error
                 yield result
         finally:
             if started:
@@ -68,7 +69,7 @@ class Ray:
             return False
         where = self.address or "a cluster on this machine"
         options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent anywhere unasked
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no telemetry
         if self.address is None:
             total = max(1, round((self.workers or available()) * self.cpus))
             options |= {"num_cpus": total, "include_dashboard": False, "object_store_memory": STORE_BYTES}
@@ -78,17 +79,17 @@ class Ray:
                 where = self.address if found == self.address else f"{self.address} ({found})"
                 _reach(found)
             ray.init(self.address or "local", **options)
-        except Exception as error:  # of any class: a start that takes too long is a plain one
+        except Exception as error:  # a timeout at the start is a plain Exception
             text = re.split(r"[.;] |\n", reason(error))[0]
             raise EngineError(f"{where}: no Ray cluster can be reached: {text}") from error
         if self.address is None and (there := ray.cluster_resources().get("GPU", 0)) < self.gpus:
-            ray.shutdown()  # it would wait for another machine for ever
+            ray.shutdown()  # it would wait forever for another machine
             raise EngineError(f"--num-gpus {self.gpus:g}: Ray finds {there:g} GPUs on this machine")
         return True
 
 
 def need_ray() -> Any:
-    """Ray. Raises MissingPackageError where it is not installed."""
+    """Import Ray. Raises MissingPackageError if it is not installed."""
     need("ray", "--engine ray", extra="ray")
     import ray
 
@@ -96,7 +97,7 @@ def need_ray() -> Any:
 
 
 def _find(address: str) -> str:
-    """What "auto" stands for, as Ray finds it: it may be a cluster that has died. Raises ConnectionError for none."""
+    """The address that Ray finds for "auto", perhaps of a dead cluster. Raises ConnectionError if there is none."""
     if address != "auto":
         return address
     from ray._private.services import get_ray_address_from_environment
@@ -105,7 +106,7 @@ def _find(address: str) -> str:
 
 
 def _reach(address: str) -> None:
-    """Raise OSError where nobody listens: Ray itself would wait for a minute and print pages."""
+    """Raise OSError if nothing listens there. Ray would wait for a minute and print pages of text."""
     match = re.fullmatch(r"(?:ray://)?([^/:]+):(\d+)/?", address)
     if match:
         socket.create_connection((match[1], int(match[2])), timeout=REACH_SECONDS).close()

@@ -1,1 +1,1 @@
-"""The work on one shard, from its source to its output, the same in every engine; never decides where it is done."""
+"""Processes one shard, from its source to its output, in the same way for every engine. Never chooses the worker."""

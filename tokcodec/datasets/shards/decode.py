@@ -85,7 +85,7 @@ def made_by(target: Place, to: str) -> Recipe | None:
 
 
 def decode_shard(task: DecodeTask) -> Outcome:
-    """Decode a shard: its output file is written whole or not at all. Errors are in the outcome, none is raised."""
+    """Decode a shard, and write its output completely or not at all. Errors are in the outcome, and none is raised."""
     outcome = Outcome(task.shard.name, task.output.name)
     try:
         model_of([task.shard], task.options.model)  # raises if it is missing on this machine
@@ -104,7 +104,7 @@ def decode_shard(task: DecodeTask) -> Outcome:
             )
         fill = {TO_TAR: _fill_tar, TO_PARQUET: _fill_parquet}[task.to]
         task.output.write(lambda stream: fill(stream, task, decoder, outcome))
-    except Exception as error:  # whatever it is, it concerns this shard, and has to cross to another process
+    except Exception as error:  # any exception fails this shard alone, in any process
         outcome.failure = sendable(error, task.name)
     return outcome
 

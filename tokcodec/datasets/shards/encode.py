@@ -53,7 +53,7 @@ class EncodeTask:
 
 
 def encode_shard(task: EncodeTask) -> Outcome:
-    """Encode a shard: its file is written whole or not at all. Errors are in the outcome, none is raised."""
+    """Encode a shard, and write its file completely or not at all. Errors are in the outcome, and none is raised."""
     outcome = Outcome(task.shard.name, task.shard.output)
     try:
         encoder = Encoder(column=task.column, max_pixels=task.max_pixels, jobs=task.jobs, **vars(task.options))
@@ -61,7 +61,7 @@ def encode_shard(task: EncodeTask) -> Outcome:
         with process_limit(task.max_pixels):
             first = next(tables)  # before anything is written: there may be nothing to write
             task.output.write(lambda stream: write_tables(stream, chain([first], tables), task.recipe))
-    except Exception as error:  # whatever it is, it concerns this shard, and has to cross to another process
+    except Exception as error:  # any exception fails this shard alone, in any process
         outcome.failure = sendable(error, task.name)
     return outcome
 

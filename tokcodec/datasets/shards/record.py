@@ -1,4 +1,4 @@
-"""Records of the shards in an output of pictures: how each is made, and its outcome once it is finished.
+"""Records of the shards in an output of pictures: the recipe of each, and its outcome when it is finished.
 
 A folder of pictures has no other place for them, and a tar is complete before its errors are known. They are hidden
 files, `.tokcodec/SHARD.folder.json` or `.tokcodec/SHARD.tar.json` in the output.

@@ -1,4 +1,4 @@
-"""The shards of tokens in a folder: found, described by their footers, and read in batches."""
+"""Finds the shards of tokens in a folder, describes them by their footers, and reads them in batches."""
 
 from __future__ import annotations
 

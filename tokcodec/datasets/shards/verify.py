@@ -1,4 +1,4 @@
-"""Reads every file in a shard of tokens and compares it with its row; needs the model's tables, no weights."""
+"""Reads every file in a shard of tokens and compares it with its row. Needs the model's tables, not its weights."""
 
 from __future__ import annotations
 
@@ -51,14 +51,14 @@ def verify_shard(task: VerifyTask) -> Verified:
             verified.outcome.count([_fault(row, task.model) for row in rows])
             verified.outcome.bytes += pc.sum(pc.binary_length(batch.column(TOK))).as_py() or 0
             keys.append(_hashes([row[KEY] for row in rows]))
-    except Exception as error:  # whatever it is, it concerns this shard, and has to cross to another process
+    except Exception as error:  # any exception fails this shard alone, in any process
         verified.outcome.failure = sendable(error, task.name)
     verified.keys = np.concatenate([np.empty(0, np.uint64), *keys])
     return verified
 
 
 def _fault(row: dict[str, Any], model: Model) -> str | None:
-    """The fault of a row, as a line; None for a good row, and for one with an error instead of a file."""
+    """The fault of a row, as a line; None for a good row, or one with an error instead of a file."""
     if row[ERROR] is not None and row[TOK] is None:
         return None
     try:

@@ -1,1 +1,1 @@
-"""What data sets are made from: which shards there are, and their samples in batches; never encodes anything."""
+"""Finds the shards of sources, and reads their samples in batches. Never encodes anything."""

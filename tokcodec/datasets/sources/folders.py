@@ -16,7 +16,7 @@ CHUNK = 1 << 20
 
 
 def read(shard: Shard, column: str | None, batch_size: int, max_sample_bytes: int) -> Iterator[Samples]:
-    """The samples in batches; a file that cannot be read is one without a picture.
+    """Yield the samples in batches. A file that cannot be read gives a sample without a picture.
 
     The arguments are those of `read_samples`.
     """
@@ -30,7 +30,7 @@ def read(shard: Shard, column: str | None, batch_size: int, max_sample_bytes: in
 
 
 def _content(file: Place, limit: int) -> Picture:
-    """The bytes of a file. Reading stops at the limit, since remote files need not tell their size."""
+    """The bytes of a file. Reading stops at the limit, since the size of a remote file may be unknown."""
     parts: list[bytes] = []
     size = 0
     try:

@@ -1,4 +1,4 @@
-"""What the pages of a Parquet file say about themselves: sizes that the file's metadata does not hold, or gets wrong.
+"""Reads the page headers of a Parquet file for sizes that the file's metadata lacks or has wrong.
 
 A page header is a small Thrift struct before each page (compact protocol), see `PageHeader` in the format's
 parquet.thrift. Only headers are read here, no page is decompressed.
@@ -19,7 +19,7 @@ VALUES = {0: 5, DICTIONARY_PAGE: 7, DATA_PAGE_V2: 8}
 ENTRY_BYTES = 16
 """Bytes that Arrow holds for each entry of a dictionary, beside its page."""
 DELTA_LENGTH_BYTE_ARRAY, DELTA_BYTE_ARRAY = 6, 7
-"""Encodings of which Arrow decodes all lengths of a page at once."""
+"""Encodings for which Arrow decodes all lengths of a page at once."""
 DICTIONARIES = {0, 2, 8}
 """Encodings that Arrow reads as a dictionary: plain, and the two of indices."""
 DEPTH, MAX_FIELD = 8, 16

@@ -20,7 +20,7 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import fs
 
-from ...errors import SYSTEM_REASONS, MissingPackageError, OutputError, SourceError, TokError, reason
+from ...errors import MissingPackageError, OutputError, SourceError, TokError, reason, system_reason
 
 MARK_BYTES = 64 << 10
 """Bytes at each end of a file that identify its content: they differ in tars of one size, and hold Parquet's footer."""
@@ -225,7 +225,7 @@ class Place:
                 raise
         except OSError as error:
             # Arrow says "exists" of a folder whose name a file has
-            why = reason(error) if error.errno != errno.EEXIST else SYSTEM_REASONS[errno.ENOTDIR]
+            why = reason(error) if error.errno != errno.EEXIST else system_reason(errno.ENOTDIR)
             failure = OutputError(f"{self.name}: {why}")
             failure.errno = error.errno
             raise failure from error

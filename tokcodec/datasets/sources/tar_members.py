@@ -1,4 +1,4 @@
-"""Members of a tar whose headers cost a bounded amount of memory, whatever sizes they declare."""
+"""Reads the members of a tar with bounded memory for their headers, for any sizes that they declare."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class BoundedMember(tarfile.TarInfo):
 
 
 def members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
-    """The members of an archive, of which it keeps one at a time. Raises one of DAMAGE for damaged headers."""
+    """Yields the members of an archive, and keeps one at a time. Raises one of DAMAGE for damaged headers."""
     offset = -1
     for member in archive:
         archive.members = []  # type: ignore[attr-defined]  # else it keeps all of them

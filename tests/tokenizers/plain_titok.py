@@ -1,31 +1,19 @@
-"""Time the One-D-Piece and TiTok networks against a plain transcription of the published recipe, in one run.
+"""The One-D-Piece and TiTok networks as a plain transcription of the published recipe, and weights for them.
 
-The plain path does what the published recipe does: `nn.MultiheadAttention` over sequence-first tensors, NCHW
-convolutions over padded copies, nearest up-sampling followed by a convolution, no folding. Both paths carry the same
-random weights, and the run fails if their tokens or pictures differ, so that the ratio compares equal results.
-
-    python -m bench.studies.titok_speed [--variant one-d-piece-s-256] [--tokens K] [--threads 2] [--dtype bfloat16]
+It does what the recipe does and nothing else: `nn.MultiheadAttention` over sequence-first tensors, NCHW convolutions
+over padded copies, nearest up-sampling followed by a convolution, no folding.
 """
 
 from __future__ import annotations
-
-import argparse
-import json
-import sys
-import time
-from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from tokcodec.pictures.tiling import TILE
-from tokcodec.tokenizers.titok import VARIANTS
 from tokcodec.tokenizers.titok_modules import CHANNEL_MULTIPLIERS, GRID, PATCHES, TitokNet
 
 Weights = dict[str, Tensor]
-TOLERANCE = 2e-3  # largest difference of a pixel value between two right float32 implementations
-TIE = 1e-4  # codes whose cosines are closer than this may be chosen differently
 
 
 def random_weights(net: TitokNet, seed: int = 0) -> Weights:
@@ -142,69 +130,3 @@ class PlainTokenizer:
                 x = F.interpolate(x, scale_factor=2.0, mode="nearest")
                 x = self._conv(x, f"pixel_decoder.up.{level}.upsample_conv")
         return self._conv(self._norm_silu(x, "pixel_decoder.norm_out"), "pixel_decoder.conv_out")
-
-
-def seconds(functions: list[Callable[[], object]], repeats: int) -> list[float]:
-    """The shortest of `repeats` runs of each function after one to warm up, in turns: other load hits all."""
-    best = [float("inf")] * len(functions)
-    for turn in range(repeats + 1):
-        for i, function in enumerate(functions):
-            start = time.perf_counter()
-            function()
-            if turn:
-                best[i] = min(best[i], time.perf_counter() - start)
-    return best
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--variant", choices=sorted(VARIANTS), default="one-d-piece-s-256")
-    parser.add_argument("--tokens", type=int, help="tokens kept for decoding; all by default")
-    parser.add_argument("--tiles", type=int, default=1, help="tiles in one batch")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32", help="of the decoder")
-    options = parser.parse_args()
-
-    torch.set_num_threads(options.threads)
-    layout = VARIANTS[options.variant].layout
-    with torch.device("meta"):
-        net = TitokNet(layout)
-    weights = random_weights(net)
-    plain = PlainTokenizer(weights, layout.heads)
-    net.load_state_dict(weights, assign=True)
-    net.eval().requires_grad_(False)
-
-    with torch.inference_mode():
-        net.prepare(getattr(torch, options.dtype))
-        tiles = torch.rand(options.tiles, 3, TILE, TILE, generator=torch.Generator().manual_seed(1))
-        cosines = plain.cosines(tiles)
-        tokens = cosines.argmax(dim=-1)
-        margins = cosines.topk(2, dim=-1).values.diff(dim=-1).abs()[..., 0]
-        wrong = int(((net.encode(tiles) != tokens) & (margins > TIE)).sum())
-        kept = tokens[:, : options.tokens]
-        difference = float((net.decode(kept).float() - plain.decode(kept)).abs().max())
-        rows = {}
-        for name, ours, theirs in (
-            ("encode", lambda: net.encode(tiles), lambda: plain.encode(tiles)),
-            ("decode", lambda: net.decode(kept), lambda: plain.decode(kept)),
-        ):
-            fast, slow = seconds([ours, theirs], options.repeats)
-            rows[name] = {"seconds": round(fast, 3), "plain": round(slow, 3), "ratio": round(slow / fast, 2)}
-
-    print(
-        f"{options.variant}, {options.tiles} tile(s), {kept.shape[1]} tokens, {options.threads} thread(s), "
-        f"decoder in {options.dtype}, torch {torch.__version__}"
-    )
-    print(f"{'':8}{'seconds':>9}{'plain':>9}{'ratio':>8}")
-    for name, row in rows.items():
-        print(f"{name:8}{row['seconds']:9.3f}{row['plain']:9.3f}{row['ratio']:8.2f}")
-    print(f"tokens that differ: {wrong}; largest difference of a pixel value: {difference:.1e}")
-    print(json.dumps({"variant": options.variant, "tiles": options.tiles, "tokens": kept.shape[1],
-                      "threads": options.threads, "dtype": options.dtype, **rows,
-                      "wrong_tokens": wrong, "difference": difference}))  # fmt: skip
-    return int(wrong > 0 or (options.dtype == "float32" and difference > TOLERANCE))
-
-
-if __name__ == "__main__":
-    sys.exit(main())
