@@ -50,7 +50,7 @@ class Codewords:
         words: NDArray[Any],
         bits: NDArray[Any] | None = None,
         array: Maker = np.asarray,
-        weights: npt.NDArray[Any] | None = None,
+        weights: NDArray[Any] | None = None,
     ) -> None:
         self.n_tokens, _, self.radix, half = words.shape
         self._half = half
