@@ -275,3 +275,19 @@ def test_a_file_without_tokens_is_grey_and_draws_no_tile(
     monkeypatch.setattr("tokcodec.tokenizers.tiles.Canvas", None)
     data = make_tok(width=40, height=30, pitch=16)[:HEADER_SIZE]
     assert (np.asarray(tokcodec.decode(data, warn=lambda text: None)) == 128).all()
+
+
+def test_a_target_of_a_high_rate_is_noted(tiny: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a picture that is large enough for another codec, and of targets alone."""
+    monkeypatch.setattr("tokcodec.codec.HIGH_RATE", 0.2)
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    cases: list[tuple[Any, dict[str, Any], bool]] = [
+        (noise, {"target_psnr": 90}, True),
+        (noise, {"target_bpp": 0.1}, False),
+        (noise[:40, :40], {"target_psnr": 90}, False),
+        (noise, {"pitch": 16}, False),
+    ]
+    for picture, options, noted in cases:
+        said: list[str] = []
+        tokcodec.encode(picture, model="tiny", warn=said.append, **options)
+        assert any("above 0.2 a WebP file of the same quality" in line for line in said) == noted

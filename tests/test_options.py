@@ -215,3 +215,14 @@ def test_reading_a_bare_file(tiny: Model) -> None:
     data = pack(Header(tiny.id, 16, FIT, 40, 30), tiny, coded, container="bare")
     header = DecodeOptions(container="bare", size=(40, 30), model="tiny").read(data).header
     assert (header.width, header.height, header.tokens) == (40, 30, 16)
+
+
+@pytest.mark.parametrize("colour", ["white", "Black", "#f80", "#ff8800", "rgb(1, 2, 3)", "hsl(0, 100%, 50%)"])
+def test_backgrounds(tiny: Model, colour: str) -> None:
+    EncodeOptions(background=colour).resolve(tiny)
+
+
+@pytest.mark.parametrize("colour", ["", "nothing", "#12", "#ff880080", "transparent", 3, None])
+def test_what_is_no_background(tiny: Model, colour: Any) -> None:
+    with pytest.raises(ValueError, match="background must be a colour"):
+        EncodeOptions(background=colour).resolve(tiny)

@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 STRETCH = 4
 """The encoder gives a note if the sides of a tile have a larger ratio than this. 21:9 as one tile is still usual."""
 
+HIGH_RATE, HIGH_RATE_PIXELS = 1.5, 64 * 64
+"""The encoder gives a note if a target makes a file of more bits per pixel, of a picture of at least so many pixels."""
+
 _OURS = __package__, "PIL"
 
 Warn = Callable[[str], None]
@@ -59,6 +62,7 @@ def encode(
     adaptive: bool = False,
     focus: Sequence[str | Sequence[float]] = (),
     focus_map: Image.Image | None = None,
+    background: str = "white",
     model: str | Path | None = None,
     device: str = "auto",
     effort: int = 0,
@@ -88,6 +92,7 @@ def encode(
             `adaptive`.
         focus_map: PIL image of any size with a weight for each place: black and transparent count once, white 4 times.
             Needs a target or `adaptive`.
+        background: colour behind transparent pixels, a name of CSS or "#rrggbb". Default: "white".
         model: name or folder of a model. Default: base-2.
         device: "auto", "cpu" or "cuda". Default: "auto", the fastest one for the number of tiles.
         effort: 0 to 9. Above 0 the encoder searches for tokens by the picture that they draw, which is better and
@@ -116,12 +121,13 @@ def encode(
         adaptive=adaptive,
         focus=focus,
         focus_map=focus_map,
+        background=background,
         model=model,
         device=device,
         effort=effort,
         tune=tune,
     ).resolve()
-    picture = to_rgb(image, warn=warn)
+    picture = to_rgb(image, background=background, warn=warn)
     check_size(*picture.size, max_pixels=picture.width * picture.height)
     if container == "bare" and not fits(*picture.size):
         warn("the bare container stores only aspects from 1:6.3 to 6:1: decode with the size")
@@ -132,6 +138,8 @@ def encode(
         data = _encode_controlled(picture, settings, tokenizer, weights, warn, progress)
         if container == "tok":
             note_tiles(Grid.for_picture(*picture.size, parse_header(data).pitch), warn)
+        if settings.target is not None:
+            note_rate(8 * len(data) / (picture.width * picture.height), picture, warn)
         return _with_effort(data, picture, settings, weights, progress)
     if container == "tok":
         note_stretch(grid, warn)
@@ -275,6 +283,18 @@ def note_stretch(grid: Grid, warn: Warn) -> None:
     width, height = grid.tile_extent
     if max(width, height) > STRETCH * min(width, height):
         warn(f"a tile covers {width:.0f}x{height:.0f} pixels: the longer side will be much coarser")
+
+
+def note_rate(bpp: float, picture: Image.Image, warn: Warn) -> None:
+    """Note a file of so many bits that another codec would need fewer. In small files headers count: no note.
+
+    Args:
+        bpp: bits of the file per pixel.
+        picture: the picture.
+        warn: called with the note.
+    """
+    if bpp > HIGH_RATE and picture.width * picture.height >= HIGH_RATE_PIXELS:
+        warn(f"{bpp:.1f} bits per pixel: above {HIGH_RATE:g} a WebP file of the same quality is usually smaller")
 
 
 def note_tiles(grid: Grid, warn: Warn) -> None:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from PIL import ImageColor
+
 from .container.header import PITCHES
 from .contents import check_container
 from .models.registry import find_model
@@ -61,6 +63,8 @@ class EncodeOptions:
     """Map of weights: black and transparent 1, white 4."""
     model: str | Path | None = None
     """Name or folder of a model. None: base-2."""
+    background: str = "white"
+    """Colour behind transparent pixels, a name of CSS or "#rrggbb"."""
     device: str = "auto"
     """"auto", "cpu" or "cuda"."""
     effort: int = 0
@@ -85,6 +89,7 @@ class EncodeOptions:
         if controlled and not model.ordered:
             raise ValueError(f"model {model.name} is not ordered: it needs all tokens, so there is nothing to choose")
         regions = tuple(find_region(region) for region in self.focus)
+        check_background(self.background)
         if self.focus_map is not None:
             check_map(self.focus_map)
         if regions or self.focus_map is not None:
@@ -226,6 +231,16 @@ def check_tokens(tokens: int | None, model: Model) -> int:
     if not model.ordered and tokens != model.n_tokens:
         raise ValueError(f"model {model.name} is not ordered (no tail drop): it needs all {model.n_tokens} tokens")
     return tokens
+
+
+def check_background(colour: str) -> None:
+    """Raise ValueError unless a colour behind transparent pixels is known and opaque."""
+    try:
+        known = isinstance(colour, str) and len(ImageColor.getrgb(colour)) == 3
+    except ValueError:
+        known = False
+    if not known:
+        raise ValueError(f"background must be a colour such as white or #ff8800, not {colour!r}")
 
 
 def check_effort(effort: int, model: Model) -> int:

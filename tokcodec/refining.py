@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
@@ -28,6 +29,8 @@ PRICES = 2.0, 8.0
 """Price of a bit in the search, in units of the plain encoder's price, tried in turn until the file is small enough."""
 
 Progress = Callable[[int, int], None]
+
+_log = logging.getLogger(__name__)
 
 
 def refine_file(
@@ -61,7 +64,7 @@ def refine_file(
         if most is None or len(found) <= most:
             break
     else:
-        return data
+        return _kept(data, "the new tokens took more bytes")
     if settings.target is None or settings.target.kind not in (PSNR, LPIPS):
         return found
 
@@ -70,13 +73,19 @@ def refine_file(
         return draw(tokenizer, grid, tokens, contents.counts(), look, scale=contents.scale)
 
     if settings.target.kind == PSNR:
-        goal = settings.target.value
-        return found if quality.psnr(picture, drawn(coded, "fidelity"), weights) >= goal else data
+        met = quality.psnr(picture, drawn(coded, "fidelity"), weights) >= settings.target.value
+        return found if met else _kept(data, "the new tokens missed the PSNR")
     try:
         distance = quality.Distance(picture, tokenizer.device)
     except (FileNotFoundError, ValueError):  # LPIPS has no weights or the picture is too small: it was estimated
         return found
-    return found if distance(drawn(coded, None)) <= settings.target.value else data
+    met = distance(drawn(coded, None)) <= settings.target.value
+    return found if met else _kept(data, "the new tokens missed the LPIPS")
+
+
+def _kept(data: bytes, why: str) -> bytes:
+    _log.info("effort: the plain file is kept: %s", why)
+    return data
 
 
 def _refine(
@@ -92,15 +101,16 @@ def _refine(
 
     grid = Grid.for_picture(*picture.size, contents.header.pitch)
     counts, coded = contents.counts(), contents.coded.clip(0)
+    rounds, saved = ROUNDS[settings.effort], np.zeros(grid.tiles)
     for batch in batches(grid.tiles):
         part = slice(batch.start, batch.stop)
         with faults_of(tokenizer):
-            coded[part] = refine(
+            coded[part], saved[part] = refine(
                 tokenizer,
                 pixels(cut(picture, grid, batch, side=settings.model.tile)),
                 coded[part],
                 counts[part],
-                rounds=ROUNDS[settings.effort],
+                rounds=rounds,
                 tune=TUNES[settings.tune],
                 scale=contents.scale,
                 weights=tile_weights(grid, batch, settings.model.tile),
@@ -108,6 +118,7 @@ def _refine(
             )
         if progress:
             progress(batch.stop, grid.tiles)
+    _log.info("effort %d for %s: %d rounds, error -%.1f %%", settings.effort, settings.tune, rounds, 100 * saved.mean())
     return coded
 
 

@@ -1,14 +1,18 @@
 """`python -m bench.studies.effort PICTURES`: measures the gain and the time of `encode --effort`.
 
-Prints means over real files of the pictures' 256x256 centre crops. Features are the distance of EfficientNet's
-features (stages 2 to 5) from those of the original. lite0 and LPIPS were used to train the network of the tune, and
-lite2 was not.
+Prints means over real files of the pictures' 256x256 centre crops, or with `--sizes` of whole pictures within so many
+bytes. Features are the distance of EfficientNet's features (stages 2 to 5) from those of the original. lite0 and LPIPS
+were used to train the network of the tune, and lite2 was not. Seconds are of the processor, on one thread.
 """
 
 from __future__ import annotations
 
+import json
 import time
+from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import click
 import numpy as np
@@ -17,12 +21,24 @@ from PIL import Image
 
 import tokcodec
 from bench.metrics import Pixels, psnr
-from bench.pictures import find, read
+from bench.pictures import Picture, find, read
 from bench.recognition import STAGES, classifier_input
+from bench.report.cells import markdown_lines
 from tokcodec.ratecontrol.lpips import LPIPS
+from tokcodec.tokenizers import MANY_DRAWN, load_tokenizer
+from tokcodec.tokenizers.look import LIGHT, condition
+from tokcodec.tokfile import read as read_file
 from tokcodec.training.features import Classifier, feature_distance
 
-NAMES = "bytes", "seconds", "PSNR, fidelity", "PSNR, perceptual", "LPIPS, perceptual", "lite0", "lite2"
+if TYPE_CHECKING:
+    from tokcodec.tokenizers.cascade import CascadeTokenizer
+
+NAMES = "bytes", "seconds", "PSNR, fidelity", "PSNR, perceptual", "PSNR, light", "LPIPS", "lite0", "lite2"
+"""What is measured; LPIPS and features of the perceptual look."""
+DECIMALS = 1, 2, 2, 2, 2, 3, 3, 3
+
+Case = tuple[str, int, str, int]
+"""Picture, tokens or bytes at most, tune ("" without an effort) and effort."""
 
 
 class Judge:
@@ -33,12 +49,12 @@ class Judge:
         self.classifiers = [Classifier(f"efficientnet-lite{number}") for number in (0, 2)]
 
     @torch.no_grad()
-    def measure(self, original: Pixels, tokens: int, tune: str, effort: int) -> list[float]:
-        """The values of NAMES for one picture; effort 0 has no tune."""
-        begun = time.perf_counter()
-        chosen = {"effort": effort, "tune": tune} if effort else {}
-        data = tokcodec.encode(original, tokens=tokens, pitch="fit", **chosen)  # type: ignore[arg-type]
-        seconds = time.perf_counter() - begun
+    def measure(self, original: Pixels, amount: int, tune: str, effort: int, whole: bool) -> list[float]:
+        """The values of NAMES for one picture; NaN for the light look of several tiles."""
+        chosen = {"target_size": amount} if whole else {"tokens": amount, "pitch": "fit"}
+        begun = time.process_time()
+        data = tokcodec.encode(original, effort=effort, tune=tune or None, **chosen)
+        seconds = time.process_time() - begun
         fidelity, perceptual = (np.asarray(tokcodec.decode(data, look=look)) for look in ("fidelity", "perceptual"))
         x, y = (torch.from_numpy(p.copy()).permute(2, 0, 1)[None].float() / 255 for p in (original, perceptual))
         seen = [classifier_input(pixels) for pixels in (original, perceptual)]
@@ -46,8 +62,20 @@ class Judge:
         for net in self.classifiers:
             both = (net.stages(pixels, STAGES.stop)[STAGES] for pixels in seen)
             features.append(float(feature_distance(*both)))
-        found = psnr(original, fidelity), psnr(original, perceptual), float(self.lpips(x, y))
-        return [len(data), seconds, *found, *features]
+        light = float("nan") if whole else psnr(original, drawn_light(data))
+        decibels = psnr(original, fidelity), psnr(original, perceptual), light
+        return [len(data), seconds, *decibels, float(self.lpips(x, y)), *features]
+
+
+def drawn_light(data: bytes) -> Pixels:
+    """The light look of a file of one tile, as a web page draws it: uint8 256 x 256 x 3."""
+    contents = read_file(data)
+    tokenizer = cast("CascadeTokenizer", load_tokenizer(contents.model, "cpu", drawing=MANY_DRAWN))
+    conditions = condition(contents.counts().tolist(), contents.scale, tokenizer.scales)
+    vectors = tokenizer.vectors(torch.from_numpy(contents.coded).long(), contents.scale)
+    drawn = np.asarray(tokenizer.draw(tokenizer.network(LIGHT), vectors, conditions))
+    pixels: Pixels = np.rint(drawn[0].clip(0, 1).transpose(1, 2, 0) * 255).astype(np.uint8)
+    return pixels
 
 
 def figure(pictures: list[Pixels], path: Path) -> None:
@@ -62,31 +90,76 @@ def figure(pictures: list[Pixels], path: Path) -> None:
     Image.fromarray(np.concatenate(rows)).save(path, quality=85)
 
 
+def cases(names: list[str], amounts: list[int], tunes: list[str], efforts: list[int]) -> Iterator[Case]:
+    """Everything to measure, picture by picture; effort 0 once for all tunes."""
+    for name in names:
+        for amount in amounts:
+            yield name, amount, "", 0
+            yield from ((name, amount, tune, effort) for tune in tunes for effort in efforts if effort)
+
+
+def table(measured: dict[Case, list[float]], whole: bool) -> list[str]:
+    """Lines of the table of means over the pictures for which all is measured."""
+    kinds = list(dict.fromkeys(case[1:] for case in measured))
+    names = [n for n in dict.fromkeys(case[0] for case in measured) if all((n, *kind) in measured for kind in kinds)]
+    rows = []
+    for amount, tune, effort in sorted(kinds):
+        means = np.mean([measured[name, amount, tune, effort] for name in names], 0)
+        values = ["-" if np.isnan(v) else f"{v:.{n}f}" for v, n in zip(means, DECIMALS, strict=True)]
+        rows.append([str(amount), tune or "none", str(effort), *values])
+    kind, first = ("whole pictures", "at most") if whole else ("centre crops", "tokens")
+    using = f"tokcodec {tokcodec.__version__}, torch {torch.__version__}"
+    return [f"{len(names)} {kind}, {using}:", "", *markdown_lines((first, "tune", "effort", *NAMES), rows)]
+
+
+def numbers(_: click.Context, __: click.Parameter, text: str | None) -> list[int]:
+    """Numbers with commas between them."""
+    return [int(part) for part in text.split(",")] if text else []
+
+
 @click.command()
 @click.argument("pictures", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--efforts", default="0,3,6,9", show_default=True, help="With commas.")
-@click.option("--tokens", default="64,256", show_default=True, help="With commas.")
-@click.option("--tunes", default="perceptual,fidelity", show_default=True, help="With commas.")
+@click.option("--efforts", default="0,3,6,9", show_default=True, callback=numbers, help="With commas.")
+@click.option("--tokens", default="64,256", show_default=True, callback=numbers, help="With commas.")
+@click.option("--sizes", callback=numbers, help="Whole pictures in at most so many bytes, instead of crops.")
+@click.option("--tunes", default="perceptual,fidelity,light", show_default=True, help="With commas.")
 @click.option("--limit", type=int, help="Use only the first N pictures.")
+@click.option("--journal", type=click.Path(dir_okay=False, path_type=Path), help="Note results here and go on.")
 @click.option("--sheet", type=click.Path(path_type=Path), help="Write three pictures before and after here, and end.")
-def main(pictures: Path, efforts: str, tokens: str, tunes: str, limit: int | None, sheet: Path | None) -> None:
+def main(
+    pictures: Path,
+    efforts: list[int],
+    tokens: list[int],
+    sizes: list[int],
+    tunes: str,
+    limit: int | None,
+    journal: Path | None,
+    sheet: Path | None,
+) -> None:
     """Print a table of gain against time."""
-    found, _ = find(pictures, [256], limit)
-    crops = [read(picture.path, picture.crop) for picture in found]
+    torch.set_num_threads(1)
+    found = {picture.name: picture for picture in find(pictures, [None if sizes else 256], limit)[0]}
     if sheet is not None:
-        figure(crops[:3], sheet)
+        figure([read(picture.path, picture.crop) for picture in list(found.values())[:3]], sheet)
         return
-    judge = Judge()
-    judge.measure(crops[0], 1, tunes.split(",")[0], 1)  # imports and models
-    click.echo(f"{len(crops)} pictures, tokcodec {tokcodec.__version__}, torch {torch.__version__}")
-    click.echo("| tokens | tune | effort | " + " | ".join(NAMES) + " |")
-    click.echo("|---" * (3 + len(NAMES)) + "|")
-    for count in map(int, tokens.split(",")):
-        for tune in tunes.split(","):
-            for effort in map(int, efforts.split(",")):
-                means = np.mean([judge.measure(crop, count, tune, effort) for crop in crops], 0)
-                cells = [f"{means[0]:.1f}", *(f"{v:.2f}" for v in means[1:4]), *(f"{v:.3f}" for v in means[4:])]
-                click.echo(f"| {count} | {tune} | {effort} | " + " | ".join(cells) + " |")
+    lines = journal.read_text(encoding="utf-8").splitlines() if journal and journal.exists() else []
+    known = {(str(n), int(a), str(t), int(e)): values for n, a, t, e, values in map(json.loads, lines)}
+    wanted = list(cases(list(found), sizes or tokens, tunes.split(","), efforts))
+    missing = [case for case in wanted if case not in known]
+    if missing:
+        judge, pixels = Judge(), lru_cache(1)(lambda name: of(found[name]))
+        judge.measure(pixels(missing[0][0]), missing[0][1], tunes.split(",")[0], 1, bool(sizes))  # imports and models
+        for case in missing:
+            known[case] = judge.measure(pixels(case[0]), *case[1:], whole=bool(sizes))
+            if journal:
+                with journal.open("a", encoding="utf-8") as out:
+                    out.write(json.dumps([*case, known[case]]) + "\n")
+    click.echo("\n".join(table({case: known[case] for case in wanted}, bool(sizes))))
+
+
+def of(picture: Picture) -> Pixels:
+    """The pixels of a picture of the bench."""
+    return read(picture.path, picture.crop)
 
 
 if __name__ == "__main__":

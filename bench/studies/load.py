@@ -21,6 +21,7 @@ import numpy as np
 from PIL import Image
 
 import tokcodec
+from bench.report.cells import markdown_lines
 
 OPTIONS: tuple[dict[str, Any], ...] = ({"tokens": 16}, {"tokens": 64, "pitch": 128}, {"adaptive": True})
 Results = list[tuple[bytes, bytes]]
@@ -54,14 +55,49 @@ class Load:
 @click.option("--processes", type=click.IntRange(0), default=4, show_default=True, help="Processes beside it.")
 @click.option("--pictures", type=click.IntRange(1), default=12, show_default=True, help="Random pictures.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the pictures.")
-def main(minutes: float, threads: int, processes: int, pictures: int, seed: int) -> None:
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Markdown file. Default: none.")
+def main(minutes: float, threads: int, processes: int, pictures: int, seed: int, out: Path | None) -> None:
     """Encode and decode under load; exit with 1 if a result differs from the serial one."""
     done = run(60 * minutes, threads, processes, pictures, seed)
     click.echo(f"{threads} threads: {done[0].describe()}")
     for load in done[1:]:
         click.echo(f"process: {load.describe()}")
+    if out is not None:
+        options = f"--minutes {minutes:g} --threads {threads} --processes {processes} --pictures {pictures}"
+        out.write_text("\n".join(report(done, threads, f"{options} --seed {seed}")) + "\n", encoding="utf-8")
     if any(load.wrong or not load.rounds for load in done):
         raise SystemExit(1)
+
+
+def report(done: list[Load], threads: int, options: str) -> list[str]:
+    """The page of results.
+
+    Args:
+        done: what the process with threads has done, then the others.
+        threads: of the first process.
+        options: those of the command.
+    """
+    rows = [
+        [
+            f"{threads} threads of a process" if number == 0 else f"process {number}",
+            f"{load.rounds:,}",
+            load.wrong,
+            f"{load.memory[0]:.0f}, {load.memory[1]:.0f}",
+            f"{load.files[0]}, {load.files[1]}",
+        ]
+        for number, load in enumerate(done)
+    ]
+    return [
+        "# Load",
+        "",
+        f"`python -m bench.studies.load {options}`, tokcodec {tokcodec.__version__}, on {os.cpu_count()} cores.",
+        "Random pictures of up to 600 pixels a side are encoded and decoded by all workers at once.",
+        "Every file and every pixel is compared with those of a run without load.",
+        "",
+        *markdown_lines(
+            ["worker", "rounds", "wrong results", "MB after a third and at the end", "descriptors at these times"], rows
+        ),
+    ]
 
 
 def run(seconds: float, threads: int, processes: int, pictures: int, seed: int) -> list[Load]:

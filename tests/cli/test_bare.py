@@ -150,7 +150,7 @@ def test_adaptive_files(call: Call, tmp_path: Path, adaptive: bytes) -> None:
     assert "of 15 tokens (at most 8 per tile)" in told
     told = call("info", "-", stdin=adaptive[:11]).stdout
     assert "0 of an unknown number of tokens (at most 8 per tile)" in told
-    assert call("decode", "in.tok").stderr == "in.tok -> in.png (32x32, 15 tokens, 3.8 per tile)\n"
+    assert call("decode", "in.tok").stderr == "in.tok -> in.png (32x32, 15 tokens, 3.8 per tile on average)\n"
     result = call("truncate", "in.tok", "--tokens", "4", "-o", "x.tok")
     assert (tmp_path / "x.tok").read_bytes() == tokcodec.truncate(adaptive, tokens=4)
     assert result.stderr.endswith("bytes, at most 4 tokens per tile)\n")

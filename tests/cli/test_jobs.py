@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import Result
 from PIL import Image
@@ -15,8 +16,8 @@ from tokcodec import cores
 from tokcodec.cli.console import Report
 from tokcodec.cli.jobs import Files, plan, read_tok
 from tokcodec.errors import NotTokError, TokError
-from tokcodec.pictures.images import READ_FORMATS
-from tokcodec.pictures.suffixes import PICTURE_SUFFIXES
+from tokcodec.pictures.opening import READ_FORMATS
+from tokcodec.pictures.suffixes import OPTIONAL_SUFFIXES, PICTURE_SUFFIXES
 
 Call = Callable[..., Result]
 
@@ -99,8 +100,43 @@ def test_two_inputs_for_one_output(inputs: list[str], capsys: pytest.CaptureFixt
     report = Report()
     assert len(jobs(*inputs, report=report, output_dir="out")) == 1
     assert report.status == 1
-    line = f"tokcodec: {inputs[1]}: skipped: out/a.tok is already the output of {inputs[0]}\n"
-    assert capsys.readouterr().err == line
+    line = f"tokcodec: {inputs[1]}: skipped: out/a.tok is already the output of {inputs[0]}"
+    hint = ": --keep-suffix gives each a name of its own" if inputs[1] == "a.jpg" else ""
+    assert capsys.readouterr().err == f"{line}{hint}\n"
+
+
+def test_kept_suffixes_give_each_input_its_output() -> None:
+    make("in/a.png", "in/a.jpg")
+    assert jobs("in", recursive=True, keep_suffix=True) == ["in/a.jpg -> in/a.jpg.tok", "in/a.png -> in/a.png.tok"]
+    assert jobs("in/a.png", output_dir="out", keep_suffix=True) == ["in/a.png -> out/a.png.tok"]
+    for options in ({"output": "x", "keep_suffix": True}, {"follow_links": True}):
+        with pytest.raises(click.UsageError):
+            Files(("in/a.png",), **options)
+
+
+def test_what_is_left_out_is_counted() -> None:
+    make("in/a.png", "in/b.heic2", "in/c/d.txt", "in/e.TXT", "in/README", "in/f.tok", "in/.hidden.txt")
+    report = Report()
+    assert len(jobs("in", report=report, recursive=True)) == 1
+    assert report.left_out == {".txt": 2, ".heic2": 1, "": 1}  # and no results of earlier runs
+    for i in range(4):
+        report.left_out[f".{i}"] = 1
+    assert report._left_out() == "; left out: 2 .txt, 1 without a suffix, 1 .0, 1 .1, 1 .2, 2 others"
+
+
+def test_linked_folders_are_noted_or_followed(capsys: pytest.CaptureFixture[str]) -> None:
+    make("in/a.png", "elsewhere/b.png", "elsewhere/deep/c.png")
+    for name in ("in/one", "in/two"):
+        os.symlink("../elsewhere", name)
+    os.symlink("../../in", "elsewhere/deep/back")
+    assert jobs("in", recursive=True) == ["in/a.png -> in/a.tok"]
+    assert "in: note: 2 linked folders are left out: --follow-links searches them" in capsys.readouterr().err
+    assert jobs("in", recursive=True, follow_links=True) == [
+        "in/a.png -> in/a.tok",
+        "in/one/b.png -> in/one/b.tok",
+        "in/one/deep/c.png -> in/one/deep/c.tok",
+    ]
+    assert capsys.readouterr().err == ""
 
 
 def test_what_is_no_file_in_a_folder_is_left_out() -> None:
@@ -115,7 +151,12 @@ def test_what_is_no_file_in_a_folder_is_left_out() -> None:
 
 
 def test_pictures_in_folders_are_those_that_can_be_read() -> None:
-    assert {Image.registered_extensions().get(suffix) for suffix in PICTURE_SUFFIXES} == set(READ_FORMATS)
+    """All names that Pillow knows for what is read, and others that are usual."""
+    known = Image.registered_extensions()
+    optional = {suffix for names in OPTIONAL_SUFFIXES.values() for suffix in names}
+    others = {".btf", ".jfi", ".jif", ".pjp", ".pjpeg", ".tf8"}
+    assert {suffix for suffix, kind in known.items() if kind in (*READ_FORMATS, "MPO")} <= PICTURE_SUFFIXES
+    assert {known[suffix] for suffix in PICTURE_SUFFIXES - optional - others} == {*READ_FORMATS, "MPO"}
 
 
 def test_read_tok_does_not_read_what_is_no_tok(here: Path) -> None:
@@ -157,11 +198,12 @@ def test_a_run_over_a_folder_resumes(call: Call, photos: Path, picture: bytes) -
     assert sorted(whole) == ["a.tok", "b.tok", "deep/c.tok"]
 
     Path("toks/b.tok").unlink()
-    Path("toks/a.tok").write_bytes(b"kept")
+    kept = whole["a.tok"] + b"kept"  # another whole file
+    Path("toks/a.tok").write_bytes(kept)
     Path("photos/deep/z.png").write_bytes(picture)
     again = call(*encode)
     assert again.exit_code == 0 and summary(again).startswith("tokcodec: 2 done, 2 skipped, 0 failed in ")
-    assert contents("toks") == whole | {"a.tok": b"kept", "deep/z.tok": whole["a.tok"]}
+    assert contents("toks") == whole | {"a.tok": kept, "deep/z.tok": whole["a.tok"]}
 
     done = call(*encode)
     assert done.exit_code == 0 and done.stderr.startswith("tokcodec: 0 done, 4 skipped, 0 failed in ")
@@ -204,6 +246,7 @@ def test_many_pictures_make_the_files_of_single_ones(call: Call, photos: Path) -
 
 def test_decoding_resumes(call: Call, here: Path, make_tok: Callable[..., bytes]) -> None:
     make("toks/a.tok", "pictures/a.png")
+    Image.new("L", (1, 1)).save("pictures/a.png")
     Path("toks/b.tok").write_bytes(make_tok())
     result = call("decode", "-r", "toks", "--output-dir", "pictures")
     assert result.exit_code == 0 and summary(result).startswith("tokcodec: 1 done, 1 skipped, 0 failed in ")

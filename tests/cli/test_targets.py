@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -158,3 +159,17 @@ def test_a_map_with_transparency_and_a_map_from_stdin(call: Call, tmp_path: Path
     assert want == (tmp_path / "layer.tok").read_bytes() == (tmp_path / "stdin.tok").read_bytes()
     found = call(*options[:-1], "-", "--focus-map", "-", stdin=b"")
     assert found.exit_code == 2 and "either the picture or the map" in found.stderr
+
+
+def test_an_effort_without_torch_is_wrong_usage(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    found = call("encode", "--model", "tiny", "--effort", "1", "a.png")
+    assert found.exit_code == 2
+    assert found.stderr.endswith("Error: effort 1 needs PyTorch: pip install 'tokcodec[torch]'\n")
+    assert not (tmp_path / "a.tok").exists()
+
+
+def test_verbose_says_rounds_and_gain(call: Call, caplog: pytest.LogCaptureFixture) -> None:
+    pytest.importorskip("torch")
+    assert call("encode", "-v", "--model", "tiny", "--effort", "2", "--tune", "fidelity", "a.png").exit_code == 0
+    assert caplog.messages[0].startswith("effort 2 for fidelity: 2 rounds, error -")

@@ -177,7 +177,22 @@ def test_base64(data: bytes) -> None:
         assert from_base64(form) == data
 
 
-@pytest.mark.parametrize("text", [b"a", b"ab!d", b"ab=cd", "é".encode(), b"\xff\xd8\xff"])
+@given(st.binary(min_size=1, max_size=50))
+def test_base64_as_editors_and_pages_store_it(data: bytes) -> None:
+    text = to_base64(data).decode()
+    marked = [("\ufeff" + text).encode(encoding) for encoding in ("utf-8", "utf-16-le", "utf-16-be")]
+    plain = [text.strip().encode(encoding) for encoding in ("utf-16-le", "utf-16-be")]
+    types = ("image/x-tok-bare", "IMAGE/X-TOK-BARE;charset=utf-8", "", "text/plain;a=b;c=d")
+    urls = [f"data:{kind};base64,{text}".encode() for kind in types]
+    escaped = f' "data:;base64,{text.strip().replace("+", "%2B").replace("/", "%2f").replace("=", "%3D")}"'.encode()
+    for form in (*marked, *plain, *urls, escaped):
+        assert from_base64(form) == data
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b"a", b"ab!d", b"ab=cd", "é".encode(), b"\xff\xd8\xff", b"data:image/x-tok-bare,QUJD", b"data:;base64"],
+)
 def test_what_is_no_base64(text: bytes) -> None:
     with pytest.raises(NotTokError, match="not base64"):
         from_base64(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,16 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
+import tokcodec
 from tests.datasets.make import DAMAGED, Here, make_folder, make_parquet, make_tar, png, rows
-from tokcodec.datasets.runs import Run, plan_encoding
+from tokcodec.datasets.reading import describe, read
+from tokcodec.datasets.runs import Run, plan_decoding, plan_encoding
 from tokcodec.datasets.shards.outcome import Outcome, TooManyErrors
 from tokcodec.datasets.sources.places import Place
 from tokcodec.errors import OutputError, SourceError
-from tokcodec.options import EncodeOptions
+from tokcodec.options import DecodeOptions, EncodeOptions
 
 pytestmark = pytest.mark.usefixtures("tiny")
 
@@ -210,3 +214,45 @@ def test_the_file_system_tells_of_a_full_disk_by_number(tmp_path: Path) -> None:
     with pytest.raises(OSError) as caught, pa.OSFile("/dev/full", "w") as stream:
         stream.write(bytes(1 << 16))
     assert caught.value.errno == 28
+
+
+def test_shards_without_samples_are_done_once(tmp_path: Path) -> None:
+    """Empty parts, as Spark writes them, become empty outputs: the next run has nothing to do."""
+    source = tmp_path / "source"
+    source.mkdir()
+    make_parquet(source / "part-0.parquet", [png(0)], label=[3])
+    make_parquet(source / "part-1.parquet", [], label=pa.array([], pa.int64()))
+    pq.ParquetWriter(source / "part-2.parquet", pa.schema([("image", pa.binary())])).close()  # no row group either
+    make_tar(source / "part-3.tar", {})
+    out = tmp_path / "out"
+    outcomes = list(plan(source, out).outcomes(Here()))
+    assert [(outcome.samples, outcome.errors, outcome.failure) for outcome in outcomes] == [
+        (1, 0, None), (0, 0, None), (0, 0, None), (0, 0, None),
+    ]  # fmt: skip
+    again = plan(source, out)
+    assert not again.tasks and len(again.done) == 4
+    assert pq.read_schema(out / "part-1.parquet").names == pq.read_schema(out / "part-0.parquet").names
+    assert describe(str(out))["samples"] == read(str(out)).count_rows() == 1
+    for to in ("folder", "tar", "parquet"):
+        run = plan_decoding(str(out), str(tmp_path / to), DecodeOptions(), to=to, format="png")
+        assert [outcome.failure for outcome in run.outcomes(Here())] == [None] * 4
+        assert not plan_decoding(str(out), str(tmp_path / to), DecodeOptions(), to=to, format="png").tasks
+    assert len(list((tmp_path / "folder").rglob("*.png"))) == 1
+
+
+def test_a_tar_with_dots_in_its_names_says_so(tmp_path: Path) -> None:
+    make_tar(tmp_path / "a.tar", {f"img.{i}.{kind}": png(0) for i in range(4) for kind in ("jpg", "txt")})
+    (outcome,) = plan(tmp_path / "a.tar", tmp_path / "out").outcomes(Here())
+    assert "first dot of a name, and here they are .0.jpg, .0.txt, .1.jpg, .1.txt, .2.jpg, ..." in str(outcome.failure)
+
+
+def test_the_background_is_part_of_the_recipe(tmp_path: Path) -> None:
+    stream = io.BytesIO()
+    Image.new("RGBA", (16, 16)).save(stream, "PNG")
+    folder = make_folder(tmp_path / "photos", {"a.png": stream.getvalue()})
+    out = tmp_path / "out"
+    list(plan(folder, out, options={"background": "#ff0000"}).outcomes(Here()))
+    (row,) = rows(out)
+    assert row["tok"] == tokcodec.encode(Image.new("RGB", (16, 16), "red"), model="tiny")
+    with pytest.raises(OutputError, match="made with background #ff0000"):
+        plan(folder, out)

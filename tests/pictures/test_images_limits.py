@@ -85,7 +85,7 @@ def test_library_image_that_is_truncated() -> None:
         to_rgb(Image.open(io.BytesIO(data[: len(data) // 2])), warn=pytest.fail)
 
 
-@pytest.mark.parametrize("data", [b"hello, world", bytes(1000), b"%!PS-Adobe-3.0 EPSF-3.0\n", b"<svg/>", b"\xff"])
+@pytest.mark.parametrize("data", [b"hello, world", bytes(1000), b"\xff"])
 def test_no_picture(data: bytes) -> None:
     with pytest.raises(PictureError, match="not a picture that Pillow can read"):
         read(data)

@@ -98,6 +98,13 @@ def test_wrong_arguments(width: int, height: int, pitch: int) -> None:
         Grid.for_picture(width, height, pitch)
 
 
+@pytest.mark.parametrize(
+    ("size", "axis"), [((300, 1), 2), ((300, 2), 2), ((300, 3), None), ((1, 300), 3), ((2, 2), 2), ((300, 300), None)]
+)
+def test_strips(size: tuple[int, int], axis: int | None) -> None:
+    assert Grid.for_picture(*size, 256).strip_axis == axis
+
+
 def test_no_such_tile() -> None:
     grid = Grid.for_picture(768, 512, 256)
     for index in (-1, 6):

@@ -142,3 +142,13 @@ def test_unknown_net_and_unpinned_download() -> None:
         lpips.LPIPS("resnet")
     with pytest.raises(ValueError, match="pinned"):
         lpips.download("alex")
+
+
+def test_large_and_endless_files_are_refused(weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(lpips.WeightsMissingError, match="not a file"):
+        lpips.load_weights("squeeze", "/dev/zero")
+    torch.save({}, tmp_path / "large.pth")
+    monkeypatch.setattr(lpips, "MAX_BYTES", 10)
+    for path in (weights, tmp_path / "large.pth"):
+        with pytest.raises(ModelFileError, match=f"{path.name}: .* bytes, and at most 10 are read"):
+            lpips.load_weights("squeeze", path)

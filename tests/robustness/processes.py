@@ -133,8 +133,10 @@ class Commands:
     ) -> list[Ended]:
         """Run commands at the same time in a folder.
 
-        user: whose rights they have; step: kill them at this access to a name below the folder, counted from 1; after:
-        send them a signal after so many seconds.
+        user: the number of the user whose rights they have; 0: those of this process.
+        step: they are killed at this access to a name below the folder, counted from 1; 0: at none.
+        after: seconds until they are sent a signal, default never.
+        sent: the signal.
         """
         assert self.server.stdin is not None and self.server.stdout is not None
         print(json.dumps([commands, str(folder), user, step]), file=self.server.stdin, flush=True)

@@ -55,7 +55,7 @@ def test_payload_cut_at_each_byte(call: Call, make_tok: MakeTok) -> None:
         assert result.exit_code == 0 and f"note: the file is cut: it holds {held} of 6 tokens\n" in result.stderr
         with Image.open("x.png") as decoded:
             assert decoded.size == (40, 30)
-            if held:  # what it shows is what a file of so many tokens shows
+            if held:  # it shows what a file with this number of tokens shows
                 assert np.array_equal(np.asarray(decoded), np.asarray(tokcodec.decode(data, tokens=held)))
             else:  # nothing is known: grey
                 assert decoded.getcolors() == [(1200, (128, 128, 128))]

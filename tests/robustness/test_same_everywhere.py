@@ -91,7 +91,7 @@ def test_any_number_of_threads_and_either_precision(
     check_vectors(dtype="bfloat16" if precision == "medium" else "float32", but=but)
 
 
-def test_a_process_that_was_told_to_use_bfloat16_and_eight_threads() -> None:
+def test_a_process_with_bfloat16_and_eight_threads() -> None:
     code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import {__name__} as t; t.check_vectors(but=t.LARGE)"
     settings = {"OMP_NUM_THREADS": "8", "MKL_NUM_THREADS": "8", "ONEDNN_DEFAULT_FPMATH_MODE": "BF16"}
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=os.environ | settings, check=True)

@@ -226,5 +226,5 @@ def clear(folder: Path) -> None:
 
 
 def share(total: int, parts: int, part: int) -> int:
-    """How much of a total falls to a part, counted from 0, of so many."""
+    """How much of `total` falls to part number `part`, from 0, of `parts` equal ones."""
     return total // parts + (part < total % parts)

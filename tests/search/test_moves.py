@@ -46,6 +46,26 @@ def test_a_sweep_never_leaves_more_and_keeps_account_of_the_rest(tokenizer: Casc
     np.testing.assert_allclose(rest, target - moves.vectors(tokens, used), atol=1e-4)
 
 
+def test_a_held_prefix_moves_less_and_its_drift_is_kept_account_of(
+    tokenizer: CascadeTokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count = tokenizer.n_tokens
+    monkeypatch.setattr("tokcodec.search.moves.PREFIXES", (2, count))
+    moves, used = Moves(tokenizer.codewords(0), count), torch.ones(1, count, dtype=torch.bool)
+    begun = torch.randint(tokenizer.radix**2, (1, count), generator=torch.Generator().manual_seed(2))
+    change = 100 * torch.randn(1, tokenizer.transform.size, generator=torch.Generator().manual_seed(3))
+    moved = []
+    for hold in (0.0, 1e6):
+        tokens = begun.clone()
+        drifts = moves.drifts(tokens, begun, used)
+        assert not drifts.any()
+        moves.sweep(tokens, used, change.clone(), torch.zeros(1), drifts, hold)
+        np.testing.assert_allclose(drifts, moves.drifts(tokens, begun, used), atol=1e-4)
+        moved.append((tokens != begun)[0])
+    assert moved[0][:2].any() and moved[0][2:].any()
+    assert not moved[1][:2].any() and moved[1][2:].any()  # no tile has more tokens than the second prefix
+
+
 def test_a_high_price_takes_the_cheapest_words(tokenizer: CascadeTokenizer) -> None:
     count = tokenizer.n_tokens
     tokens = torch.zeros(1, count, dtype=torch.int64)

@@ -1,5 +1,8 @@
 """The search for tokens by the drawn picture."""
 
+import logging
+import re
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -11,6 +14,7 @@ import tokcodec  # noqa: E402
 from tokcodec.models.registry import find_model  # noqa: E402
 from tokcodec.options import TUNES as NAMES  # noqa: E402
 from tokcodec.pictures.tiling import Grid  # noqa: E402
+from tokcodec.ratecontrol.quality import psnr  # noqa: E402
 from tokcodec.refining import tile_weights  # noqa: E402
 from tokcodec.search.refine import ROUNDS, TUNES, refine  # noqa: E402
 from tokcodec.tokenizers import MANY_DRAWN, load_tokenizer  # noqa: E402
@@ -35,9 +39,9 @@ def test_tunes_and_rounds_fit_the_options() -> None:
 def test_fidelity_gains(tile: "np.ndarray") -> None:
     tokenizer = load_tokenizer(drawing=MANY_DRAWN)
     tokens = tokenizer.encode(tile, 64)
-    found = refine(tokenizer, tile, tokens, np.array([64]), rounds=3, tune=TUNES["fidelity"])
+    found, saved = refine(tokenizer, tile, tokens, np.array([64]), rounds=3, tune=TUNES["fidelity"])
     before, after = (np.square(tokenizer.decode(row, "fidelity") - tile).mean() for row in (tokens, found))
-    assert after < 0.99 * before
+    assert after < 0.99 * before and saved[0] > 0.01
     first = (np.square(tokenizer.decode(row[:, :16], "fidelity") - tile).mean() for row in (tokens, found))
     was, now = first
     assert now < 1.03 * was
@@ -64,11 +68,21 @@ def test_colour_counts_as_the_model_says(tile: "np.ndarray") -> None:
 def test_tokens_beyond_the_count_stay_and_no_round_changes_nothing(tile: "np.ndarray") -> None:
     tokenizer = load_tokenizer(drawing=MANY_DRAWN)
     tokens = tokenizer.encode(np.concatenate([tile, tile[:, :, ::-1]]), 8)
-    same = refine(tokenizer, np.concatenate([tile, tile[:, :, ::-1]]), tokens, np.array([8, 3]), rounds=0,
+    same, saved = refine(tokenizer, np.concatenate([tile, tile[:, :, ::-1]]), tokens, np.array([8, 3]), rounds=0,
                   tune=TUNES["fidelity"])  # fmt: skip
-    assert np.array_equal(same, tokens)
-    found = refine(tokenizer, tile, tokens[:1], np.array([3]), rounds=1, tune=TUNES["light"])
+    assert np.array_equal(same, tokens) and not saved.any()
+    found, _ = refine(tokenizer, tile, tokens[:1], np.array([3]), rounds=1, tune=TUNES["light"])
     assert np.array_equal(found[:, 3:], tokens[:1, 3:])
+
+
+@pytest.mark.weights
+def test_prefixes_stay_as_good(tile: "np.ndarray") -> None:
+    tokenizer = load_tokenizer(drawing=MANY_DRAWN)
+    tokens = tokenizer.encode(tile, 256)
+    found, _ = refine(tokenizer, tile, tokens, np.array([256]), rounds=2, tune=TUNES["perceptual"])
+    assert not np.array_equal(found[:, :128], tokens[:, :128])
+    was, now = (np.square(tokenizer.decode(row[:, :128], "perceptual") - tile).mean() for row in (tokens, found))
+    assert now < 1.01 * was
 
 
 @pytest.mark.weights
@@ -78,6 +92,20 @@ def test_files_keep_their_tokens_pitch_and_size() -> None:
     assert len(better) <= 150 and better != plain
     a, b = tokcodec.info(plain), tokcodec.info(better)
     assert (a.tokens, a.pitch, a.declared) == (b.tokens, b.pitch, b.declared)
+
+
+@pytest.mark.weights
+def test_a_psnr_that_was_reached_still_is() -> None:
+    picture = Image.fromarray(skimage_data.coffee()).resize((256, 256))
+    better = tokcodec.encode(picture, target_psnr=21, pitch="fit", effort=1)
+    assert psnr(picture, tokcodec.decode(better, look="fidelity")) >= 21
+
+
+@pytest.mark.weights
+def test_the_log_says_rounds_and_gain(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "tokcodec.refining")
+    tokcodec.encode(Image.fromarray(skimage_data.coffee()).resize((64, 64)), tokens=32, pitch="fit", effort=1)
+    assert re.fullmatch(r"effort 1 for perceptual: 1 rounds, error -\d+\.\d %", caplog.messages[0])
 
 
 @pytest.mark.weights

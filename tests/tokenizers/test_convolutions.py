@@ -34,13 +34,21 @@ def as_numpy(x: torch.Tensor) -> NDArray[np.float32]:
     ("channels", "outputs"),
     [(3, 8), (8, 8), (16, 32), (8, 3), (9, 3), (10, 3), (48, 3), (5, 1)],
 )
-@pytest.mark.parametrize(("height", "width"), [(1, 1), (2, 5), (64, 64), (13, 7)])
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (2, 5), (64, 64), (13, 7), (5, 12)])
 def test_3_by_3(channels: int, outputs: int, height: int, width: int) -> None:
-    """Many channels use windows, few use shifted sums, both with zero padding."""
+    """Many channels one by one, few in groups of neighbours, both with zero padding."""
     weight, bias, x = floats(outputs, channels, 3, 3), floats(outputs), floats(height, width, channels)
     found = NumpyLayers({"a.weight": weight, "a.bias": bias}).conv("a", x)
     expected = F.conv2d(as_torch(x), torch.from_numpy(weight), torch.from_numpy(bias), padding=1)
     assert found.dtype == np.float32 and np.allclose(found, as_numpy(expected), atol=1e-4)
+
+
+@pytest.mark.parametrize(("channels", "outputs"), [(6, 4), (16, 32), (32, 64)])
+def test_3_by_3_and_shuffled(channels: int, outputs: int) -> None:
+    weight, bias, x = floats(outputs, channels, 3, 3), floats(outputs), floats(6, 8, channels)
+    found = NumpyLayers({"a.weight": weight, "a.bias": bias}).conv_shuffle("a", x)
+    sums = F.conv2d(as_torch(x), torch.from_numpy(weight), torch.from_numpy(bias), padding=1)
+    assert np.allclose(found, as_numpy(F.pixel_shuffle(sums, 2)), atol=1e-4)
 
 
 @pytest.mark.parametrize("numbers", [1, 5 * 9 * 6 * 7, 10**9])
@@ -71,7 +79,6 @@ def test_linear() -> None:
 def test_layers_without_weights() -> None:
     layers, x, factors = NumpyLayers({}), floats(6, 4, 8), floats(1, 8)
     assert np.allclose(layers.silu(x), as_numpy(F.silu(as_torch(x))), atol=1e-6)
-    assert np.array_equal(layers.shuffle(x), as_numpy(F.pixel_shuffle(as_torch(x), 2)))
     assert np.array_equal(layers.enlarge(x), as_numpy(F.interpolate(as_torch(x), scale_factor=2.0, mode="nearest")))
     assert np.array_equal(layers.gain(x, factors), x * factors[0])
     entered = layers.enter(as_torch(x).numpy().astype(np.float64))

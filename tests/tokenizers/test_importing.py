@@ -93,6 +93,21 @@ def test_safetensors_and_pickle_give_the_same_model(checkpoint: Path, weights: A
     assert torch.equal(load(one, torch.device("cpu"), torch.float32).encode(tiles), Titok(weights).encode(tiles))
 
 
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "_orig_mod.module.", "module._orig_mod."])
+def test_the_prefixes_of_wrappers_are_left_out(checkpoint: Path, weights: Any, tmp_path: Path, prefix: str) -> None:
+    plain = import_model(checkpoint, "plain")
+    wrapped = import_model(torch_file(tmp_path, {prefix + name: entry for name, entry in weights.items()}), "wrapped")
+    assert wrapped.hash == plain.hash
+    part = {name.replace("decoder.", f"decoder.{prefix}", 1): entry for name, entry in weights.items()}
+    assert import_model(torch_file(tmp_path, part), "part").hash == plain.hash
+
+
+def test_entries_with_and_without_a_prefix_are_refused(weights: Any, tmp_path: Path) -> None:
+    twice = {**weights, "module.latent_tokens": weights["latent_tokens"]}
+    with pytest.raises(ModelFileError, match="entries twice"):
+        import_model(torch_file(tmp_path, twice), "twice")
+
+
 def test_only_decoding_weights_make_the_hash(weights: Any, tmp_path: Path) -> None:
     base = import_model(torch_file(tmp_path, weights), "base").hash
     for entry, same in (("encoder.conv_out.bias", True), ("latent_tokens", True), ("decoder.mask_token", False),

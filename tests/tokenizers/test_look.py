@@ -12,10 +12,23 @@ import torch
 
 from tests.tokenizers.test_cascade import CONFIG, CPU, DEVICES, some_tokens, tensors, write
 from tokcodec.errors import ModelFileError
+from tokcodec.pictures.tiling import Grid
 from tokcodec.tokenizers.cascade import CascadeTokenizer, load, small_picture
 from tokcodec.tokenizers.convolutions import NumpyLayers
-from tokcodec.tokenizers.look import LOOKS, TENTS, condition, correction, prefix, quantised, restored, weights_of
+from tokcodec.tokenizers.look import (
+    LOOKS,
+    TENTS,
+    condition,
+    correction,
+    folded,
+    prefix,
+    quantised,
+    restored,
+    strip_correction,
+    weights_of,
+)
 from tokcodec.tokenizers.networks import LookNet, LookSize
+from tokcodec.tokenizers.tiles import Drawn, draw
 from tokcodec.tokenizers.transform import TileTransform
 
 Weights = dict[str, npt.NDArray[Any]]
@@ -190,6 +203,38 @@ def test_numpy_and_torch_decode_the_same(look: str, scale: int) -> None:
     assert np.abs(drawn - other).max() < 1e-5
     alone = np.concatenate([theirs.decode(tokens[row : row + 1], look, scale) for row in range(3)])
     assert np.abs(alone - other).max() < 1e-5
+
+
+@pytest.mark.parametrize("axis", [2, 3])
+def test_a_strip_shows_the_line_of_a_constant_tile(axis: int) -> None:
+    """Where a tile is constant along the axis, a strip has its lines far from the borders."""
+    weights, told = random_look(), condition([6], 0, 2)
+    line = np.random.default_rng(0).normal(0, 0.5, (1, 3, 64)).astype(np.float32)
+    small = np.stack([line] * 64, axis)
+    whole = correction(NumpyLayers(weights), small, told)
+    strip = strip_correction(NumpyLayers(folded(weights, axis)), small, told, axis)
+    middle = whole[:, :, 126:130] if axis == 2 else whole[..., 126:130]
+    assert strip.shape == ((1, 3, 1, 256) if axis == 2 else (1, 3, 256, 1))
+    assert np.abs(strip - middle.mean(axis, keepdims=True)).max() < 0.01 * np.abs(middle).max()
+
+
+@pytest.mark.parametrize("axis", [2, 3])
+def test_numpy_and_torch_draw_the_same_strips(axis: int) -> None:
+    ours, theirs = (CascadeTokenizer(tensors(), {LOOKS[0]: random_look()}, device=device) for device in DEVICES)
+    tokens = some_tokens(3, 9)
+    drawn, other = (tokenizer.decode_strip(tokens, LOOKS[0], 1, axis) for tokenizer in (ours, theirs))
+    assert drawn.shape == (3, 3, 256, 256) and np.abs(drawn - other).max() < 1e-5
+
+
+def test_a_strip_is_drawn_alike_at_once_and_in_stages() -> None:
+    """The tiles of an earlier stage are reused."""
+    tokenizer = CascadeTokenizer(tensors(), {LOOKS[0]: random_look()})
+    grid, tokens = Grid.for_picture(500, 1, 256), some_tokens(2, 9).astype(np.int32)
+    kept: Drawn = {}
+    first = draw(tokenizer, grid, tokens, np.array([9, 4]), kept=kept)
+    whole = draw(tokenizer, grid, tokens, np.array([9, 9]))
+    assert np.array_equal(draw(tokenizer, grid, tokens, np.array([9, 9]), kept=kept), whole)
+    assert not np.array_equal(first, whole)
 
 
 def test_looks_of_a_file_are_found_by_their_names(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import zlib
 from collections.abc import Iterator
 from functools import cache
@@ -179,6 +180,15 @@ def test_bfloat16_decodes_only(tiny: Any) -> None:
     assert 0 < difference.mean() < 0.02
     with pytest.raises(ValueError, match="dtype"):
         Titok(tiny, dtype=torch.float16)
+
+
+def test_pickled(tiny: Any) -> None:
+    """The copy, as a worker process gets it, has the same tokens and pixels."""
+    model = Titok(tiny)
+    copy = pickle.loads(pickle.dumps(model))
+    tokens = model.encode(photograph(2))
+    assert torch.equal(copy.encode(photograph(2)), tokens)
+    assert torch.equal(copy.decode(tokens), model.decode(tokens))
 
 
 def test_unordered_models_need_all_tokens(tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from tests.tokenizers.test_cascade import CONFIG, CPU, some_tokens, tensors, write
 from tests.tokenizers.test_look import SMALL, Weights, random_look
 from tests.training.test_training import as_tensor, smooth_picture
+from tokcodec.errors import ModelFileError
 from tokcodec.models.modelfile import read_model
 from tokcodec.tokenizers import load_tokenizer
 from tokcodec.tokenizers.cascade import CascadeTokenizer
@@ -298,3 +299,6 @@ def test_a_look_is_installed_without_a_new_identity(tmp_path: Path) -> None:
     assert tokenizer.looks == LOOKS and tokenizer.mends
     for before, after in zip(model.tables, installed.tables, strict=True):
         assert before.to_bytes() == after.to_bytes()
+    (installed.path / "README.md").unlink()
+    with pytest.raises(ModelFileError, match=r"README\.md: cannot be read"):
+        install_look(tmp_path / "tiny", LOOKS[0], net)

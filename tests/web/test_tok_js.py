@@ -22,6 +22,7 @@ from tokcodec.pictures.tiling import Grid
 from tokcodec.tokenizers import load_tokenizer
 from tokcodec.tokenizers.cascade import CascadeTokenizer
 from tokcodec.tokenizers.tiles import draw
+from tokcodec.tokenizers.web import pack_web
 from tokcodec.tokfile import read
 
 from .conftest import WEB, Run, pixels_of
@@ -163,6 +164,18 @@ def test_pixels_of_a_network(files: dict[str, Path], run: Run, tmp_path: Path) -
         assert np.abs(found - expected).mean() < np.abs(drawn(files[case].read_bytes()) - expected).mean() / 2
 
 
+@pytest.mark.parametrize("size", [(300, 1), (2, 300)])
+def test_pixels_of_a_strip(
+    size: tuple[int, int], photographs: dict[str, Image.Image], run: Run, whole: Path, tmp_path: Path
+) -> None:
+    """Both draw it with the network folded across the strip."""
+    path, out, model = tmp_path / "strip.tok", tmp_path / "pixels", tmp_path / "model.tokm"
+    path.write_bytes(tokcodec.encode(photographs["cat"].resize(size), tokens=16, pitch=128))
+    model.write_bytes(pack_web(find_model(), 16, all_scales=True, look="fidelity"))
+    (found,) = run(job("decode", path, "", model, out=out))
+    assert np.abs(pixels_of(out, found) - drawn(path.read_bytes(), look="fidelity")).max() <= 2
+
+
 # ---- encoding
 
 
@@ -219,6 +232,23 @@ def test_a_size_is_used_and_never_exceeded(
     for bad in (0, -5, 3.5, 11):  # no file has 11 bytes
         (found,) = run(common | {"targetSize": bad, "out": path, "expected": "RangeError"})
         assert "targetSize must be" in found["refused"]
+
+
+def test_a_background_is_that_of_python(
+    photographs: dict[str, Image.Image], run: Run, whole: Path, tmp_path: Path
+) -> None:
+    pixels, path, picture = tmp_path / "pixels", tmp_path / "made.tok", photographs["tile"].convert("RGBA")
+    picture.putalpha(Image.linear_gradient("L").resize(picture.size))
+    pixels.write_bytes(picture.tobytes())
+    job = {"job": "encode", "pixels": pixels, "width": picture.width, "height": picture.height, "model": whole}
+    for colour in ("#ffffff", "#ff8000"):
+        run(job | {"tokens": 32, "background": colour, "out": path})
+        theirs = tokcodec.encode(picture, tokens=32, background=colour, warn=lambda note: None)
+        right = Image.alpha_composite(Image.new("RGBA", picture.size, colour), picture).convert("RGB")
+        assert abs(psnr(drawn(path.read_bytes()), right) - psnr(drawn(theirs), right)) < 0.1
+    for bad in ("", "orange", "#fff", "#ffffff00"):
+        (found,) = run(job | {"background": bad, "out": path, "expected": "RangeError"})
+        assert "background must be" in found["refused"]
 
 
 @pytest.mark.parametrize("bare", [False, True])
@@ -318,7 +348,10 @@ def test_base64_and_data_urls(run: Run) -> None:
         url = f"data:image/x-tok{kind};base64,{text}"
         expected = {"bytes": list(data), "bare": bool(kind), "model": model, "again": url}
         assert run({"job": "url", "url": url}) == [expected]
-    for wrong in (";model=base-3", "-bare;model=", "-bare;model=a/b", "-bare;modell=base-3"):
+    for wrong in ("-bare;model=", "-bare;model=a/b"):
         assert "error" in run({"job": "url", "url": f"data:image/x-tok{wrong};base64,{text}"})[0]
     assert run({"job": "url", "url": f"data:image/x-tok;base64,{text.replace('+', '%2B')}"})[0]["bytes"] == list(data)
-    assert "error" in run({"job": "url", "url": "data:image/png;base64,AAAA"})[0]
+    with_parameters = f"data:image/x-tok;charset=utf-8;name=a b;base64,{text[:4]}%0A{text[4:]}"
+    assert run({"job": "url", "url": with_parameters})[0]["bytes"] == list(data)
+    for other in ("image/png;base64", "image/x-tok;charset=utf-8", "image/x-tokens;base64"):
+        assert "error" in run({"job": "url", "url": f"data:{other},AAAA"})[0]

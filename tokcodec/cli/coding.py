@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from ..pictures.suffixes import PICTURE_SUFFIXES
 from .console import STDIO, Bar, Report, report_options
 from .jobs import Files, Job, plan, run, run_many, stdin
 from .options import (
+    background_option,
     base64_option,
     bpp_text,
     container_of,
@@ -33,6 +35,7 @@ from .options import (
     tokens_type,
 )
 from .targets import effort_option, focus_map_option, focus_option, parse_size, target_options, tune_option
+from .whole import is_whole_picture, is_whole_tok
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -52,13 +55,13 @@ def _read_map(path: str, max_pixels: int, report: Report) -> Image:
     """Read the map of weights once for all pictures. Raises PictureError that names the file."""
     from ..errors import PictureError
     from ..pictures import images
-    from ..ratecontrol.focus import BACKDROP
+    from ..ratecontrol.focus import BACKGROUND
 
     source = stdin() if path == STDIO else path
     warn = functools.partial(report.note, f"--focus-map {path}")
     try:
         with images.process_limit(max_pixels):
-            return images.read_picture(source, max_pixels=max_pixels, backdrop=BACKDROP, warn=warn)
+            return images.read_picture(source, max_pixels=max_pixels, background=BACKGROUND, warn=warn)
     except (TokError, OSError) as error:
         raise PictureError(f"--focus-map {path}: {reason(error)}") from error
 
@@ -75,6 +78,7 @@ def _read_map(path: str, max_pixels: int, report: Report) -> Image:
 @focus_map_option
 @effort_option
 @tune_option
+@background_option
 @click.option(
     "-j",
     "--jobs",
@@ -126,6 +130,11 @@ def encode(
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     _check_device(device)
+    if settings.effort and report.verbose:
+        logging.basicConfig(format="tokcodec: %(message)s")
+        logging.getLogger("tokcodec.refining").setLevel(logging.INFO)
+
+    is_whole = functools.partial(is_whole_tok, bare=bare, base64=base64)
 
     def described(data: bytes, width: int, height: int) -> tuple[bytes, str]:
         return data, f"{len(data)} bytes, {bpp_text(8 * len(data) / (width * height))}"
@@ -133,13 +142,13 @@ def encode(
     def work(job: Job, bar: Bar) -> tuple[bytes, str]:
         warn = functools.partial(report.note, job.source)
         source = stdin() if job.source == STDIO else job.source
-        picture = images.read_picture(source, max_pixels=max_pixels, warn=warn)
+        picture = images.read_picture(source, max_pixels=max_pixels, background=options.background, warn=warn)
         data = codec.encode(picture, **vars(options), warn=warn, progress=bar)
         return described(to_base64(data) if base64 else data, *picture.size)
 
     if len(jobs) == 1 or not settings.plain:
         with at_most(threads), images.process_limit(max_pixels):
-            run(jobs, files, report, work)
+            run(jobs, files, report, work, is_whole)
         return
     from ..datasets.bulk import encode_many
 
@@ -158,7 +167,7 @@ def encode(
             yield functools.partial(outcome, encoded)
 
     with at_most(threads), images.process_limit(max_pixels):
-        run_many(jobs, files, report, stream)
+        run_many(jobs, files, report, stream, is_whole)
 
 
 @click.command()
@@ -226,4 +235,4 @@ def decode(
         return
     jobs = plan(files, report, suffixes=[suffix], new_suffix=new_suffix)
     _check_device(device)
-    run(jobs, files, report, decoding.work)
+    run(jobs, files, report, decoding.work, is_whole_picture)

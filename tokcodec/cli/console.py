@@ -10,6 +10,7 @@ import io
 import signal
 import sys
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType, TracebackType
@@ -32,6 +33,9 @@ MANY_TILES = 32
 GRAIN = 1000
 """Positions of the bar for each input."""
 
+SUFFIXES_SHOWN = 5
+"""Suffixes of files that were left out, in the last line."""
+
 _PASSED_ON = (click.ClickException, click.Abort, click.exceptions.Exit, BrokenPipeError)
 
 
@@ -48,6 +52,7 @@ class Report:
         self.status = 0
         self.done = self.skipped = self.failed = 0
         self.amounts: dict[str, float] = {}
+        self.left_out: Counter[str] = Counter()
         self.bar_shown = False
 
     def say(self, text: str) -> None:
@@ -70,7 +75,17 @@ class Report:
         if self.done:
             rates = {unit: self.done, **self.amounts}
             text += f": {', '.join(f'{amount / max(seconds, 1e-9):.3g} {unit}/s' for unit, amount in rates.items())}"
-        self.say(text)
+        self.say(text + self._left_out())
+
+    def _left_out(self) -> str:
+        """The end of the last line: how many files of folders have other suffixes."""
+        if not self.left_out:
+            return ""
+        most = sorted(self.left_out.items(), key=lambda item: (-item[1], item[0]))[:SUFFIXES_SHOWN]
+        parts = [f"{count} {suffix or 'without a suffix'}" for suffix, count in most]
+        if rest := self.left_out.total() - sum(count for _, count in most):
+            parts.append(f"{rest} others")
+        return f"; left out: {', '.join(parts)}"
 
     def line(self, text: str) -> None:
         """Print an error that is a complete line already, and set the exit code."""

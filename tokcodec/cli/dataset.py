@@ -13,6 +13,7 @@ from .console import PATH, Bar, Report, report_options
 from .dataset_reports import info, stats, verify
 from .engines import WorkerPool, engine_options
 from .options import (
+    background_option,
     decode_format_option,
     device_option,
     dtype_option,
@@ -88,6 +89,7 @@ max_errors_option = click.option(
 @click.option("--tokens", type=tokens_type, metavar="N", help="Tokens per tile. Default: the model's choice.")
 @pitch_option
 @target_options
+@background_option
 @model_option
 @device_option
 @max_pixels_option
@@ -206,6 +208,9 @@ def follow(run: Run, engine: Engine, report: Report, max_errors: int | None, whe
     from ..datasets.shards.outcome import TooManyErrors
 
     started = time.perf_counter()
+    for name, text in run.left_out.notes:
+        report.note(name, text)
+    report.left_out += run.left_out.suffixes
     finished: list[Outcome] = []
     report.skipped = len(run.done)
     shown = 0

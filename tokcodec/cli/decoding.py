@@ -46,7 +46,7 @@ class Decoding:
         used = int(contents.counts(self.options.tokens).sum())
         text = f"{picture.width}x{picture.height}, {used} token{'s' * (used != 1)}"
         if contents.tiles > 1:
-            text += f", {used / contents.tiles:.1f} per tile"
+            text += f", {used / contents.tiles:.1f} per tile on average"
         return self._encoded(picture), text
 
     def write_stages(self, source: str, path: str, files: Files) -> None:

@@ -16,6 +16,7 @@ import click
 
 from ..errors import LimitError, OutputError, TokError, reason
 from .console import STDIO, Bar, Report, need_stdout
+from .inputs import expand
 
 TOK_SUFFIX = ".tok"
 MAX_FILE_BYTES = 1 << 30
@@ -49,6 +50,10 @@ class Files:
     """Whether folders are searched."""
     force: bool = False
     """Whether existing files are replaced."""
+    follow_links: bool = False
+    """Whether linked folders are searched."""
+    keep_suffix: bool = False
+    """Whether the suffix of a result is appended to the name of its input, instead of replacing the suffix there."""
 
     def __post_init__(self) -> None:
         if self.output is not None:
@@ -56,6 +61,10 @@ class Files:
                 raise click.UsageError("Give either --output or --output-dir.")
             if len(self.inputs) > 1 or self.recursive:
                 raise click.UsageError("--output names the result of one file; use --output-dir for several.")
+            if self.keep_suffix:
+                raise click.UsageError("--output names the result: leave out --keep-suffix.")
+        if self.follow_links and not self.recursive:
+            raise click.UsageError("--follow-links goes with -r.")
         if STDIO in self.inputs:
             if len(self.inputs) > 1:
                 raise click.UsageError("stdin ('-') cannot be combined with other inputs.")
@@ -89,71 +98,38 @@ def plan(files: Files, report: Report, *, suffixes: Collection[str], new_suffix:
     """
     jobs: list[Job] = []
     taken: dict[str, str] = {}
-    for source, relative in expand(files.inputs, report, suffixes, files.recursive):
+    found = expand(files.inputs, report, suffixes, files.recursive, files.follow_links, new_suffix)
+    for source, relative in found:
         if files.output is not None or source == STDIO:
             target = STDIO if files.output is None else files.output
         else:
             place = source if files.output_dir is None else os.path.join(files.output_dir, relative)
             stem, suffix = os.path.splitext(place)
-            target = (stem if suffix.lower() in suffixes else place) + new_suffix
+            replaced = suffix.lower() in suffixes and not files.keep_suffix
+            target = (stem if replaced else place) + new_suffix
         key = os.path.normcase(os.path.realpath(target))
         if target != STDIO and taken.setdefault(key, source) is not source:
-            report.error(source, f"skipped: {target} is already the output of {taken[key]}")
+            other = taken[key]
+            report.error(source, f"skipped: {target} is already the output of {other}{_way_out(source, other)}")
         else:
             jobs.append(Job(source, target))
     return jobs
 
 
-def expand(
-    inputs: Sequence[str], report: Report, suffixes: Collection[str], recursive: bool
-) -> Iterator[tuple[str, str]]:
-    """Find the files of the inputs. Files of a folder are ordered by name.
-
-    Args:
-        inputs: files and folders, or STDIO.
-        report: prints an error for a folder without `recursive`, and a note for one without files.
-        suffixes: suffixes of the files to find in folders, in lower case.
-        recursive: whether to search folders.
-
-    Returns:
-        Pairs of a path and the path relative to the named folder.
-    """
-    for name in inputs:
-        if name == STDIO or not os.path.isdir(name):
-            yield name, os.path.basename(name)
-        elif not recursive:
-            report.error(name, "is a folder: use -r for the files in it")
-        else:
-            number = 0
-            for number, path in enumerate(_walk(name, report, suffixes), 1):  # noqa: B007 (the count is used below)
-                yield path, os.path.relpath(path, name)
-            if not number:
-                report.note(name, "nothing to do in this folder")
-
-
-def _walk(top: str, report: Report, suffixes: Collection[str]) -> Iterator[str]:
-    """Find files with one of the suffixes.
-
-    Skips hidden files, links to folders (they may form a circle), pipes and devices (they may never end).
-    """
-
-    def fail(error: OSError) -> None:
-        report.error(str(error.filename), error)
-
-    for folder, folders, files in os.walk(top, onerror=fail):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(files):
-            path = os.path.join(folder, name)
-            wanted = os.path.splitext(name)[1].lower() in suffixes and not name.startswith(".")
-            if wanted and (os.path.isfile(path) or not os.path.exists(path)):  # reading a dangling link fails
-                yield path
+def _way_out(source: str, other: str) -> str:
+    """What to do about two inputs with one output."""
+    (stem, suffix), (other_stem, other_suffix) = (os.path.splitext(os.path.basename(name)) for name in (source, other))
+    return ": --keep-suffix gives each a name of its own" if stem == other_stem and suffix != other_suffix else ""
 
 
 Work = Callable[[Job, Bar], tuple[bytes, str]]
+IsWhole = Callable[[str], bool]
 Stream = Callable[[Iterator[Job]], Iterator[Callable[[], tuple[bytes, str]]]]
 
 
-def run(jobs: Sequence[Job], files: Files, report: Report, work: Work) -> None:
+def run(
+    jobs: Sequence[Job], files: Files, report: Report, work: Work, is_whole: IsWhole = os.path.isfile
+) -> None:
     """Do the jobs one by one.
 
     An error of a job is reported, and the run continues with the next. A run over a folder, or into one, resumes an
@@ -164,6 +140,8 @@ def run(jobs: Sequence[Job], files: Files, report: Report, work: Work) -> None:
         files: says whether existing files are replaced or skipped.
         report: prints a line for each job.
         work: called with a job and the progress bar. Returns the bytes to write and a text about them.
+        is_whole: called with the path of an existing output. Unless it returns true the output is made anew. Default:
+            every file is whole.
     """
 
     def timed(job: Job, bar: Bar) -> tuple[bytes, str]:
@@ -172,10 +150,12 @@ def run(jobs: Sequence[Job], files: Files, report: Report, work: Work) -> None:
         return data, f"{result}, {time.perf_counter() - started:.2f} s" if report.verbose else result
 
     with Bar(len(jobs), report) as bar:
-        _run(jobs, files, report, bar, lambda todo: (partial(timed, job, bar) for job in todo))
+        _run(jobs, files, report, bar, lambda todo: (partial(timed, job, bar) for job in todo), is_whole)
 
 
-def run_many(jobs: Sequence[Job], files: Files, report: Report, stream: Stream) -> None:
+def run_many(
+    jobs: Sequence[Job], files: Files, report: Report, stream: Stream, is_whole: IsWhole = os.path.isfile
+) -> None:
     """As `run`, for work that reads ahead.
 
     Args:
@@ -184,32 +164,38 @@ def run_many(jobs: Sequence[Job], files: Files, report: Report, stream: Stream) 
         report: prints a line for each job.
         stream: called with an iterator over the jobs to do. Yields, in their order, a function for each that returns
             the bytes to write and a text about them.
+        is_whole: as for `run`.
     """
     with Bar(len(jobs), report) as bar:
-        _run(jobs, files, report, bar, stream)
+        _run(jobs, files, report, bar, stream, is_whole)
 
 
-def _run(jobs: Sequence[Job], files: Files, report: Report, bar: Bar, stream: Stream) -> None:
+def _run(
+    jobs: Sequence[Job], files: Files, report: Report, bar: Bar, stream: Stream, is_whole: IsWhole
+) -> None:
     started = time.perf_counter()
-    begun: deque[Job] = deque()
+    begun: deque[tuple[Job, bool]] = deque()
 
     def todo() -> Iterator[Job]:
         for job in jobs:
-            needed = False
+            needed, damaged = False, False
             with report.guard(job.source, job.target):
-                needed = _is_needed(job, files)
+                damaged = files.resumes and os.path.isfile(job.target) and not is_whole(job.target)
+                needed = _is_needed(job, files, damaged)
                 report.skipped += not needed
+                if damaged:
+                    report.note(job.target, "is there but is no whole output: it is made anew")
             if needed:
-                begun.append(job)
+                begun.append((job, files.force or damaged))
                 yield job
             else:
                 bar.next()
 
     for finish in stream(todo()):
-        job = begun.popleft()
+        job, force = begun.popleft()
         with report.guard(job.source, job.target):
             data, result = finish()
-            _write(job.target, data, files)
+            _write(job.target, data, force, make_folder=files.output_dir is not None)
             report.done += 1
             if len(jobs) == 1:
                 bar.close()
@@ -221,34 +207,34 @@ def _run(jobs: Sequence[Job], files: Files, report: Report, bar: Bar, stream: St
         report.sum_up(time.perf_counter() - started)
 
 
-def _is_needed(job: Job, files: Files) -> bool:
+def _is_needed(job: Job, files: Files, damaged: bool) -> bool:
     """Whether the result is still missing. Raises OutputError before the work if the result cannot be written."""
     if job.target == STDIO:
         need_stdout()
         return True
     if job.source != STDIO and os.path.exists(job.target) and os.path.samefile(job.source, job.target):
         raise OutputError("is the input, which is never overwritten")
-    if files.resumes and os.path.isfile(job.target):
+    if files.resumes and os.path.isfile(job.target) and not damaged:
         return False
     from ..pictures.files import check_output
 
     if files.output_dir is None or os.path.isdir(os.path.dirname(job.target)):
-        check_output(job.target, force=files.force)
+        check_output(job.target, force=files.force or damaged)
     return True
 
 
-def _write(target: str, data: bytes, files: Files) -> None:
+def _write(target: str, data: bytes, force: bool, make_folder: bool) -> None:
     from ..pictures.files import write_atomic
 
     if target == STDIO:
         write_stdout(data)
         return
-    if files.output_dir is not None:
+    if make_folder:
         try:
             Path(target).parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(f"cannot create its folder: {reason(error)}") from error
-    write_atomic(target, data, force=files.force)
+    write_atomic(target, data, force=force)
 
 
 def write_stdout(data: bytes) -> None:

@@ -28,6 +28,13 @@ max_pixels_option = click.option(
     metavar="N",
     help="Refuse pictures of more pixels. Default: 89 million.",
 )
+background_option = click.option(
+    "--background",
+    metavar="COLOUR",
+    default="white",
+    show_default=True,
+    help="Colour behind transparent pixels: a name of CSS, or #rrggbb.",
+)
 max_tiles_option = click.option(
     "--max-tiles",
     type=click.IntRange(1),
@@ -101,10 +108,16 @@ _file_options = (
     click.argument("inputs", metavar="INPUT...", nargs=-1, required=True, type=PATH),
     output_option,
     click.option("-r", "--recursive", is_flag=True, help="Search folders for files."),
+    click.option("--follow-links", is_flag=True, help="With -r: search linked folders too, each once."),
     click.option("--output-dir", metavar="DIR", type=PATH, help="Write results to DIR, in the sub-folders of inputs."),
     force_option,
 )
-files_options = bundled("files", Files, *_file_options)
+files_options = bundled(
+    "files",
+    Files,
+    *_file_options,
+    click.option("--keep-suffix", is_flag=True, help="Name results photo.jpg.tok instead of photo.tok."),
+)
 
 
 def _stages_or_files(
@@ -113,10 +126,11 @@ def _stages_or_files(
     output_dir: str | None,
     recursive: bool,
     force: bool,
+    follow_links: bool,
     progressive: str | None,
 ) -> Files:
     if progressive is None:
-        return Files(inputs, output, output_dir, recursive, force)
+        return Files(inputs, output, output_dir, recursive, force, follow_links)
     if progressive in ("", STDIO) or output or output_dir or recursive or len(inputs) > 1:
         raise click.UsageError("--progressive needs one input and a path for its result, without other output options.")
     return Files(inputs, progressive, force=force)

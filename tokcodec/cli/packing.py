@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from .console import PATH, STDIO, Bar, Report, report_options
-from .jobs import TOK_SUFFIX, Files, Job, expand, read_tok, run
+from .inputs import expand
+from .jobs import TOK_SUFFIX, Files, Job, read_tok, run
 
 
 @click.command("pack")

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+import codecs
 import math
+from urllib.parse import unquote_to_bytes
 
 from ..errors import NotTokError, TruncatedHeaderError, UnsupportedVersionError
 from ..pictures.limits import FIT, MAX_SIDE
@@ -83,12 +85,38 @@ def to_base64(data: bytes) -> bytes:
 
 
 def from_base64(text: bytes) -> bytes:
-    """Data of a base64 text in either alphabet, with or without padding and white space. Raises NotTokError."""
-    packed = b"".join(text.split()).translate(bytes.maketrans(b"-_", b"+/")).rstrip(b"=")
+    """Data of a base64 text in either alphabet, with or without padding and white space, or of a data URL of one.
+
+    Args:
+        text: UTF-8 with or without a byte order mark, or UTF-16 as editors of Windows write it.
+
+    Raises:
+        NotTokError: it is not base64.
+    """
+    packed = b"".join(_payload(_utf8(text)).split()).translate(bytes.maketrans(b"-_", b"+/")).rstrip(b"=")
     try:
         return base64.b64decode(packed + b"=" * (-len(packed) % 4), validate=True)
     except binascii.Error as error:
         raise NotTokError("not base64") from error
+
+
+def _utf8(text: bytes) -> bytes:
+    """The text without its mark. UTF-16 is recognised without a mark too: every second byte of base64 is zero."""
+    if text.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return text.decode("utf-16", errors="replace").encode()
+    for encoding, zeros in (("utf-16-be", text[::2]), ("utf-16-le", text[1::2])):
+        if len(text) > 2 and len(text) % 2 == 0 and not any(zeros):
+            return text.decode(encoding, errors="replace").encode()
+    return text.removeprefix(codecs.BOM_UTF8)
+
+
+def _payload(text: bytes) -> bytes:
+    """The base64 text in a data URL (RFC 2397) with any type and parameters, in which %2B may stand for +."""
+    url = text.strip().strip(b"\"'")
+    head, comma, rest = url.partition(b",")
+    if not comma or not head.lower().startswith(b"data:") or not head.lower().rstrip().endswith(b";base64"):
+        return text
+    return unquote_to_bytes(rest)
 
 
 def is_base64(data: bytes) -> bool:

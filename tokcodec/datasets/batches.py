@@ -30,7 +30,8 @@ from .bulk import encode_many
 from .columns import ERROR, KEY, TOK, Coded, check_tokens, error_line, image_table, token_table
 from .limits import DEFAULT_MAX_SAMPLE_BYTES
 from .pack import token_dtype
-from .sources.parquet import find_column, samples_of
+from .sources.parquet import samples_of
+from .sources.picture_column import find_column
 from .sources.samples import Picture, Samples
 
 Batch: TypeAlias = pa.Table | pa.RecordBatch
@@ -105,7 +106,9 @@ class Encoder:
     def _one(self, data: bytes) -> Coded | Exception:
         """Encode one picture, since a target needs a search for each."""
         try:
-            picture = read_picture(io.BytesIO(data), max_pixels=self.max_pixels, warn=_silent)
+            picture = read_picture(
+                io.BytesIO(data), max_pixels=self.max_pixels, background=self.options.background, warn=_silent
+            )
             made = encode(picture, **vars(self.options), warn=_silent)
             contents = read(made, self.model)
             # -1, where a tile has fewer tokens, becomes the largest value of the type: that is FILL

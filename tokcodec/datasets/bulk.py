@@ -12,15 +12,17 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from ..codec import note_stretch, note_tiles
 from ..container.header import Header
@@ -41,6 +43,8 @@ AHEAD = 4 * BATCH
 MAX_JOBS = 64
 Source = str | Path | BinaryIO
 """A picture file, or a stream of its bytes."""
+Read = Callable[..., Image.Image]
+"""`read_picture` with its limit and background."""
 _DEFAULT_MAX_JOBS = 8  # every thread holds a picture, at the default limit of pixels up to a quarter of a GiB
 
 
@@ -99,7 +103,8 @@ def encode_many(
 
     unfinished: deque[_Work] = deque()
     batch = _Batch(chosen, options.device, count)
-    for chunk in _chunks(sources, step, chosen.tile, max_pixels, default_jobs() if jobs is None else jobs):
+    read = partial(read_picture, max_pixels=max_pixels, background=options.background)
+    for chunk in _chunks(sources, step, chosen.tile, read, default_jobs() if jobs is None else jobs):
         if chunk.start == 0:
             current = _Work(chunk, count)
             unfinished.append(current)
@@ -191,11 +196,11 @@ class _Batch:
         self.parts, self.room = [], BATCH
 
 
-def _chunks(sources: Iterable[Source], step: int, side: int, max_pixels: int, jobs: int) -> Iterator[_Chunk]:
+def _chunks(sources: Iterable[Source], step: int, side: int, read: Read, jobs: int) -> Iterator[_Chunk]:
     """The chunks of all pictures in order; each picture has at least one, with `start` 0."""
     if not jobs:
         for source in sources:
-            yield from _cut(source, step, side, max_pixels)
+            yield from _cut(source, step, side, read)
         return
     desk = _Desk()
     turn = begun = 0
@@ -205,7 +210,7 @@ def _chunks(sources: Iterable[Source], step: int, side: int, max_pixels: int, jo
             while True:
                 for source in islice(waiting, turn + AHEAD - begun):
                     desk.open(begun)
-                    pool.submit(_read, desk, begun, source, step, side, max_pixels)
+                    pool.submit(_read, desk, begun, source, step, side, read)
                     begun += 1
                 if turn == begun:
                     return
@@ -218,22 +223,22 @@ def _chunks(sources: Iterable[Source], step: int, side: int, max_pixels: int, jo
             pool.shutdown(cancel_futures=True)
 
 
-def _read(desk: _Desk, turn: int, source: Source, step: int, side: int, max_pixels: int) -> None:
+def _read(desk: _Desk, turn: int, source: Source, step: int, side: int, read: Read) -> None:
     """Put a picture's chunks on the desk; runs in a thread."""
     try:
         desk.wait(turn)
-        for chunk in _cut(source, step, side, max_pixels):
+        for chunk in _cut(source, step, side, read):
             desk.put(turn, chunk)
     except _ClosedError:
         pass
 
 
-def _cut(source: Source, step: int, side: int, max_pixels: int) -> Iterator[_Chunk]:
+def _cut(source: Source, step: int, side: int, read: Read) -> Iterator[_Chunk]:
     """A picture's chunks; the last one has the error where there is one."""
     failed = _Chunk(source, 0, None, np.empty((0, side, side, 3), np.uint8))
     try:
         with turn():
-            picture = read_picture(source, max_pixels=max_pixels, warn=failed.notes.append)
+            picture = read(source, warn=failed.notes.append)
         grid = Grid.for_picture(*picture.size, step)
         note_stretch(grid, failed.notes.append)
         note_tiles(grid, failed.notes.append)

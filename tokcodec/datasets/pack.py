@@ -38,7 +38,8 @@ from ..models.modelfile import Model
 from ..models.registry import candidates
 from ..pictures.files import write_atomic
 from ..pictures.tiling import Grid
-from ..tensorfile import read_about, save_tensors
+from ..regularfile import open_regular
+from ..tensorfile import check_header, read_about, save_tensors
 
 VERSION = "1"
 SUFFIXES = (".npz", ".safetensors")
@@ -194,7 +195,7 @@ def write(path: str | Path, content: Pack, *, force: bool = False) -> None:
 def read(path: str | Path) -> Pack:
     """Read a pack. Its first bytes tell its kind. Raises TokError if the file is not a pack."""
     try:
-        with open(path, "rb") as stream:
+        with open_regular(path, MAX_BYTES) as stream:
             zipped = stream.read(2) == b"PK"
         arrays, texts = _read_npz(path) if zipped else _read_safetensors(path)
         names = texts.pop("names")
@@ -222,6 +223,7 @@ def _read_npz(path: str | Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]
 def _read_safetensors(path: str | Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     from safetensors import safe_open
 
+    check_header(path, MAX_BYTES)
     with safe_open(path, framework="numpy") as file:
         texts = read_about(file.metadata())
         arrays = {name: file.get_tensor(name) for name in _KINDS}

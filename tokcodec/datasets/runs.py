@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from .shards.encode import EncodeTask, encode_shard
 from .shards.outcome import Outcome, TooManyErrors
 from .shards.record import RECORDS, Record, find_record, record_place
 from .shards.tokens import TokenShard, find_token_shards, list_shards, model_of, read_shard
-from .sources.listing import FOLDER, Shard, find_shards
+from .sources.listing import FOLDER, LeftOut, Shard, find_shards
 from .sources.places import Place
 
 SHARED_ERRORS = DeviceError, MissingPackageError, ModelFileError, UnknownModelError
@@ -45,6 +45,7 @@ class Run:
     tasks: the other shards.
     watched: the folder whose files show what is finished.
     files: those, as they were when this was planned.
+    left_out: what is left out of the folders of the sources.
     """
 
     output: Place
@@ -53,6 +54,7 @@ class Run:
     tasks: Sequence[Any]
     watched: Place
     files: list[tuple[str, int]]
+    left_out: LeftOut = field(default_factory=LeftOut)
 
     def outcomes(self, engine: Engine, max_errors: int | None = None) -> Iterator[Outcome]:
         """Execute the tasks and yield their outcomes. A shard that cannot be read gives an outcome with a failure.
@@ -140,7 +142,8 @@ def plan_encoding(
     model = settings.model
     facts = _facts(options, settings, column, max_pixels, max_sample_bytes)
     place = Place(output)
-    shards = find_shards(sources, shard_size, place)
+    left_out = LeftOut()
+    shards = find_shards(sources, shard_size, place, left_out)
 
     def recipe(shard: Shard) -> Recipe:
         hash, kind, source = model.hash.hex(), shard.kind, shard.place.name
@@ -168,7 +171,7 @@ def plan_encoding(
         if shard.output not in there
     ]
     done = [there[shard.output].outcome() for shard in shards if shard.output in there]
-    return Run(place, encode_shard, done, tasks, place, files)
+    return Run(place, encode_shard, done, tasks, place, files, left_out)
 
 
 def _facts(
@@ -181,6 +184,8 @@ def _facts(
         facts["tokens"] = None
         facts["pitch"] = facts["pitch"] if settings.pitch_given else None
     facts |= {"column": column, "max_pixels": max_pixels}
+    if options.background != "white":  # files of 1.0.0, which had no other, can be resumed
+        facts["background"] = options.background
     if max_sample_bytes != DEFAULT_MAX_SAMPLE_BYTES:  # files of 1.0.0, which had no limit, can be resumed
         facts["max_sample_bytes"] = max_sample_bytes
     return {name: value for name, value in facts.items() if value not in (None, False)}

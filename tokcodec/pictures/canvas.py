@@ -12,7 +12,7 @@ from .axes import lanczos_kernel
 from .seams import FREQUENCIES, along, profile, spectrum
 from .tiling import OVERLAP, TILE, Grid, tile_pixels, tile_span
 
-STRIP = 512
+STRIP = 128
 """Number of output rows resampled at a time. It bounds the memory of a tile that covers millions of pixels."""
 HALF = np.float32(0.5)
 
@@ -100,7 +100,8 @@ class Canvas:
     def _paste(self, strip: Floats, top: int) -> None:
         """Round finished rows, float32 3 x rows x width, into the picture from pixel row `top` on."""
         levels = np.empty((*strip.shape[1:], 3), np.uint8)
-        levels[:] = np.rint(np.clip(strip, 0, 255)).transpose(1, 2, 0)
+        rounded = np.clip(strip, 0, 255)
+        levels[:] = np.rint(rounded, out=rounded).transpose(1, 2, 0)
         self._picture.paste(Image.fromarray(levels), (0, top))
 
     def _place(self, planes: Floats) -> None:
@@ -144,9 +145,12 @@ class Canvas:
             return
         self._upper.append(spectrum(planes[:, : self._shared].mean(1)))
         self._lower.append(spectrum(planes[:, -self._shared :].mean(1)))
-        rows = self._rows[row]
+        self._add_strips(self._rows[row], planes, row, column)
+
+    def _add_strips(self, rows: Floats, planes: Floats, row: int, column: int, first: int = 0) -> None:
+        """Resample planes by a matrix of rows and add them to the band, from the tile's pixel row `first` on."""
         for top in range(0, len(rows), STRIP):
-            self._add(rows[top : top + STRIP] @ planes, row, column, top)
+            self._add(rows[top : top + STRIP] @ planes, row, column, first + top)
 
     def _add(self, part: Floats, row: int, column: int, top: int = 0) -> None:
         """Add rows of a tile, from its pixel row `top` on. They are resampled vertically, not yet horizontally."""
@@ -165,8 +169,8 @@ class Canvas:
                 if not self._blank[[place - self.grid.columns, place]].any():
                     # float32 3 x frequencies x side
                     change: Floats = along(HALF * (lower - upper), self.side).transpose(0, 2, 1)
-                    self._add(-above @ change, row - 1, column, kept)
-                    self._add(below @ change, row, column)
+                    self._add_strips(-above, change, row - 1, column, kept)
+                    self._add_strips(below, change, row, column)
         if row == self.grid.rows - 1:
             done = self.grid.height
         else:

@@ -1,38 +1,42 @@
 """Reading and writing pictures. Every picture becomes 8-bit sRGB, upright and opaque, or raises PictureError.
 
-ICC profiles are the only description of colour that is used: pictures with another one (PNG gAMA, cHRM and cICP, HDR
-in AVIF) are read as sRGB.
+`docs/pictures.md` lists the kinds that are read and how.
 """
 
 from __future__ import annotations
 
 import io
-import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageCms, ImageFile, ImageOps
+from PIL import ExifTags, Image, ImageFile, ImageOps, TiffImagePlugin
 
 from ..errors import LimitError, PictureError, TokError, TokWarning, reason
+from . import colour, depth, tiff
+from .description import colour_profile, jpeg_2000_bits
 from .files import write_atomic
 from .limits import DEFAULT_MAX_PIXELS, check_size
+from .opening import damaged, open_picture
 
 MAX_STREAM_BYTES = 1 << 30
 """Limit of a stream, so that an endless pipe does not fill the memory. DEFAULT_MAX_PIXELS fit in, uncompressed."""
 
-READ_FORMATS = (
-    "JPEG", "PNG", "WEBP", "AVIF", "TIFF", "GIF", "BMP", "PPM", "JPEG2000", "QOI", "PSD", "SGI",
-)  # fmt: skip
-"""Formats of photographs, by Pillow's names.
-
-Left out on purpose: EPS (Pillow runs Ghostscript on it), formats without a magic number (TGA, DIB), which accept any
-data, and rare ones, since each parser can be attacked.
-"""
-_ONE_PICTURE = {"MPO", "PSD"}  # their further "frames" are previews, gain maps and layers, not an animation
+_ONE_PICTURE = {"MPO", "PSD", "HEIF"}  # their further "frames" are previews, gain maps and layers, not an animation
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What makes a picture upright, by its orientation in EXIF."""
 
 Warn = Callable[[str], None]
 
@@ -41,7 +45,7 @@ Warn = Callable[[str], None]
 
 
 def read_picture(
-    source: str | Path | BinaryIO, *, max_pixels: int = DEFAULT_MAX_PIXELS, backdrop: str = "white", warn: Warn
+    source: str | Path | BinaryIO, *, max_pixels: int = DEFAULT_MAX_PIXELS, background: str = "white", warn: Warn
 ) -> Image.Image:
     """Read a picture as an RGB picture, converted as by `to_rgb`. An animation gives its first frame.
 
@@ -50,12 +54,13 @@ def read_picture(
     Args:
         source: path of a file, or a binary stream.
         max_pixels: refuse pictures of more pixels, at least 1. Default: 89,478,485.
-        backdrop: colour behind transparent pixels. Default: "white".
+        background: colour behind transparent pixels, a name of CSS or "#rrggbb". Default: "white".
         warn: called with a line for each thing that is dropped.
 
     Raises:
         LimitError: the picture is too large.
         PictureError: the file or its picture has another error.
+        MissingPackageError: the file is HEIF or JPEG XL, and the package that reads it is not installed.
         ValueError: `max_pixels` is below 1.
     """
     if max_pixels < 1:
@@ -66,13 +71,11 @@ def read_picture(
         with opened as stream:
             if not stream.seekable():
                 stream = io.BytesIO(_read_all(stream))
-            image = _open(stream)
+            image = open_picture(stream, max_pixels)
             check_size(*image.size, max_pixels)
-            _load(image)
-            check_size(*image.size, max_pixels)  # a decoder may find another size than the header's
-            if image.format not in _ONE_PICTURE and _has_more_frames(image):
+            picture = _to_rgb(image, background, notes.append, max_pixels)
+            if isinstance(image, ImageFile.ImageFile) and _has_more_frames(image):
                 notes.append("only the first of several frames or pages is used")
-            picture = to_rgb(image, backdrop=backdrop, warn=notes.append)
     except OSError as error:
         raise PictureError(reason(error)) from error
     for note in notes:  # here, so that an OSError of `warn` does not count as one of the file
@@ -103,31 +106,9 @@ def process_limit(max_pixels: int) -> Iterator[None]:
         Image.MAX_IMAGE_PIXELS = before
 
 
-def _open(stream: BinaryIO) -> ImageFile.ImageFile:
-    """Identify the picture and read its header: Image.open for READ_FORMATS, without Pillow's limit on pixels."""
-    stream.seek(0)
-    prefix = stream.read(16)
-    if not prefix:
-        raise PictureError("the file is empty")
-    Image.preinit()
-    claimed = ""
-    for name in READ_FORMATS:
-        if name not in Image.OPEN:
-            Image.init()
-        factory, accept = Image.OPEN.get(name, (None, None))
-        if factory is None or accept is None or accept(prefix) is not True:
-            continue
-        stream.seek(0)
-        try:
-            return factory(stream, "")
-        except (SyntaxError, IndexError, TypeError, struct.error):  # how a plug-in says "not mine"
-            claimed = name
-        except Exception as error:
-            raise _damaged(name, error) from error
-    raise PictureError(f"damaged or unsupported {claimed} picture" if claimed else "not a picture that Pillow can read")
-
-
-def _has_more_frames(image: Image.Image) -> bool:
+def _has_more_frames(image: ImageFile.ImageFile) -> bool:
+    if image.format in _ONE_PICTURE:
+        return False
     try:
         return bool(getattr(image, "is_animated", False))
     except Exception:  # a later frame is damaged: the first one has been decoded
@@ -141,31 +122,22 @@ def _load(image: Image.Image) -> None:
     except TokWarning:  # from a `.tok` file that the application opened, if its filters make warnings errors
         raise
     except Exception as error:
-        raise _damaged(image.format, error) from error
-
-
-def _damaged(name: str | None, error: Exception) -> TokError:
-    if isinstance(error, (Image.DecompressionBombError, Image.DecompressionBombWarning)):
-        return LimitError("more pixels than the limit allows (--max-pixels raises it, or Image.MAX_IMAGE_PIXELS)")
-    if isinstance(error, MemoryError):
-        return LimitError("not enough memory to decode the picture")
-    detail = " ".join(str(error).split()) or type(error).__name__
-    return PictureError(f"damaged or unsupported {name or 'kind of'} picture: {detail}")
+        raise damaged(image.format, error) from error
 
 
 # ---- converting
 
 
-def to_rgb(image: Image.Image | NDArray[np.uint8], *, backdrop: str = "white", warn: Warn) -> Image.Image:
+def to_rgb(image: Image.Image | NDArray[np.uint8], *, background: str = "white", warn: Warn) -> Image.Image:
     """Convert a picture to 8-bit sRGB.
 
-    The steps, in this order: apply the EXIF orientation, scale 16-bit and float samples (0..65535 and 0..1) to 8 bit,
-    convert from an embedded ICC profile to sRGB (perceptual), composite transparency on `backdrop`. An animation gives
-    its current frame.
+    The steps: apply the EXIF orientation, scale 16-bit and float samples (0..65535 and 0..1) to 8 bit, convert from
+    the colours that the file describes to sRGB (perceptual), composite transparency on `background`. An animation
+    gives its current frame. If pixels are not decoded yet, 16-bit colours are converted before bits are cut.
 
     Args:
         image: PIL image of any mode, or uint8 array height x width x 3.
-        backdrop: colour behind transparent pixels. Default: "white".
+        background: colour behind transparent pixels, a name of CSS or "#rrggbb". Default: "white".
         warn: called with a line for each thing that is dropped or guessed.
 
     Raises:
@@ -180,30 +152,74 @@ def to_rgb(image: Image.Image | NDArray[np.uint8], *, backdrop: str = "white", w
         raise TypeError(f"image must be a PIL image or a uint8 array HxWx3, not {type(image).__name__}")
     if 0 in image.size:
         raise PictureError("a picture without pixels")
-    _load(image)
     notes: list[str] = []
-    converted = _convert(image, backdrop, notes.append)
+    converted = _to_rgb(image, background, notes.append)
     for note in notes:  # here, so that an exception of `warn` does not count as one of the picture
         warn(note)
     return converted
 
 
-def _convert(image: Image.Image, backdrop: str, warn: Warn) -> Image.Image:
+def _to_rgb(
+    image: Image.Image | depth.TiffSamples, background: str, warn: Warn, max_pixels: int | None = None
+) -> Image.Image:
+    """Decode and convert a picture. A decoder may find another size than the header's, so that it is checked again."""
     try:
-        image = _upright(image, warn)
-        profile = image.info.get("icc_profile")
-        colour, alpha = _split_alpha(_to_8_bit(image, warn))
-        colour = _to_srgb(colour, profile, warn)
+        picture, alpha = _split(image, warn, max_pixels)
         if alpha is None or alpha.getextrema() == (255, 255):
-            return colour
-        warn(f"transparency is composited on {backdrop}")
-        return Image.composite(colour, Image.new("RGB", colour.size, backdrop), alpha)
-    except TokError:
+            return picture
+        warn(f"transparency is composited on {background}")
+        return Image.composite(picture, Image.new("RGB", picture.size, background), alpha)
+    except (TokError, TokWarning):
         raise
     except MemoryError as error:
         raise LimitError("not enough memory to convert the picture") from error
     except Exception as error:
-        raise PictureError(f"a picture of mode {image.mode} that cannot be converted: {error}") from error
+        kind = f"a picture of mode {image.mode}" if isinstance(image, Image.Image) else "a TIFF picture"
+        raise PictureError(f"{kind} that cannot be converted: {error}") from error
+
+
+def _split(
+    image: Image.Image | depth.TiffSamples, warn: Warn, max_pixels: int | None
+) -> tuple[Image.Image, Image.Image | None]:
+    """The upright colours in sRGB, and the opacity as L or None."""
+    if isinstance(image, depth.TiffSamples):
+        samples = _decoded(image.read, "TIFF")
+        return _from_samples(samples, samples.profile, warn)
+    profile = colour_profile(image, warn)
+    cut, bits = depth.holds_16_bits(image), jpeg_2000_bits(image)
+    if cut and (colour.changes_colours(profile) or depth.is_misread(image)):
+        samples = _decoded(partial(depth.cut_colour, image), image.format)
+        if samples is not None:
+            return _from_samples(samples, profile, warn)
+    _load(image)
+    if max_pixels is not None:
+        check_size(*image.size, max_pixels)
+    if isinstance(image, TiffImagePlugin.TiffImageFile) and tiff.is_reduced(image.tag_v2):
+        warn("the picture is marked as a thumbnail or a mask of another one")
+    if cut:
+        depth.note_dim_colour(image, warn)
+    image = _upright(depth.spread_few_bits(image, bits), warn)
+    if (samples := depth.grey_samples(image)) is not None:
+        return _from_samples(samples, profile, warn)
+    image, alpha = _split_alpha(image)
+    return colour.to_srgb(image, profile, warn), alpha
+
+
+def _decoded(read: Callable[[], depth.Samples | None], name: str | None) -> Any:
+    try:
+        return read()
+    except Exception as error:
+        raise damaged(name, error) from error
+
+
+def _from_samples(samples: depth.Samples, profile: bytes | None, warn: Warn) -> tuple[Image.Image, Image.Image | None]:
+    """The upright colours and opacity of 16-bit samples."""
+    depth.note_dim(int(samples.values.max()), warn)
+    picture, alpha = colour.samples_to_srgb(samples.values, profile, warn), samples.alpha
+    turn = _TURNS.get(samples.orientation)
+    if turn is None:
+        return picture, alpha
+    return picture.transpose(turn), None if alpha is None else alpha.transpose(turn)
 
 
 def _from_array(array: NDArray[Any]) -> Image.Image:
@@ -216,8 +232,7 @@ def _from_array(array: NDArray[Any]) -> Image.Image:
 
 def _upright(image: Image.Image, warn: Warn) -> Image.Image:
     try:
-        turned = image.getexif().get(ExifTags.Base.Orientation, 1) != 1  # also reads XMP's
-        return ImageOps.exif_transpose(image) if turned else image
+        return ImageOps.exif_transpose(image) if _orientation(image) != 1 else image
     except MemoryError:
         raise
     except Exception:  # an error of the parser: the pixels are whole, only their orientation is unknown
@@ -225,27 +240,9 @@ def _upright(image: Image.Image, warn: Warn) -> Image.Image:
         return image
 
 
-def _to_8_bit(image: Image.Image, warn: Warn) -> Image.Image:
-    """Convert 16-bit, 32-bit and float grey to L or LA, where Pillow would clip. Other modes are unchanged."""
-    if not (image.mode == "I" or image.mode == "F" or image.mode.startswith("I;16")):
-        return image
-    values: NDArray[Any] = np.asarray(image)
-    low, high = values.min(), values.max()
-    if image.mode == "F":
-        if not (low >= 0 and high <= 1):  # also refuses NaN
-            raise PictureError("float picture with values outside [0, 1]")
-        grey = np.rint(values * np.float32(255)).astype(np.uint8)
-    else:
-        if low < 0 or high > 65535:
-            raise PictureError(f"integer picture with values outside 0..65535 ({low}..{high})")
-        if image.mode == "I" and 0 < high < 256:
-            warn(f"32-bit picture whose largest value is {high}: read as 16 bit, so it is nearly black")
-        grey = ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    result = Image.fromarray(grey)
-    transparent = image.info.get("transparency")
-    if isinstance(transparent, int):
-        result.putalpha(Image.fromarray(np.where(values == transparent, 0, 255).astype(np.uint8)))
-    return result
+def _orientation(image: Image.Image) -> int:
+    """The orientation by EXIF or XMP, 1 to 8. Raises any exception for damaged data."""
+    return int(image.getexif().get(ExifTags.Base.Orientation, 1))
 
 
 def _split_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
@@ -263,34 +260,6 @@ def _split_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
     if image.mode in ("1", "L"):
         return image.convert("L"), None
     return (image if image.mode in ("RGB", "CMYK", "LAB") else image.convert("RGB")), None
-
-
-def _to_srgb(image: Image.Image, profile: object, warn: Warn) -> Image.Image:
-    """Convert L, RGB, CMYK or LAB to sRGB by the embedded profile, without one by Pillow's plain conversion."""
-    if isinstance(profile, bytes) and profile and image.mode != "LAB":
-        try:
-            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            space = source.profile.xcolor_space.strip()
-            if space == "RGB" and image.mode == "L":
-                image = image.convert("RGB")  # grey written with the profile of a colour picture
-            if {"GRAY": "L"}.get(space, space) == image.mode:
-                if space == "RGB" and (source.profile.profile_description or "").startswith("sRGB"):
-                    return image
-                converted = ImageCms.profileToProfile(
-                    image, source, ImageCms.createProfile("sRGB"), ImageCms.Intent.PERCEPTUAL, outputMode="RGB"
-                )
-                if converted is not None:
-                    return converted
-            warn(f"the {space} colour profile does not fit a {image.mode} picture and is ignored")
-        except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
-            warn("the colour profile is damaged and is ignored")
-    if image.mode == "CMYK":
-        warn("CMYK without a usable colour profile: the colours are a guess")
-    if image.mode == "RGB" and "icc_profile" not in image.info:
-        return image  # without a copy, which would need 4 bytes per pixel
-    converted = image.convert("RGB")
-    converted.info.pop("icc_profile", None)  # it has been used: encoding the picture must not repeat the note
-    return converted
 
 
 # ---- writing

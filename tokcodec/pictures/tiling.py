@@ -24,6 +24,8 @@ TILE = DEFAULT_TILE
 """Samples along a tile's side, unless a model has others."""
 OVERLAP = 16
 """Neighbours share 1 / OVERLAP of a tile: a ramp long enough to hide the seam, for 6 % of a tile's side."""
+STRIP = 2
+"""Thickness in pixels of a picture up to which its tiles are drawn as strips."""
 
 Rect = tuple[float, float, float, float]
 
@@ -72,6 +74,16 @@ class Grid:
         """Width and height in picture pixels that every tile covers."""
         left, top, right, bottom = self.rect(0)
         return right - left, bottom - top
+
+    @property
+    def strip_axis(self) -> int | None:
+        """The axis across a picture that is a strip of tiles, at most STRIP pixels thin.
+
+        2 if the strip lies, 3 if it stands. None for any other picture.
+        """
+        if min(self.width, self.height) > STRIP:
+            return None
+        return 2 if self.height <= self.width else 3
 
     def scale(self, bounds: Sequence[int]) -> int:
         """Index of the model's codewords for the tiles: the number of bounds that their size is below.

@@ -19,7 +19,7 @@ DEFAULT_WEIGHT = 4.0
 """Weight of a region, and of white in a map."""
 LARGEST_WEIGHT = 1000.0
 """The smallest weight is its inverse. With more the rest of the picture would depend on rounding."""
-BACKDROP = "black"
+BACKGROUND = "black"
 """Colour behind a transparent map: transparent places count once."""
 STRIP = 256
 """Number of rows of weights computed at a time. It bounds the memory."""
@@ -113,7 +113,7 @@ def to_map(mask: Image.Image, warn: Warn) -> Image.Image:
     check_map(mask)
     notes: list[str] = []
     try:
-        converted = to_rgb(mask, backdrop=BACKDROP, warn=notes.append).convert("L")
+        converted = to_rgb(mask, background=BACKGROUND, warn=notes.append).convert("L")
     except TokError as error:
         raise type(error)(f"focus map: {error}") from error
     for note in notes:

@@ -18,8 +18,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..errors import ModelFileError
+from ..regularfile import open_regular
+from ..tensorfile import check_header
 
 WEIGHTS_ENV = "TOKCODEC_LPIPS"
+MAX_BYTES = 1 << 30
+"""Size of a file of weights at most. VGG's, with the layers that LPIPS does not use, has 0.55e9 bytes."""
 # Subtracted from and divided into RGB in [-1, 1]: ImageNet's mean and deviation in that range, as LPIPS rounds them.
 _SHIFT = (-0.030, -0.088, -0.188)
 _SCALE = (0.458, 0.448, 0.450)
@@ -210,7 +214,9 @@ def _read(path: Path) -> dict[str, Tensor]:
         raise WeightsMissingError(f"no LPIPS weights: {path} is not a file")
     try:
         if path.suffix == ".safetensors":
+            check_header(path, MAX_BYTES)
             return safetensors.torch.load_file(path)
+        open_regular(path, MAX_BYTES).close()
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (safetensors.SafetensorError, RuntimeError, OSError, EOFError, ValueError) as error:
         raise ModelFileError(f"LPIPS weights {path}: {error}") from error

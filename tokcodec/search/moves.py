@@ -11,6 +11,9 @@ import torch
 
 from ..tokenizers.codewords import Codewords
 
+PREFIXES = 16, 64, 128
+"""Tokens of the prefixes that are held where they were: files are cut."""
+
 
 @dataclass(frozen=True)
 class Group:
@@ -81,15 +84,42 @@ class Moves:
         bits: torch.Tensor = self._bits[token[:, None], digit, self._digits(tokens)].sum(2)
         return (bits * used).sum(1)
 
-    def sweep(self, tokens: torch.Tensor, used: torch.Tensor, rest: torch.Tensor, price: torch.Tensor) -> None:
-        """Give each digit in turn the codeword that leaves least, all others given; changes tokens and rest.
+    def drifts(self, tokens: torch.Tensor, first: torch.Tensor, used: torch.Tensor) -> torch.Tensor:
+        """How far the sums of the prefixes have moved.
+
+        Args:
+            tokens: int64 N x T.
+            first: int64 N x T, the tokens to begin with.
+            used: bool N x T, the tokens that count.
+
+        Returns:
+            float32 P x N x D, for each of PREFIXES.
+        """
+        place = torch.arange(tokens.shape[1], device=tokens.device)
+        parts = [used & (place < length) for length in PREFIXES]
+        return torch.stack([self.vectors(tokens, part) - self.vectors(first, part) for part in parts])
+
+    def sweep(
+        self,
+        tokens: torch.Tensor,
+        used: torch.Tensor,
+        rest: torch.Tensor,
+        price: torch.Tensor,
+        drifts: torch.Tensor | None = None,
+        hold: float = 0.0,
+    ) -> None:
+        """Give each digit in turn the codeword that leaves least, all others given; changes tokens, rest and drifts.
 
         Args:
             tokens: int64 N x T.
             used: bool N x T, the tokens that may change.
             rest: float32 N x D, the target less the sum of the codewords.
             price: float32 N, half of the squared weighted length that one bit is worth.
+            drifts: of the prefixes, as `drifts` finds them. Default: none is held.
+            hold: weight of a drift's squared length beside that of the rest.
         """
+        prefixes = torch.tensor(PREFIXES, device=tokens.device)[:, None]
+        held = (used.sum(1) > prefixes) * (0.0 if drifts is None else hold)
         tile = torch.arange(len(tokens), device=tokens.device)[None, :, None]
         digit = torch.arange(2, device=tokens.device)[:, None]
         for group in self.groups:
@@ -97,9 +127,14 @@ class Moves:
             number = torch.arange(len(group.tokens), device=tokens.device)[:, None, None]
             old = self._digits(tokens[:, group.tokens]).permute(1, 2, 0)  # G x 2 x N
             words = group.words[number, digit, old]
-            target = rest[place].unflatten(2, (2, -1)).transpose(1, 2) + words  # G x 2 x N x h
-            scores = target @ group.weighted.mT - group.half - price[:, None] * group.bits
+            holds = (group.tokens < prefixes)[:, :, None] * held[:, None]  # P x G x N
+            share = 1 / (1 + holds.sum(0))[:, :, None]
+            left = rest[place] if drifts is None else rest[place] - (holds[..., None] * drifts[:, *place]).sum(0)
+            target = (left * share).unflatten(2, (2, -1)).transpose(1, 2) + words  # G x 2 x N x h
+            scores = target @ group.weighted.mT - group.half - (price[:, None] * share)[:, None] * group.bits
             new = torch.where(used[:, group.tokens].T[:, None], scores.argmax(3), old)
             tokens[:, group.tokens] = (new[:, 0] * self.radix + new[:, 1]).T
             change = group.words[number, digit, new] - words
             rest[place] -= change.transpose(1, 2).flatten(2)
+            if drifts is not None:
+                drifts[:, *place] += (group.tokens < prefixes)[..., None, None] * change.transpose(1, 2).flatten(2)

@@ -40,18 +40,20 @@ class Tune:
     and distances times weights.
 
     look: the one that draws; features, lpips: weights of the two distances for a tile with all tokens, in parts of its
-    squared error at first; with fewer tokens they fall with the square root.
+    squared error at first; with fewer tokens they fall with the square root; hold: weight of what prefixes lose, beside
+    the whole: files are cut. By squared error alone they lose nothing anyway.
     """
 
     look: str
     features: float = 0.0
     lpips: float = 0.0
+    hold: float = 0.0
 
 
 TUNES = {
-    "perceptual": Tune("perceptual", 2.2, 0.75),
+    "perceptual": Tune("perceptual", 2.2, 0.75, 0.5),
     "fidelity": Tune("fidelity"),
-    LIGHT: Tune(LIGHT, 2.2, 0.75),
+    LIGHT: Tune(LIGHT, 2.2, 0.75, 0.5),
 }
 ROUNDS = (0, 1, 2, 3, 4, 6, 8, 16, 32, 64)
 """Rounds of each effort from 0 to 9."""
@@ -68,7 +70,7 @@ def refine(
     scale: int = 0,
     weights: NDArray[np.float32] | None = None,
     price: float = 1.0,
-) -> NDArray[np.int64]:
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Find better tokens for some tiles; how many each has stays.
 
     Args:
@@ -83,11 +85,13 @@ def refine(
         price: what a bit of the file is worth, against its usual worth to the encoder.
 
     Returns:
-        Tokens int64 [n, T], of no tile worse by the measure of `tune` and the price of the bits.
+        Tokens int64 [n, T], and what part of the measure of `tune`, the price of the bits included, each tile saves:
+        float64 [n], 0 or more.
     """
     device = torch.device(tokenizer.device)
     moves = Moves(tokenizer.codewords(scale), tokens.shape[1])
     found: list[torch.Tensor] = []
+    saved: list[torch.Tensor] = []
     for start in range(0, len(tiles), BATCH):
         part = slice(start, start + BATCH)
         search = Search(
@@ -100,9 +104,10 @@ def refine(
             None if weights is None else torch.as_tensor(weights[part], device=device),
             price,
         )
-        found.append(search.run(torch.as_tensor(np.asarray(tokens[part], np.int64), device=device), rounds))
-    better: NDArray[np.int64] = torch.cat(found).cpu().numpy()
-    return better
+        better, gain = search.run(torch.as_tensor(np.asarray(tokens[part], np.int64), device=device), rounds)
+        found.append(better)
+        saved.append(gain)
+    return torch.cat(found).cpu().numpy(), torch.cat(saved).double().cpu().numpy()
 
 
 class Search:
@@ -141,10 +146,10 @@ class Search:
         planes = np.sqrt(weights)[:, None] * COLOURS
         return torch.as_tensor(coefficients).to(self.tiles), torch.as_tensor(planes).to(self.tiles)
 
-    def run(self, tokens: torch.Tensor, rounds: int) -> torch.Tensor:
-        """Search from tokens int64 N x T on; returns the best ones."""
+    def run(self, tokens: torch.Tensor, rounds: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Search from tokens int64 N x T on; returns the best ones, and what part each tile saves, float32 N."""
         used = torch.arange(tokens.shape[1], device=tokens.device) < self.counts[:, None]
-        tokens, best = tokens.clone(), tokens.clone()
+        begun, tokens, best = tokens, tokens.clone(), tokens.clone()
         target = torch.zeros(())
         for number in range(rounds + 1):
             vectors = self.moves.vectors(tokens, used)
@@ -153,7 +158,7 @@ class Search:
                 assert self.first is not None
                 curvature = CURVATURE + CURVATURE_OF_FEATURES * self.features * self.first
                 bit = self.price * RATE_WEIGHT * loss / self.counts  # what one bit is worth
-                lowest = loss + bit * self.moves.bits(tokens, used)
+                start = lowest = loss + bit * self.moves.bits(tokens, used)
             else:
                 whole = loss + bit * self.moves.bits(tokens, used)
                 better = whole < lowest
@@ -161,8 +166,9 @@ class Search:
             if gradient is not None:
                 moved = vectors - gradient / (curvature[:, None] * self.coefficients)
                 target = moved if number == 0 else MEMORY * target + (1 - MEMORY) * moved
-                self.moves.sweep(tokens, used, target - vectors, bit / curvature)
-        return best
+                drifts = self.moves.drifts(tokens, begun, used) if self.tune.hold else None
+                self.moves.sweep(tokens, used, target - vectors, bit / curvature, drifts, self.tune.hold)
+        return best, 1 - lowest / start
 
     def look(self, vectors: torch.Tensor, gradient: bool) -> tuple[torch.Tensor, torch.Tensor | None]:
         """What is lowered, float32 N, of coefficients float32 N x D; and its gradient where it is wanted."""

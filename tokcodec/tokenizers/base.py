@@ -81,6 +81,13 @@ class Tokenizer(ABC):
             ValueError: another look or shape, or a token outside the codebook.
         """
 
+    def decode_strip(self, tokens: Array, look: str | None = None, scale: int = 0, axis: int = 2) -> Array:
+        """Draw tiles of which one line of pixels is shown: as `decode`, perhaps with less work.
+
+        axis: the axis across the line, 2 for a row of pixels and 3 for a column. Plug-ins may override it.
+        """
+        return self.decode(tokens, look, scale)
+
     def check_tiles(self, x: Array) -> None:
         """Raise ValueError unless `x` is float N x 3 x T x T."""
         if x.ndim != 4 or tuple(x.shape[1:]) != (3, self.tile, self.tile) or not _is_float(x):

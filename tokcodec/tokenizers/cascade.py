@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -26,7 +27,7 @@ from .base import Tokenizer
 from .cascade_file import Tensors, read_cascade
 from .codewords import Codewords
 from .convolutions import NumpyLayers
-from .look import INPUT, LOOKS, Layers, condition, correction
+from .look import INPUT, LOOKS, Layers, condition, correction, folded, strip_correction
 from .look_limits import check_look
 from .transform import TileTransform, coefficient_weights
 
@@ -104,7 +105,7 @@ class CascadeTokenizer(Tokenizer):
         self.transform = TileTransform(luma, chroma, self._array)
         self.drawing = TileTransform(luma, chroma, self._float32)
         self._codewords: dict[int, Codewords] = {}
-        self._networks: dict[str, Layers] = {}
+        self._networks: dict[tuple[str, int | None], Layers] = {}
         self._making = threading.Lock()  # one thread makes codewords and networks for all
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -161,56 +162,76 @@ class CascadeTokenizer(Tokenizer):
     # ---- pixels
 
     def decode(self, tokens: Array, look: str | None = None, scale: int = 0) -> Array:
+        return self._decode(tokens, look, scale)
+
+    def decode_strip(self, tokens: Array, look: str | None = None, scale: int = 0, axis: int = 2) -> Array:
+        return self._decode(tokens, look, scale, axis)
+
+    def _decode(self, tokens: Array, look: str | None, scale: int, axis: int | None = None) -> Array:
         self.check_tokens(tokens, self.radix**2)
         look = self.check_look(look)
         size = 1 if self.tile_by_tile else max(1, len(tokens))
         with self._no_gradients():
             own = self._own(tokens, np.int64)
             parts = [own[start : start + size] for start in range(0, max(1, len(own)), size)]
-            return like(concat(list(self._each(lambda part: self._draw(part, look, scale), parts)), 0), tokens)
+            return like(concat(list(self._each(lambda part: self._draw(part, look, scale, axis), parts)), 0), tokens)
 
-    def _draw(self, tokens: Array, look: str, scale: int) -> Array:
-        """Draw tiles: int64 N x k -> float32 N x 3 x 256 x 256 in [0, 1]."""
+    def _draw(self, tokens: Array, look: str, scale: int, axis: int | None) -> Array:
+        """Draw tiles: int64 N x k -> float32 N x 3 x 256 x 256 in [0, 1]. `axis`: across the strip, None for a tile."""
         vectors = self.vectors(tokens, scale)
         if look not in self._weights:
             drawn = self.drawing.inverse(vectors)
         else:
             conditions = condition([tokens.shape[1]] * len(tokens), scale, self.scales)
-            drawn = self.draw(self.network(look), vectors, conditions)
+            drawn = self.draw(self.network(look, axis), vectors, conditions, axis)
         return drawn.clip(0, 1)
 
     def vectors(self, tokens: Array, scale: int) -> Array:
         """Sum of the codewords: int64 N x k -> coefficients float32 N x D."""
         return self._own(self.codewords(scale).vectors(tokens), np.float32)
 
-    def draw(self, network: Layers, vectors: Array, conditions: NDArray[np.float32]) -> Array:
+    def draw(
+        self, network: Layers, vectors: Array, conditions: NDArray[np.float32], axis: int | None = None
+    ) -> Array:
         """Draw tiles with a network: float32 N x 3 x 256 x 256, not clamped.
 
         Args:
             network: the network of a look.
             vectors: coefficients, float32 N x D.
             conditions: the inputs of the network from `look.condition`, float32 [N, ...].
+            axis: the axis across a strip, 2 or 3, for a network of the same axis. Default: draw whole tiles.
         """
         if not len(vectors):
             return self.drawing.inverse(vectors)
         small = small_picture(self.drawing, vectors)
+        added = correction if axis is None else partial(strip_correction, axis=axis)
         if isinstance(network, NumpyLayers):  # one at a time
-            drawn = concat([correction(network, small[i : i + 1], conditions[i : i + 1]) for i in range(len(small))], 0)
+            drawn = concat([added(network, small[i : i + 1], conditions[i : i + 1]) for i in range(len(small))], 0)
         else:
-            drawn = correction(network, small, conditions)
+            drawn = added(network, small, conditions)
         return drawn + self.drawing.inverse(vectors)
 
     def weights(self, look: str) -> Tensors | None:
         """The weights of a look. None if the model has none."""
         return self._weights.get(look)
 
-    def network(self, look: str) -> Layers:
-        """The network of a look, made on the first call. Raises ModelFileError if its weights do not fit."""
+    def network(self, look: str, axis: int | None = None) -> Layers:
+        """The network of a look, made on the first call.
+
+        Args:
+            look: name of the look.
+            axis: the axis across a strip, 2 or 3. Default: a network for whole tiles.
+
+        Raises:
+            ModelFileError: its weights do not fit.
+        """
         with self._making:
-            if look not in self._networks:
+            if (look, axis) not in self._networks:
                 weights = self._weights[look]
                 try:
                     check_look(weights, self.scales)
+                    if axis is not None:
+                        weights = folded(weights, axis)
                     layers: Layers = NumpyLayers(weights)
                     if self._torch is not None:
                         from .networks import LookNet
@@ -219,8 +240,8 @@ class CascadeTokenizer(Tokenizer):
                 except (KeyError, ValueError, RuntimeError) as error:
                     reason = f"{error} is missing" if isinstance(error, KeyError) else str(error).splitlines()[0]
                     raise ModelFileError(f"{self._source}: the look {look!r} does not fit ({reason})") from error
-                self._networks[look] = layers
-            return self._networks[look]
+                self._networks[look, axis] = layers
+            return self._networks[look, axis]
 
     # ---- arrays
 

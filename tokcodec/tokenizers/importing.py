@@ -36,6 +36,7 @@ FIT_BATCH = 16
 """Pictures encoded at once."""
 
 _REPOSITORY = re.compile(r"([\w.-]+/[\w.-]+)(?:@([\w./-]+))?")
+_WRAPPERS = re.compile(r"(^|\.)(?:(?:module|_orig_mod)\.)+")
 _log = logging.getLogger(__name__)
 
 
@@ -77,7 +78,7 @@ def import_model(
     from .titok_modules import CODE_WIDTH, CODEBOOK
 
     try:
-        key, state = check_state_dict(read_checkpoint(file))
+        key, state = check_state_dict(unwrapped(read_checkpoint(file)))
         tensors = {entry: _to_numpy(entry, tensor) for entry, tensor in state.items()}
         variant = VARIANTS[key]
         layout = variant.layout
@@ -186,6 +187,24 @@ def read_checkpoint(file: Path) -> Mapping[Any, Any]:
     if not isinstance(entries, dict):
         raise ModelFileError(f"holds a {type(entries).__name__} instead of a dictionary of tensors")
     return entries
+
+
+def unwrapped(entries: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Entries under their names in the model, without what wrappers add to them.
+
+    Data parallel training adds `module.`
+    and `torch.compile` adds `_orig_mod.`, also one in the other, and around a part of the model.
+
+    Args:
+        entries: of a checkpoint, by their names.
+
+    Raises:
+        ModelFileError: two entries would have one name.
+    """
+    names = {name: _WRAPPERS.sub(r"\1", name) if isinstance(name, str) else name for name in entries}
+    if len(set(names.values())) < len(names):
+        raise ModelFileError("it holds entries twice, with and without `module.` or `_orig_mod.`")
+    return {names[name]: value for name, value in entries.items()}
 
 
 def _free_folder(name: str, place: Path, overwrite: bool) -> Path:

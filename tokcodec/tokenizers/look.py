@@ -14,9 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
-from .arrays import Array
+from .arrays import Array, stack
 
 INPUT = 64
 """Side of the network's input picture: one sample for each luma coefficient."""
@@ -24,8 +23,14 @@ LOOKS = ("perceptual", "fidelity")
 """The looks of our own models. The first is the default."""
 LIGHT = "light"
 """The look with a network small enough for browsers. Not used by the Python decoder."""
+STRIP = 8
+"""Samples of the input across a strip: those of a tile of which a line is shown."""
 TENTS = 9
 """Inputs of the network for the number of tokens: one for each power of two up to 256."""
+
+
+UNFOLDED = ("middle", "last")
+"""Convolutions behind the first upsampling. Their inputs differ from row to row even where a picture does not."""
 
 
 class Layers(Protocol):
@@ -43,7 +48,7 @@ class Layers(Protocol):
     def leave(self, x: Any) -> Array:
         """Convert a picture to float32 N x C x H x W."""
 
-    def vector(self, x: npt.NDArray[np.float32]) -> Any:
+    def vector(self, x: NDArray[np.float32]) -> Any:
         """Convert float32 N x C to an input of `linear`."""
 
     def linear(self, name: str, x: Any) -> Any:
@@ -51,6 +56,9 @@ class Layers(Protocol):
 
     def conv(self, name: str, x: Any) -> Any:
         """Apply a convolution: 3 x 3 at equal size, 1 x 1, or 2 x 2 to half the size."""
+
+    def conv_shuffle(self, name: str, x: Any) -> Any:
+        """Apply a 3 x 3 convolution and rearrange four channels to 2 x 2 samples, as torch's `pixel_shuffle`."""
 
     def silu(self, x: Any) -> Any:
         """Compute x * sigmoid(x)."""
@@ -60,9 +68,6 @@ class Layers(Protocol):
 
     def enlarge(self, x: Any) -> Any:
         """Repeat every sample 2 x 2 times."""
-
-    def shuffle(self, x: Any) -> Any:
-        """Rearrange four channels to 2 x 2 samples, as torch's `pixel_shuffle`."""
 
 
 def prefix(look: str) -> str:
@@ -76,7 +81,7 @@ def weights_of(look: str, tensors: Mapping[str, Any]) -> dict[str, Any]:
     return {name.removeprefix(start): tensor for name, tensor in tensors.items() if name.startswith(start)}
 
 
-def quantised(name: str, weight: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
+def quantised(name: str, weight: NDArray[Any]) -> dict[str, NDArray[Any]]:
     """A weight as it is stored: NAME.weight as int8 with NAME.step, float32, for each output; a bias as float32.
 
     Args:
@@ -94,7 +99,7 @@ def quantised(name: str, weight: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]
     }
 
 
-def restored(weights: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+def restored(weights: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     """The weights of a look as floats: the inverse of `quantised`. Weights that are floats stay.
 
     Raises:
@@ -112,7 +117,7 @@ def restored(weights: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[A
     return found
 
 
-def condition(counts: Sequence[int], scale: int, scales: int) -> npt.NDArray[np.float32]:
+def condition(counts: Sequence[int], scale: int, scales: int) -> NDArray[np.float32]:
     """The inputs of a network besides the picture: a tent for each power of two of the count, and the scale.
 
     Args:
@@ -128,7 +133,7 @@ def condition(counts: Sequence[int], scale: int, scales: int) -> npt.NDArray[np.
     return np.concatenate([tents.clip(0), which], 1).astype(np.float32)
 
 
-def correction(layers: Layers, small: Array, conditions: npt.NDArray[np.float32]) -> Array:
+def correction(layers: Layers, small: Array, conditions: NDArray[np.float32]) -> Array:
     """Apply the network of a look.
 
     Args:
@@ -156,7 +161,44 @@ def correction(layers: Layers, small: Array, conditions: npt.NDArray[np.float32]
     coarse = blocks(2, layers.conv("down.1", middle))
     x = blocks(3, layers.enlarge(layers.conv("up.0", coarse)) + middle)
     x = blocks(4, layers.enlarge(layers.conv("up.1", x)) + fine)
-    x = layers.silu(layers.shuffle(layers.conv("widen", layers.silu(x))))
+    x = layers.silu(layers.conv_shuffle("widen", layers.silu(x)))
     # A convolution after the last shuffle connects the four phases of a pixel block and so avoids a grid pattern.
-    x = layers.silu(layers.shuffle(layers.conv("middle", x)))
+    x = layers.silu(layers.conv_shuffle("middle", x))
     return layers.leave(layers.conv("last", x))
+
+
+def folded(weights: Mapping[str, NDArray[Any]], axis: int) -> dict[str, NDArray[Any]]:
+    """Weights of a network for pictures that are constant along an axis.
+
+    The 3 x 3 kernels are summed along the axis, so that the borders there have no influence.
+
+    Args:
+        weights: weights of a look.
+        axis: 2 if all rows of the pictures are equal, 3 if all columns are.
+    """
+    result = dict(weights)
+    for name, weight in weights.items():
+        if weight.ndim == 4 and weight.shape[2] == 3 and name.split(".")[0] not in UNFOLDED:
+            result[name] = np.zeros(weight.shape, np.float32)
+            centre = result[name][:, :, 1] if axis == 2 else result[name][..., 1]
+            centre[:] = weight.sum(axis, dtype=np.float32)
+    return result
+
+
+def strip_correction(layers: Layers, small: Array, conditions: NDArray[np.float32], axis: int) -> Array:
+    """Apply the network of a look to tiles of which one line is shown, at an eighth of the cost.
+
+    Args:
+        layers: the layers of the network with weights of `folded`.
+        small: the tiles as for `correction`.
+        conditions: as for `correction`.
+        axis: the axis across the line: 2 for a row of pixels, 3 for a column.
+
+    Returns:
+        The correction to add to all pixels across the line, N x 3 x 1 x 256 or N x 3 x 256 x 1.
+    """
+    line = small.mean(axis)
+    drawn = correction(layers, stack([line] * STRIP, axis), conditions)
+    middle = 2 * STRIP  # upsampling repeats after 4 samples
+    part = drawn[:, :, middle - 2 : middle + 2] if axis == 2 else drawn[..., middle - 2 : middle + 2]
+    return stack([part.mean(axis)], axis)

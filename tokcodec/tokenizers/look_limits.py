@@ -73,6 +73,12 @@ class ShapeLayers:
         side = (x.height // 2, x.width // 2) if kernel == 2 else (x.height, x.width)
         return self._layer(name, x, Shape(*side, self._outputs(name)), (kernel, kernel))
 
+    def conv_shuffle(self, name: str, x: Shape) -> Shape:
+        x = self.conv(name, x)
+        if x.channels % 4:
+            raise ValueError(f"{x.channels} channels are not four for each")
+        return Shape(2 * x.height, 2 * x.width, x.channels // 4)
+
     def silu(self, x: Shape) -> Shape:
         return x
 
@@ -83,11 +89,6 @@ class ShapeLayers:
 
     def enlarge(self, x: Shape) -> Shape:
         return Shape(2 * x.height, 2 * x.width, x.channels)
-
-    def shuffle(self, x: Shape) -> Shape:
-        if x.channels % 4:
-            raise ValueError(f"{x.channels} channels are not four for each")
-        return Shape(2 * x.height, 2 * x.width, x.channels // 4)
 
     def _outputs(self, name: str) -> int:
         return len(np.atleast_1d(self._weights[f"{name}.bias"]))

@@ -132,6 +132,9 @@ class LookNet(nn.Module):
 
     conv = linear
 
+    def conv_shuffle(self, name: str, x: torch.Tensor) -> torch.Tensor:
+        return F.pixel_shuffle(self.conv(name, x), 2)
+
     def silu(self, x: torch.Tensor) -> torch.Tensor:
         return F.silu(x)
 
@@ -140,6 +143,3 @@ class LookNet(nn.Module):
 
     def enlarge(self, x: torch.Tensor) -> torch.Tensor:
         return F.interpolate(x, scale_factor=2.0, mode="nearest")
-
-    def shuffle(self, x: torch.Tensor) -> torch.Tensor:
-        return F.pixel_shuffle(x, 2)

@@ -91,7 +91,13 @@ def checked_tokens(tokenizer: Tokenizer, tokens: Any, tiles: int, count: int) ->
     return found.astype(np.int64, copy=False)
 
 
-def decoded(tokenizer: Tokenizer, tokens: NDArray[Any], look: str | None = None, scale: int = 0) -> NDArray[np.float32]:
+def decoded(
+    tokenizer: Tokenizer,
+    tokens: NDArray[Any],
+    look: str | None = None,
+    scale: int = 0,
+    strip_axis: int | None = None,
+) -> NDArray[np.float32]:
     """Draw tiles, and check the result of the tokenizer.
 
     Args:
@@ -99,6 +105,7 @@ def decoded(tokenizer: Tokenizer, tokens: NDArray[Any], look: str | None = None,
         tokens: int [n, k].
         look: a look of the model. Default: its first.
         scale: the scale of the tiles. Default: 0.
+        strip_axis: the axis across a strip, see `Grid.strip_axis`. Default: draw whole tiles.
 
     Returns:
         float32 [n, 3, T, T].
@@ -111,7 +118,10 @@ def decoded(tokenizer: Tokenizer, tokens: NDArray[Any], look: str | None = None,
     look = tokenizer.check_look(look)
     shape = (len(tokens), 3, tokenizer.tile, tokenizer.tile)
     with faults_of(tokenizer):
-        found = np.asarray(tokenizer.decode(tokens, look, scale))
+        if strip_axis is None:
+            found = np.asarray(tokenizer.decode(tokens, look, scale))
+        else:
+            found = np.asarray(tokenizer.decode_strip(tokens, look, scale, strip_axis))
     if found.shape != shape or not np.issubdtype(found.dtype, np.floating):
         raise wrong(tokenizer, f"decodes to {found.dtype} {list(found.shape)}, not to floats {list(shape)}")
     drawn: NDArray[np.float32] = found.astype(np.float32, copy=False)
@@ -163,7 +173,7 @@ def draw(
         return Image.new("RGB", (grid.width, grid.height), (BLANK,) * 3)
     canvas = Canvas(grid, tokenizer.tile)
     each = _one_by_one if tokenizer.tile_by_tile else _in_batches
-    for number, tile in enumerate(each(tokenizer, coded, counts, look, scale, kept or {})):
+    for number, tile in enumerate(each(tokenizer, coded, counts, look, scale, kept or {}, grid.strip_axis)):
         with turn():
             canvas.add(tile[None], counts[number : number + 1] == 0)
         if kept is not None and counts[number]:
@@ -180,6 +190,7 @@ def _one_by_one(
     look: str | None,
     scale: int,
     kept: Drawn,
+    strip_axis: int | None,
 ) -> Iterator[NDArray[np.float32]]:
     """Pixels of each tile, float32 [T, T, 3] in [0, 1], drawn in parallel by the threads of `cores`."""
 
@@ -189,7 +200,7 @@ def _one_by_one(
             return kept[number][1]
         if not count:
             return blank(tokenizer)
-        drawn: NDArray[np.float32] = decoded(tokenizer, coded[number : number + 1, :count], look, scale)[0]
+        drawn: NDArray[np.float32] = decoded(tokenizer, coded[number : number + 1, :count], look, scale, strip_axis)[0]
         return drawn.transpose(1, 2, 0)
 
     return spread(pixels_of, range(len(coded)))
@@ -202,6 +213,7 @@ def _in_batches(
     look: str | None,
     scale: int,
     kept: Drawn,
+    strip_axis: int | None,
 ) -> Iterator[NDArray[np.float32]]:
     """As `_one_by_one`, but the tiles of a batch with the same number of tokens are drawn together."""
     for batch in batches(len(coded)):
@@ -210,7 +222,7 @@ def _in_batches(
         for count in np.unique(counts[new]):
             rows = new[counts[new] == count]
             if count:
-                pixels = decoded(tokenizer, coded[rows, :count], look, scale).transpose(0, 2, 3, 1)
+                pixels = decoded(tokenizer, coded[rows, :count], look, scale, strip_axis).transpose(0, 2, 3, 1)
             else:
                 pixels = np.stack([blank(tokenizer)] * len(rows))
             drawn |= zip(rows.tolist(), pixels, strict=True)

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.numpy import load_file
 from torch.optim.swa_utils import AveragedModel
 
-from ..errors import ModelFileError
-from ..models.modelfile import CARD, Model, read_model, write_model
+from ..errors import ModelFileError, reason
+from ..models.modelfile import CARD, MAX_FILE_BYTES, Model, load_weights, read_model, write_model
 from ..ratecontrol.lpips import LPIPS
+from ..regularfile import read_regular
 from ..tokenizers import torch_device
 from ..tokenizers.cascade import CascadeTokenizer, load
 from ..tokenizers.look import LOOKS, condition, prefix, quantised
@@ -199,11 +199,18 @@ def install_look(folder: Path, look: str, net: LookNet) -> Model:
         folder: folder of the model.
         look: name of the look, which is replaced if the model has it.
         net: its network.
+
+    Raises:
+        ModelFileError: a file of the model cannot be read.
     """
     model, start = read_model(folder), prefix(look)
-    tensors = {name: tensor for name, tensor in load_file(model.weights_path).items() if not name.startswith(start)}
+    tensors = {name: tensor for name, tensor in load_weights(model.weights_path).items() if not name.startswith(start)}
     for name, tensor in net.state_dict().items():
         tensors |= {start + part: array for part, array in quantised(name, tensor.float().cpu().numpy()).items()}
+    try:
+        card = read_regular(folder / CARD, MAX_FILE_BYTES).decode()
+    except (OSError, ValueError) as error:
+        raise ModelFileError(f"{folder / CARD}: cannot be read ({reason(error)})") from error
     return write_model(
         folder,
         name=model.name,
@@ -217,7 +224,7 @@ def install_look(folder: Path, look: str, net: LookNet) -> Model:
         default_tokens=model.default_tokens,
         licence=model.licence,
         description=model.description,
-        card=(folder / CARD).read_text(encoding="utf-8"),
+        card=card,
         overwrite=True,
     )
 

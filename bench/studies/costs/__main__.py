@@ -17,6 +17,7 @@ import click
 from bench.report.cells import markdown_lines
 from bench.studies.costs.inputs import Picture, TokFile, random_file, random_picture, vary_file, vary_picture
 from bench.studies.costs.measure import Cost, Input, Meter
+from bench.studies.costs.units import table as unit_table
 from tokcodec import __version__
 
 KEPT = 100
@@ -39,7 +40,9 @@ def main(minutes: float, limit: float, pixels: int, seed: int, out: Path | None)
     """Search for the valid inputs that cost most CPU time and memory."""
     rng, meter = Random(seed), Meter(limit)
     share = 60 * minutes / 3
+    command = f"--minutes {minutes:g} --limit {limit:g} --pixels {pixels} --seed {seed}"
     try:
+        units = unit_table(meter, pixels)
         small = search(rng, meter, share, random_file, vary_file, _per_byte)
         large = search(rng, meter, share, random_file, vary_file, _seconds)
         pictures = search(
@@ -47,7 +50,7 @@ def main(minutes: float, limit: float, pixels: int, seed: int, out: Path | None)
         )
     finally:
         meter.close()
-    text = report(small, large, pictures, minutes, seed)
+    text = report(units, small, large, pictures, command)
     if out is None:
         click.echo(text)
     else:
@@ -94,14 +97,28 @@ def _seconds(_: Input, cost: Cost) -> float:
     return cost.seconds
 
 
-def report(small: Found[TokFile], large: Found[TokFile], pictures: Found[Picture], minutes: float, seed: int) -> str:
-    """The page: a table for each of the three searches."""
+def report(
+    units: list[str], small: Found[TokFile], large: Found[TokFile], pictures: Found[Picture], options: str
+) -> str:
+    """The page: the table of units, and one for each of the three searches.
+
+    Args:
+        units: lines of the table.
+        small: files by CPU time per byte.
+        large: files by CPU time.
+        pictures: pictures by CPU time.
+        options: those of the command.
+    """
     parts = [
         "# What inputs cost",
         "",
-        f"`python -m bench.studies.costs --minutes {minutes:g} --seed {seed}`, tokcodec {__version__}: "
+        f"`python -m bench.studies.costs {options}`, tokcodec {__version__}: "
         "the worst valid inputs of a search that varies header fields, payloads, picture sizes, kinds and options.",
         "CPU time is that of all threads, and memory is the peak of the process, libraries and model included.",
+        "",
+        "## Units",
+        "",
+        *units,
     ]
     for title, found in (
         (f"Decode, CPU time per byte, fewer than {SMALL} tiles", small),

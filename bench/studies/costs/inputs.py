@@ -16,7 +16,7 @@ from PIL import Image
 
 from tokcodec.container.header import HEADER_SIZE, MAX_TOKENS, PITCHES, Header, pack_header
 from tokcodec.models.registry import find_model
-from tokcodec.pictures.limits import DEFAULT_MAX_PIXELS, MAX_SIDE
+from tokcodec.pictures.limits import DEFAULT_MAX_PIXELS, FIT, MAX_SIDE
 from tokcodec.pictures.tiling import Grid
 
 LARGEST_PAYLOAD = 1 << 17
@@ -87,7 +87,11 @@ class Picture:
     @property
     def tiles(self) -> int:
         """Tiles at the pitch that the options name, 256 without."""
-        return Grid.for_picture(self.width, self.height, dict(self.options).get("pitch", 256)).tiles
+        return Grid.for_picture(self.width, self.height, self._pitch()).tiles
+
+    def _pitch(self) -> int:
+        pitch = dict(self.options).get("pitch", 256)
+        return FIT if pitch == "fit" else int(pitch)
 
     def data(self) -> bytes:
         """The file of the picture, as an application receives it."""

@@ -39,9 +39,10 @@ def is_drawn(number: int) -> bool:
 class Journal:
     """A file with one line for every finished chunk, from which an interrupted run resumes. Without a path, no file."""
 
-    def __init__(self, path: Path | None, seed: int) -> None:
+    def __init__(self, path: Path | None, seed: int, run: dict[str, int | str] | None = None) -> None:
         self.path = path
-        self.run = {"tokcodec": tokcodec.__version__, "vectors": len(vectors()), "models": len(SHAPES), "seed": seed}
+        usual = {"tokcodec": tokcodec.__version__, "vectors": len(vectors()), "models": len(SHAPES), "seed": seed}
+        self.run = usual if run is None else run
         self.done: dict[range, Tallies] = {}
         lines = path.read_text(encoding="utf-8").splitlines() if path and path.exists() else []
         for line in lines:
@@ -67,7 +68,7 @@ class Journal:
         total = {"tokens": Tally(), "pixels": Tally()}
         for numbers, tallies in self.done.items():
             for kind, found in tallies.items():
-                total[kind].add(found if numbers.stop <= files else Tally())
+                total.setdefault(kind, Tally()).add(found if numbers.stop <= files else Tally())
         return total
 
 

@@ -18,8 +18,8 @@ import { networkOf } from "./network.js";
  * @throws {RangeError | TypeError} if an option is wrong
  */
 export function decode(bytes, model, options = {}) {
-  return draw(bytes, model, options, (owner) => {
-    const network = networkOf(owner);
+  return draw(bytes, model, options, (owner, strip) => {
+    const network = networkOf(owner, strip);
     return (planes, count, scale) => network.correction(planes, count, scale);
   });
 }

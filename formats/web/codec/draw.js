@@ -10,6 +10,7 @@ import { blendSeam } from "./seams.js";
 import { readContents } from "./tokens.js";
 
 /** @typedef {import("./checks.js").Bytes} Bytes */
+/** @typedef {import("./convolution.js").Strip} Strip */
 /** @typedef {import("./model.js").Model} Model */
 /** @typedef {import("./tokens.js").Contents} Contents */
 
@@ -37,6 +38,7 @@ import { readContents } from "./tokens.js";
 
 const BLANK = 128; // grey level of a tile of which the bytes hold no token
 const MAX_TILES = 500; // 32 megapixels at the default pitch: half a minute with a network
+const THIN = 2; // pixels across a picture up to which its tiles are drawn as strips
 const BARE = "bare"; // the look that is the sum of the codewords
 
 /**
@@ -50,6 +52,16 @@ function sampling(look, width, height) {
   // As many samples as a tile has pixels: what is shown small costs little.
   if (look === BARE) return { look, width: Math.min(TILE, width), height: Math.min(TILE, height) };
   return { look, width: TILE, height: TILE };
+}
+
+/**
+ * @param {number} width pixels of the picture
+ * @param {number} height
+ * @returns {Strip | null} which strip the picture is: a network draws one with less work
+ */
+function stripOf(width, height) {
+  if (Math.min(width, height) > THIN) return null;
+  return height <= width ? "row" : "column";
 }
 
 /**
@@ -161,7 +173,7 @@ function firstTokens({ header, levels, tokens }, most) {
  * @param {Bytes} bytes
  * @param {Model} model
  * @param {DecodeOptions} options
- * @param {((model: Model) => Correct) | null} network makes what adds to a tile; null: only the look "bare"
+ * @param {((model: Model, strip: Strip | null) => Correct) | null} network makes what adds to a tile; null: only the look "bare"
  * @returns {DecodedPicture}
  */
 export function draw(bytes, model, options, network) {
@@ -176,7 +188,7 @@ export function draw(bytes, model, options, network) {
   check(grid.tiles <= maxTiles, `${grid.tiles} tiles exceed the limit of ${maxTiles} (maxTiles)`);
   const { columns, rows, scale } = grid;
   const samples = sampling(look, extent(width, columns), extent(height, rows));
-  const correct = samples.look !== BARE && network ? network(model) : null;
+  const correct = samples.look !== BARE && network ? network(model, stripOf(width, height)) : null;
   const whole = grid.tiles === 1 && samples.width === width && samples.height === height;
   if (whole && parts[0].length) return toRGBA(drawTile(model, scale, parts[0], samples, correct), width, height);
   const canvas = new Canvas(width, height, grid, samples);

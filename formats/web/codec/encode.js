@@ -17,24 +17,26 @@ import { transform } from "./transform.js";
  * @property {number} [tokens] per tile; 64 by default, or with `targetSize` what the model has
  * @property {boolean} [bare] two bytes instead of the header, for readers who know the model; false by default
  * @property {number | "fit"} [pitch] pixels from tile to tile, or "fit" for one tile; 256 by default, bare "fit"
+ * @property {string} [background] "#rrggbb" behind transparent pixels; "#ffffff" by default
  * @property {number} [targetSize] bytes that the file may have at most; `tokens` is then the most per tile
  */
 
 /**
  * @param {Model} model
  * @param {Picture} picture
+ * @param {number[]} background red, green and blue
  * @param {import("./header.js").Grid} grid
  * @param {number} tokens per tile
  * @returns {Tile[]}
  */
-function findTiles(model, picture, { columns, rows, tiles, scale }, tokens) {
+function findTiles(model, picture, background, { columns, rows, tiles, scale }, tokens) {
   const { width, height } = picture;
   return list(tiles, (i) => {
     const column = i % columns;
     const row = Math.floor(i / columns);
     const [left, right] = [tileStart(width, columns, column), tileEnd(width, columns, column)];
     const [top, bottom] = [tileStart(height, rows, row), tileEnd(height, rows, row)];
-    const { vector, outside } = transform(model, picture, left, right, top, bottom);
+    const { vector, outside } = transform(model, picture, background, left, right, top, bottom);
     return { outside, ...search(model, model.set(scale), vector, tokens) };
   });
 }
@@ -89,6 +91,7 @@ function largest(most, fits) {
 
 /**
  * @param {Picture} picture
+ * @param {number[]} background red, green and blue
  * @param {Model} model
  * @param {number[]} pitches that are tried, the coarsest first
  * @param {number} count tokens per tile at most
@@ -96,7 +99,7 @@ function largest(most, fits) {
  * @param {boolean} bare
  * @returns {Uint8Array<ArrayBuffer>} the file with the least squared error
  */
-function encodeToSize(picture, model, pitches, count, size, bare) {
+function encodeToSize(picture, background, model, pitches, count, size, bare) {
   /** @type {Uint8Array<ArrayBuffer> | null} */
   let best = null;
   let bestError = Infinity;
@@ -106,7 +109,7 @@ function encodeToSize(picture, model, pitches, count, size, bare) {
     if (best && grid.scale >= model.scales) break; // the model file lacks these codewords
     if (best && grid.tiles === bestTiles) continue;
     const most = clamp(Math.floor((2 * size) / grid.tiles), 1, count); // a token costs more than half a byte
-    const tiles = findTiles(model, picture, grid, most);
+    const tiles = findTiles(model, picture, background, grid, most);
     const file = (/** @type {number} */ n) => pack(model, picture, pitch, n, grid.scale, tiles, bare);
     const used = largest(most, (n) => file(n).length <= size);
     const error = sum(tiles.map((tile) => tile.errors[used] + tile.outside)) / grid.tiles;
@@ -122,27 +125,33 @@ function encodeToSize(picture, model, pitches, count, size, bare) {
 
 /**
  * Encodes a picture with Python's search and defaults.
- * @param {Picture} picture RGBA, laid on white where it is transparent
+ * @param {Picture} picture RGBA
  * @param {Model} model
  * @param {EncodeOptions} [options]
  * @returns {Uint8Array<ArrayBuffer>} a `.tok` file, or a bare one
  * @throws {RangeError | TypeError} if an argument is wrong
  */
-export function encode(picture, model, { tokens, bare = false, pitch, targetSize } = {}) {
+export function encode(
+  picture,
+  model,
+  { tokens, bare = false, pitch, background: colour = "#ffffff", targetSize } = {},
+) {
   const { width, height, data } = picture;
   checkModel(model);
   checkInteger(width, MAX_SIDE, "width");
   checkInteger(height, MAX_SIDE, "height");
   const isBytes = data instanceof Uint8Array || data instanceof Uint8ClampedArray;
   if (!isBytes || data.length !== 4 * width * height) throw new TypeError("data must be RGBA, 4 bytes for every pixel");
+  if (!/^#[0-9a-f]{6}$/i.test(colour)) throw new RangeError(`background must be "#rrggbb", not ${colour}`);
+  const background = [1, 3, 5].map((start) => parseInt(colour.slice(start, start + 2), 16));
   const size = targetSize === undefined ? null : checkInteger(targetSize, 2 ** 32, "targetSize");
   const count = checkInteger(tokens ?? (size ? model.tokens : Math.min(64, model.tokens)), model.tokens, "tokens");
   const wanted = pitch === "fit" || (bare && pitch === undefined) ? FIT : (pitch ?? TILE);
   if (!PITCHES.includes(wanted) || (bare && wanted !== FIT)) throw new RangeError(`pitch must not be ${pitch}`);
   if (size !== null) {
     const pitches = pitch === undefined && !bare ? [FIT, ...PITCHES.slice(1).reverse()] : [wanted];
-    return encodeToSize(picture, model, pitches, count, size, bare);
+    return encodeToSize(picture, background, model, pitches, count, size, bare);
   }
   const grid = gridOf({ width, height, pitch: wanted }, model.bounds, bare);
-  return pack(model, picture, wanted, count, grid.scale, findTiles(model, picture, grid, count), bare);
+  return pack(model, picture, wanted, count, grid.scale, findTiles(model, picture, background, grid, count), bare);
 }

@@ -1,37 +1,47 @@
 /** The network of a look: adds detail to the sum of a tile's codewords, as tokcodec/tokenizers/look.py does. */
 
-import { list, numbers } from "./arrays.js";
+import { list, numbers, sum } from "./arrays.js";
 import { THIRD } from "./coefficients.js";
 import { Convolution, add, enlarge, shuffle, silu, swish } from "./convolution.js";
 
 /** @typedef {import("./convolution.js").Feature} Feature */
+/** @typedef {import("./convolution.js").Strip} Strip */
 /** @typedef {import("./model.js").Model} Model */
 
 const TENTS = 9; // inputs that say how many tokens there are
 export const SIDE = 64; // samples along a side of what it gets
+const THIN = 8; // samples across a strip of what it gets
+const UNFOLDED = ["middle", "last"]; // behind the first shuffle, rows differ even where the picture's do not
 
-/** @type {WeakMap<Model, Network>} */
+/** @type {WeakMap<Model, Map<Strip | null, Network>>} */
 const networks = new WeakMap();
 
 /**
  * @param {Model} model whose file has a network
+ * @param {Strip | null} strip what it draws; null: whole tiles
  * @returns {Network}
  */
-export function networkOf(model) {
-  let network = networks.get(model);
-  if (!network) networks.set(model, (network = new Network(model)));
-  return network;
+export function networkOf(model, strip) {
+  const made = networks.get(model) ?? new Map();
+  networks.set(model, made);
+  if (!made.has(strip)) made.set(strip, new Network(model, strip));
+  return made.get(strip);
 }
 
 class Network {
-  /** @param {Model} model */
-  constructor({ arrays, bounds }) {
+  /**
+   * @param {Model} model
+   * @param {Strip | null} strip
+   */
+  constructor({ arrays, bounds }, strip) {
+    this.strip = strip;
     this.scales = bounds.length + 1;
     const names = Object.keys(arrays).filter((key) => key.endsWith(".weight"));
     /** @type {Map<string, Convolution>} */
     this.layers = new Map(
       names.map((key) => key.slice(0, -".weight".length)).map((name) => [name, new Convolution(name, arrays)]),
     );
+    for (const [name, layer] of this.layers) if (strip && !UNFOLDED.includes(name)) layer.fold(strip);
   }
 
   /**
@@ -69,8 +79,7 @@ class Network {
     const tents = list(TENTS, (i) => Math.max(0, 1 - Math.abs(Math.log2(count) - i)));
     const inputs = [...tents, ...list(this.scales, (i) => Number(i === scale))];
     const condition = this.layer("condition.0").linear(inputs).map(swish);
-    const data = numbers(3 * SIDE * SIDE, (i) => planes[i % 3][Math.floor(i / 3)] * 2 * THIRD - (i % 3 ? 0 : 1));
-    const stem = this.layer("stem").apply({ height: SIDE, width: SIDE, channels: 3, data });
+    const stem = this.layer("stem").apply(this.input(planes));
     const fine = this.blocks(0, stem, condition);
     const middle = this.blocks(1, this.layer("down.0").apply(fine), condition);
     const coarse = this.blocks(2, this.layer("down.1").apply(middle), condition);
@@ -78,6 +87,45 @@ class Network {
     x = this.blocks(4, add(enlarge(this.layer("up.1").apply(x)), fine), condition);
     x = silu(shuffle(this.layer("widen").apply(silu(x))));
     x = silu(shuffle(this.layer("middle").apply(x)));
-    return this.layer("last").apply(x).data;
+    return this.output(this.layer("last").apply(x));
+  }
+
+  /**
+   * @param {Float64Array[]} planes a tile's opponent colours at 64 x 64
+   * @returns {Feature} for a strip: means across it, repeated
+   */
+  input(planes) {
+    const scaled = (/** @type {number} */ value, /** @type {number} */ colour) => value * 2 * THIRD - (colour ? 0 : 1);
+    if (!this.strip) {
+      const data = numbers(3 * SIDE * SIDE, (i) => scaled(planes[i % 3][Math.floor(i / 3)], i % 3));
+      return { height: SIDE, width: SIDE, channels: 3, data };
+    }
+    const lies = this.strip === "row";
+    const [width, height] = lies ? [SIDE, THIN] : [THIN, SIDE];
+    const [along, across] = lies ? [1, SIDE] : [SIDE, 1];
+    const lines = planes.map((plane, colour) =>
+      numbers(SIDE, (at) => scaled(sum(numbers(SIDE, (i) => plane[at * along + i * across])) / SIDE, colour)),
+    );
+    const place = (/** @type {number} */ pixel) => (lies ? pixel % width : Math.floor(pixel / width));
+    const data = numbers(3 * width * height, (i) => lines[i % 3][place(Math.floor(i / 3))]);
+    return { height, width, channels: 3, data };
+  }
+
+  /**
+   * @param {Feature} drawn what the last layer draws
+   * @returns {Float64Array} for a strip: the mean of four lines in the middle, repeated across a tile
+   */
+  output({ width, data }) {
+    if (!this.strip) return data;
+    const lies = this.strip === "row";
+    const [along, across] = lies ? [3, 3 * width] : [3 * width, 3];
+    const first = (2 * THIN - 2) * across;
+    const side = 4 * SIDE;
+    const line = numbers(3 * side, (i) => {
+      const from = first + Math.floor(i / 3) * along + (i % 3);
+      return (data[from] + data[from + across] + data[from + 2 * across] + data[from + 3 * across]) / 4;
+    });
+    const place = (/** @type {number} */ pixel) => (lies ? pixel % side : Math.floor(pixel / side));
+    return numbers(3 * side * side, (i) => line[3 * place(Math.floor(i / 3)) + (i % 3)]);
   }
 }

@@ -44,15 +44,17 @@ export function toDataURL(bytes, { bare = false, model = FIRST_MODEL } = {}) {
 }
 
 /**
- * @param {string} url what `toDataURL` returns
+ * @param {string} url what `toDataURL` returns, also with parameters such as `;charset=utf-8`
  * @returns {{ bytes: Uint8Array<ArrayBuffer>, bare: boolean, model: string | null }} the file, whether it is a bare one,
  *   and then the name of its model; the header of another file tells the model
  * @throws {TokError} if it is another URL
  */
 export function fromDataURL(url) {
-  const match = /^\s*data:image\/x-tok(?:(-bare)(?:;model=([a-z0-9][a-z0-9._-]{0,63}))?)?;base64,([^]*)$/i.exec(url);
+  const match = /^\s*data:image\/x-tok(-bare)?((?:;[^;,]*)*);base64\s*,([^]*)$/i.exec(url);
   check(match, "not a data URL of the type image/x-tok or image/x-tok-bare");
-  const text = match[3].replace(/%(2b|2f|3d)/gi, (code) => String.fromCharCode(parseInt(code.slice(1), 16)));
+  const text = match[3].replace(/%(2b|2f|3d|0d|0a|20)/gi, (code) => String.fromCharCode(parseInt(code.slice(1), 16)));
   const bare = Boolean(match[1]);
-  return { bytes: fromBase64(text), bare, model: bare ? (match[2] ?? FIRST_MODEL) : null };
+  const name = /;model=([^;]*)/i.exec(match[2])?.[1] ?? FIRST_MODEL;
+  check(NAME.test(name), "the parameter model of the data URL is no name of a model");
+  return { bytes: fromBase64(text), bare, model: bare ? name : null };
 }

@@ -60,7 +60,8 @@ const kernels = (start, end, side) =>
 
 /**
  * @param {Model} model
- * @param {Picture} picture which is laid on white where it is transparent
+ * @param {Picture} picture
+ * @param {number[]} background red, green and blue behind transparent pixels, 0..255
  * @param {number} left pixels, like the others
  * @param {number} right
  * @param {number} top
@@ -68,7 +69,7 @@ const kernels = (start, end, side) =>
  * @returns {{ vector: Float64Array, outside: number }} coefficients of that part, and the squared error that tokens
  *   cannot reduce
  */
-export function transform(model, { width, height, data }, left, right, top, bottom) {
+export function transform(model, { width, height, data }, background, left, right, top, bottom) {
   const across = kernels(left, right, width);
   const down = kernels(top, bottom, height);
   const firstRow = down[0].from;
@@ -80,7 +81,7 @@ export function transform(model, { width, height, data }, left, right, top, bott
     const source = new Spread();
     for (let y = firstRow; y < lastRow; y++) {
       for (let x = 0, at = y * width * 4; x < width; x++, at += 4) {
-        line[x] = (data[at + colour] * data[at + 3] + 255 * (255 - data[at + 3])) / 65025;
+        line[x] = (data[at + colour] * data[at + 3] + background[colour] * (255 - data[at + 3])) / 65025;
       }
       if (y >= Math.floor(top) && y < bottom) source.add(line.subarray(Math.floor(left), Math.ceil(right)));
       for (let x = 0; x < TILE; x++) narrow[y * TILE + x] = weigh(across[x], line);

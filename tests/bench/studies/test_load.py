@@ -11,6 +11,9 @@ def test_results_under_load_equal_serial_ones() -> None:
     done = load.run(0.5, threads=2, processes=1, pictures=2, seed=1)
     assert len(done) == 2
     assert all(part.rounds >= 2 and part.wrong == 0 for part in done)
+    page = load.report(done, 2, "--seed 1")
+    assert "studies.load --seed 1`" in page[2] and page[-2].startswith("| 2 threads of a process | ")
+    assert page[-1].startswith("| process 1 | ")
 
 
 def test_wrong_results_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -206,6 +206,16 @@ def test_what_is_read_is_what_arrow_reads(version: str, encoding: str | None) ->
         assert [field.type for field in parts[0].table.schema] == [field.type for field in expected.schema]
 
 
+def test_more_rows_than_bytes_allow_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run of equal rows takes a few bytes, however long it is."""
+    table = pa.table({"image": pa.nulls(5000, pa.binary())})
+    assert sum(len(rows.table) for rows in rows_of(table)) == 5000
+    monkeypatch.setattr(tables, "ROWS", 1000)
+    monkeypatch.setattr(tables, "ROWS_PER_BYTE", 1)
+    with pytest.raises(SourceError, match=r"5000 rows in \d+ bytes: at most 1000 and 1 for each byte are read"):
+        rows_of(table)
+
+
 def test_sizes_of_pages() -> None:
     stream = io.BytesIO()
     pq.write_table(pa.table({"a": [bytes(1000)] * 9}), stream, compression="zstd", write_statistics=False)

@@ -11,7 +11,7 @@ import pytest
 
 from tests.datasets.make import make_folder
 from tokcodec.datasets.columns import METADATA, Recipe
-from tokcodec.datasets.sources.listing import find_shards
+from tokcodec.datasets.sources.listing import LeftOut, find_shards
 from tokcodec.datasets.sources.places import Place
 from tokcodec.errors import SourceError
 
@@ -49,6 +49,29 @@ def test_another_content_has_another_mark(tmp_path: Path) -> None:
         (tmp_path / "photos" / "0.jpg").write_bytes(b"12" + bytes(start))
         marks.append({shard.output: shard.mark for shard in find_shards(sources)})
     assert all(len({mark[output] for mark in marks}) == 3 for output in marks[0])
+
+
+def test_parquet_files_without_pictures_are_left_out_of_folders(tmp_path: Path) -> None:
+    """Metadata beside tars, as img2dataset writes it. Named by itself such a file is an error when it is read."""
+    others = {"0_stats.json": b"", "notes.txt": b"", "more.TXT": b""}
+    make_folder(tmp_path, {"0.tar": b"", "damaged.parquet": b"x"} | others)
+    columns = {name: ["a"] for name in ("url", "caption", "key", "status", "width", "height", "sha256")}
+    pq.write_table(pa.table(columns), tmp_path / "0.parquet")
+    pq.write_table(pa.table({"image": pa.array([None], pa.null())}), tmp_path / "1.parquet")
+    pq.write_table(pa.table({"image": pa.array([], pa.binary())}), tmp_path / "2.parquet")
+    left_out = LeftOut()
+    found = find_shards([str(tmp_path)], left_out=left_out)
+    assert [shard.place.base for shard in found] == ["0.tar", "2.parquet", "damaged.parquet"]
+    assert left_out.suffixes == {".txt": 2, ".json": 1}
+    assert [(Path(name).name, line.split("only ")[1]) for name, line in left_out.notes] == [
+        ("0.parquet", "url, caption, key, status, width, height, ..."),
+        ("1.parquet", "image"),
+    ]
+    for name in ("0.tar", "2.parquet", "damaged.parquet"):
+        (tmp_path / name).unlink()
+    with pytest.raises(SourceError, match=r"2 \.parquet files hold no pictures"):
+        find_shards([str(tmp_path)])
+    assert len(find_shards([str(tmp_path / "0.parquet")])) == 1
 
 
 def test_what_earlier_runs_have_made_is_no_source(tmp_path: Path) -> None:

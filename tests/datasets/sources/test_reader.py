@@ -15,7 +15,7 @@ import pytest
 from tests.datasets.make import make_folder, make_parquet, make_tar, png
 from tokcodec.datasets.sources import samples
 from tokcodec.datasets.sources.listing import find_shards
-from tokcodec.datasets.sources.parquet import find_column
+from tokcodec.datasets.sources.picture_column import find_column
 from tokcodec.datasets.sources.reader import read_samples
 from tokcodec.datasets.sources.samples import Samples
 from tokcodec.errors import SourceError

@@ -20,6 +20,8 @@ from ..sources.tar_members import BoundedMember
 
 TAR_RECIPE = "TOKCODEC.recipe"  # in the global header, which other readers ignore
 ERROR_KIND = "error"
+NO_SAMPLES = ".tokcodec"
+"""Member of a tar without samples: readers of WebDataset's layout skip hidden names."""
 
 
 def write_tar(
@@ -38,6 +40,7 @@ def write_tar(
     """
     headers = {TAR_RECIPE: recipe.dump().decode()}
     with tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT, pax_headers=headers) as archive:
+        start = archive.offset
         for names, table in tables:
             kinds = _kinds(table.schema, suffix[1:])
             for name, row in zip(names, table.to_pylist(), strict=True):
@@ -45,6 +48,8 @@ def write_tar(
                     member = tarfile.TarInfo(f"{name}.{kind}")
                     member.size = len(data)
                     archive.addfile(member, io.BytesIO(data))
+        if archive.offset == start:  # no samples, and a global header alone is no tar for some readers
+            archive.addfile(tarfile.TarInfo(NO_SAMPLES))
 
 
 def read_recipe(stream: pa.NativeFile) -> Recipe | None:

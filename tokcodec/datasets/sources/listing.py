@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import posixpath
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,9 +16,11 @@ from ...errors import SourceError
 from ...pictures.suffixes import PICTURE_SUFFIXES
 from ..columns import UNREAD, Recipe
 from ..limits import DEFAULT_SHARD_SIZE
+from .picture_column import can_hold_pictures
 from .places import Place, utf8
 
 FOLDER, TAR, PARQUET = "folder", "tar", "parquet"
+COLUMNS_SHOWN = 6
 SUFFIXES = {".tar": TAR, ".parquet": PARQUET}
 
 
@@ -45,36 +48,52 @@ class Shard:
         return self.place.name if self.kind != FOLDER else f"{self.place.name} ({self.names[0]}, ...)"
 
 
+@dataclass
+class LeftOut:
+    """What is left out of the folders of a data set."""
+
+    suffixes: Counter[str] = field(default_factory=Counter)
+    """Number of files by their suffix."""
+    notes: list[tuple[str, str]] = field(default_factory=list)
+    """Name of and a line about each Parquet file without pictures."""
+
+
 def find_shards(
-    sources: Sequence[str], shard_size: int = DEFAULT_SHARD_SIZE, output: Place | None = None
+    sources: Sequence[str],
+    shard_size: int = DEFAULT_SHARD_SIZE,
+    output: Place | None = None,
+    left_out: LeftOut | None = None,
 ) -> list[Shard]:
     """The shards of folders, tar and Parquet files.
 
     Folders are searched recursively for pictures, tar and Parquet files. The output of earlier runs is skipped: an
-    output inside the folder, and Parquet files of tokens.
+    output inside the folder, and Parquet files of tokens. Parquet files that hold no pictures are left out.
 
     Args:
         sources: folders, .tar and .parquet files, as paths or URIs.
         shard_size: pictures of a folder in a shard.
         output: the output of the run (None: it is not inside a source).
+        left_out: gets what is left out of folders.
 
     Raises:
         SourceError: a source is of another kind or holds no pictures, or two shards would have the same output.
     """
     shards: dict[str, Shard] = {}
+    left_out = left_out or LeftOut()
     for source in sources:
         found = 0
-        for found, shard in enumerate(_shards(Place(source), shard_size, output), 1):  # noqa: B007 (used below)
+        for found, shard in enumerate(_shards(Place(source), shard_size, output, left_out), 1):  # noqa: B007 (used below)
             other = shards.setdefault(shard.output, shard)
             if other is not shard:
                 names = f"{other.place.name} and {shard.place.name}"
                 raise SourceError(f"{names}: both would be written to {shard.output}; encode them apart")
         if not found:
-            raise SourceError(f"{source}: no pictures, .tar or .parquet files in this folder")
+            unfit = f"; {len(left_out.notes)} .parquet files hold no pictures" if left_out.notes else ""
+            raise SourceError(f"{source}: no pictures, .tar or .parquet files in this folder{unfit}")
     return list(shards.values())
 
 
-def _shards(place: Place, shard_size: int, output: Place | None) -> Iterator[Shard]:
+def _shards(place: Place, shard_size: int, output: Place | None, left_out: LeftOut) -> Iterator[Shard]:
     kind = place.type()
     if kind == FileType.NotFound:
         raise SourceError(f"{place.name}: no such file or folder")
@@ -91,10 +110,12 @@ def _shards(place: Place, shard_size: int, output: Place | None) -> Iterator[Sha
         if inside and path.startswith(f"{inside}/"):
             continue
         if suffix in SUFFIXES:
-            if SUFFIXES[suffix] != PARQUET or not _holds_tokens(place / path):
+            if SUFFIXES[suffix] != PARQUET or _is_source(place / path, left_out):
                 yield _of_file(place / path, SUFFIXES[suffix], path)
         elif suffix in PICTURE_SUFFIXES:
             pictures.append((path, size))
+        else:
+            left_out.suffixes[suffix] += 1
     title = utf8(place.base or "pictures")
     for number, start in enumerate(range(0, len(pictures), shard_size)):
         part = pictures[start : start + shard_size]
@@ -111,11 +132,18 @@ def _of_file(place: Place, kind: str, path: str) -> Shard:
     return Shard(kind, place, posixpath.splitext(utf8(path))[0] + ".parquet", mark)
 
 
-def _holds_tokens(place: Place) -> bool:
-    """Whether a Parquet file is one that `tokcodec dataset encode` wrote."""
+def _is_source(place: Place, left_out: LeftOut) -> bool:
+    """Whether a Parquet file in a folder may hold pictures and is none that `tokcodec dataset encode` wrote."""
     try:
         with place.open() as stream:
-            recipe = Recipe.load(pq.read_schema(stream).metadata)
+            schema = pq.read_schema(stream)
     except (OSError, pa.ArrowException):  # reported when the shard is read
+        return True
+    recipe = Recipe.load(schema.metadata)
+    if recipe is not None and recipe.work == "encode":
         return False
-    return recipe is not None and recipe.work == "encode"
+    if any(can_hold_pictures(column.type) for column in schema):
+        return True
+    names = ", ".join(schema.names[:COLUMNS_SHOWN]) + ", ..." * (len(schema.names) > COLUMNS_SHOWN)
+    left_out.notes.append((place.name, f"left out: it has no column of pictures, only {names or 'none at all'}"))
+    return False

@@ -6,21 +6,19 @@ The key is the column `key` or `__key__`; without one it is the path of the shar
 from __future__ import annotations
 
 import posixpath
-from collections import Counter
 from collections.abc import Iterator
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ...errors import PictureError, SourceError
+from ...errors import PictureError
 from ..limits import sample_limit
 from .listing import Shard
+from .picture_column import find_column
 from .samples import Picture, Samples
 from .tables import read_rows
 
 KEYS = ("key", "__key__")
-USUAL = ("image", "img", "picture", "photo", "jpg", "png", "webp")
-"""Names of columns that are preferred if several could hold pictures."""
 
 
 def read(shard: Shard, column: str | None, batch_size: int, max_sample_bytes: int) -> Iterator[Samples]:
@@ -88,40 +86,3 @@ def _picture(value: object, limit: int | None) -> Picture:
     if limit is not None and len(value) > limit:
         return sample_limit(f"the picture has {len(value)} bytes", limit)
     return value
-
-
-def find_column(schema: pa.Schema, column: str | None = None) -> str:
-    """The column of pictures: the named one, or the only possible one. Raises SourceError."""
-    if twice := [name for name, number in Counter(schema.names).items() if number > 1]:
-        raise SourceError(f"several columns have the name {twice[0]!r}")
-    if column is not None:
-        if schema.get_field_index(column) < 0:
-            raise SourceError(f"no column {column!r}; there are: {', '.join(schema.names) or 'none'}")
-        if not _holds_pictures(schema.field(column).type):
-            raise SourceError(f"column {column!r} holds {schema.field(column).type}, not encoded pictures")
-        return column
-    found = [field.name for field in schema if _holds_pictures(field.type)]
-    structs = [name for name in found if pa.types.is_struct(schema.field(name).type)]
-    for names in (structs, found):
-        if len(names) == 1:
-            return str(names[0])
-        for usual in USUAL:
-            if usual in names:
-                return usual
-    if not found:
-        raise SourceError(f"no column of encoded pictures; there are: {', '.join(schema.names) or 'none'}")
-    raise SourceError(f"pictures may be in the columns {', '.join(found)}: choose one with --column")
-
-
-def _holds_pictures(kind: pa.DataType) -> bool:
-    if pa.types.is_dictionary(kind):
-        return _holds_pictures(kind.value_type)
-    if pa.types.is_struct(kind):
-        index = kind.get_field_index("bytes")
-        return index >= 0 and _holds_pictures(kind.field(index).type)
-    return bool(
-        pa.types.is_binary(kind)
-        or pa.types.is_large_binary(kind)
-        or pa.types.is_binary_view(kind)
-        or pa.types.is_fixed_size_binary(kind)
-    )

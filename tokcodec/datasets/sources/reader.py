@@ -20,7 +20,7 @@ def read_samples(
     batch_size: int = DEFAULT_BATCH,
     max_sample_bytes: int = DEFAULT_MAX_SAMPLE_BYTES,
 ) -> Iterator[Samples]:
-    """The samples of a shard in their order, in batches of about BATCH_BYTES at most.
+    """The samples of a shard in their order, in batches of about BATCH_BYTES at most: one at least, perhaps empty.
 
     Args:
         shard: from `find_shards`.
@@ -30,12 +30,13 @@ def read_samples(
             LimitError instead of its picture, and its bytes never are.
 
     Raises:
-        SourceError: the shard cannot be read, or holds no pictures. It may come between two batches.
+        SourceError: the shard cannot be read, or has samples and no pictures. It may come between two batches.
     """
     reader = {FOLDER: folders, TAR: tars}.get(shard.kind, parquet)
-    pictures = 0
+    pictures = rows = 0
     try:
         for samples in reader.read(shard, column, batch_size, max_sample_bytes):
+            rows += len(samples)
             pictures += sum(isinstance(picture, (bytes, LimitError)) for picture in samples.pictures)
             yield samples
             del samples  # while the next one is read
@@ -43,5 +44,5 @@ def read_samples(
         raise SourceError(f"{shard.name}: {reason(error)}") from error
     except (OSError, pa.ArrowException) as error:
         raise SourceError(f"{shard.name}: cannot be read: {reading_reason(error)}") from error
-    if not pictures and shard.kind != FOLDER:  # the files of a folder exist, even if damaged
+    if rows and not pictures and shard.kind != FOLDER:  # the files of a folder exist, even if damaged
         raise SourceError(f"{shard.name}: no pictures in it")

@@ -29,6 +29,11 @@ OPEN_PAGES = 2
 LIST_RATIO = 16
 """Bytes of lists in a row group that are read even above the limit, as a multiple of their bytes in the file."""
 
+ROWS = 100_000
+"""Rows that every file may have."""
+ROWS_PER_BYTE = 16
+"""Further rows for each byte of the file. A run of equal rows takes a few bytes, however long it is."""
+
 
 @dataclass
 class Rows:
@@ -45,7 +50,7 @@ class Rows:
 def read_rows(
     stream: Any, batch_size: int, max_sample_bytes: int, columns: list[str] | None = None, keep: Sequence[str] = ()
 ) -> Iterator[Rows]:
-    """All rows of a Parquet file in order, in batches of about BATCH_BYTES at most.
+    """All rows of a Parquet file in order, in batches of about BATCH_BYTES at most. Without rows there is one, empty.
 
     Args:
         stream: the file, opened for reading anywhere in it.
@@ -55,10 +60,15 @@ def read_rows(
         keep: columns that a row with an error keeps.
 
     Raises:
-        SourceError: reading a row group would take too much memory.
+        SourceError: the file has more rows than its bytes allow, or reading a row group would take too much memory.
         OSError, pyarrow.ArrowException: the file cannot be read, or is damaged.
     """
     with pq.ParquetFile(stream, pre_buffer=False) as file:
+        stream.seek(0, 2)
+        size = stream.tell()
+        if file.metadata.num_rows > ROWS + ROWS_PER_BYTE * size:
+            allowed = f"at most {ROWS} and {ROWS_PER_BYTE} for each byte are read; split the file"
+            raise SourceError(f"{file.metadata.num_rows} rows in {size} bytes: {allowed}")
         waiting: list[Rows] = []
         rows = held = 0
         for piece, size in _pieces(stream, file, columns, batch_size, max_sample_bytes, keep):
@@ -69,6 +79,9 @@ def read_rows(
             rows, held = rows + len(piece.table), held + size
         if rows:
             yield _joined(waiting)
+        elif not file.metadata.num_rows:
+            names = file.schema_arrow.names if columns is None else columns
+            yield Rows(file.schema_arrow.empty_table().select(names))
 
 
 def _joined(parts: list[Rows]) -> Rows:

@@ -5,7 +5,7 @@ picture and the class of `train/0017`. The tar is read twice: first to find the 
 to see that it is complete. Zeros follow the last member. Some writers omit them, so a tar that was cut between two
 members gives a note instead of an error. Members after the zeros, of a second tar, are not read and give a note too.
 A sample is an error if it has two members of one suffix, a link or a sparse member, whose bytes are not all in the tar,
-or more bytes than the limit.
+or more bytes than the limit. A tar without members gives one batch without samples.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ TEXT = {"caption", "cls", "cls2", "class", "count", "id", "index", "inx", "json"
 
 Row = tuple[str, Picture, dict[str, bytes | str]]
 CHUNK = 1 << 20
+SUFFIXES_SHOWN = 5
 MAX_SUFFIXES = 64 << 10
 """Bytes of all different suffixes together: each becomes a column, which every row has."""
 
@@ -43,11 +44,13 @@ def read(shard: Shard, column: str | None, batch_size: int, max_sample_bytes: in
     """
     try:
         carried, end = _find_columns(shard, column)
-        notes = _check_end(shard, end)
+        notes: tuple[str, ...] | None = _check_end(shard, end)
         with shard.place.stream() as stream, _open(stream, "r|") as archive:
             for batch in gather(_rows(archive, column, max_sample_bytes), batch_size):
-                yield _samples(batch, carried, notes)
-                notes = ()
+                yield _samples(batch, carried, notes or ())
+                notes = None
+        if notes is not None:
+            yield _samples([], carried, notes)
     except TokError:
         raise
     except DAMAGE as error:
@@ -61,7 +64,7 @@ def _open(stream: Any, mode: Literal["r:", "r|"]) -> tarfile.TarFile:
 def _find_columns(shard: Shard, column: str | None) -> tuple[list[str], int]:
     """Suffixes of the members that samples carry, and the byte where the members end.
 
-    Raises SourceError if no sample has a picture, or the suffixes are too many.
+    Raises SourceError if there are samples and none has a picture, or the suffixes are too many.
     """
     local = isinstance(shard.place.filesystem, LocalFileSystem)  # on other file systems each seek is a request
     opened = shard.place.open() if local else shard.place.stream()
@@ -75,8 +78,10 @@ def _find_columns(shard: Shard, column: str | None) -> tuple[list[str], int]:
             found |= dict.fromkeys(suffix for suffix in suffixes if suffix != chosen)
             if sum(map(len, found)) > MAX_SUFFIXES:
                 raise SourceError(f"{len(found)} different suffixes of members: each would become a column")
-    if not pictures:
-        raise SourceError("no pictures in it")
+    if found and not pictures:
+        names = [f".{suffix}" for suffix in found]
+        shown = ", ".join(names[:SUFFIXES_SHOWN]) + ", ..." * (len(names) > SUFFIXES_SHOWN)
+        raise SourceError(f"no pictures in it: a suffix begins at the first dot of a name, and here they are {shown}")
     return sorted(found), archive.offset
 
 

@@ -9,6 +9,7 @@ export function enlarge({ height, width, channels, data }: Feature): Feature;
  */
 export function shuffle({ height, width, channels, data }: Feature): Feature;
 /** @typedef {import("./model.js").ModelArrays} ModelArrays */
+/** @typedef {"row" | "column"} Strip a thin picture that lies or stands: its tiles are drawn as one line each */
 /**
  * @typedef {object} Feature a picture of numbers, [height][width][channels]
  * @property {number} height
@@ -31,6 +32,11 @@ export class Convolution {
     /** Blocks of four outputs: [block][place in the window][input][output]. */
     matrix: Float64Array<ArrayBuffer>;
     /**
+     * Prepares a 3 x 3 convolution for pictures that are constant along an axis, whose borders have no influence then.
+     * @param {Strip} strip
+     */
+    fold(strip: Strip): void;
+    /**
      * @param {ArrayLike<number>} x
      * @returns {Float64Array} the outputs for a single pixel
      */
@@ -45,6 +51,10 @@ export function swish(x: number): number;
 export function silu(x: Feature): Feature;
 export function add(x: Feature, y: Feature): Feature;
 export type ModelArrays = import("./model.js").ModelArrays;
+/**
+ * a thin picture that lies or stands: its tiles are drawn as one line each
+ */
+export type Strip = "row" | "column";
 /**
  * a picture of numbers, [height][width][channels]
  */

@@ -3,11 +3,12 @@
  * @param {Bytes} bytes
  * @param {Model} model
  * @param {DecodeOptions} options
- * @param {((model: Model) => Correct) | null} network makes what adds to a tile; null: only the look "bare"
+ * @param {((model: Model, strip: Strip | null) => Correct) | null} network makes what adds to a tile; null: only the look "bare"
  * @returns {DecodedPicture}
  */
-export function draw(bytes: Bytes, model: Model, options: DecodeOptions, network: ((model: Model) => Correct) | null): DecodedPicture;
+export function draw(bytes: Bytes, model: Model, options: DecodeOptions, network: ((model: Model, strip: Strip | null) => Correct) | null): DecodedPicture;
 export type Bytes = import("./checks.js").Bytes;
+export type Strip = import("./convolution.js").Strip;
 export type Model = import("./model.js").Model;
 export type Contents = import("./tokens.js").Contents;
 /**

@@ -1,12 +1,12 @@
 /**
  * Encodes a picture with Python's search and defaults.
- * @param {Picture} picture RGBA, laid on white where it is transparent
+ * @param {Picture} picture RGBA
  * @param {Model} model
  * @param {EncodeOptions} [options]
  * @returns {Uint8Array<ArrayBuffer>} a `.tok` file, or a bare one
  * @throws {RangeError | TypeError} if an argument is wrong
  */
-export function encode(picture: Picture, model: Model, { tokens, bare, pitch, targetSize }?: EncodeOptions): Uint8Array<ArrayBuffer>;
+export function encode(picture: Picture, model: Model, { tokens, bare, pitch, background: colour, targetSize }?: EncodeOptions): Uint8Array<ArrayBuffer>;
 export type Picture = import("./draw.js").Picture;
 export type Model = import("./model.js").Model;
 /**
@@ -28,6 +28,10 @@ export type EncodeOptions = {
      * pixels from tile to tile, or "fit" for one tile; 256 by default, bare "fit"
      */
     pitch?: number | "fit" | undefined;
+    /**
+     * "#rrggbb" behind transparent pixels; "#ffffff" by default
+     */
+    background?: string | undefined;
     /**
      * bytes that the file may have at most; `tokens` is then the most per tile
      */

@@ -1,14 +1,20 @@
 /**
  * @param {Model} model whose file has a network
+ * @param {Strip | null} strip what it draws; null: whole tiles
  * @returns {Network}
  */
-export function networkOf(model: Model): Network;
+export function networkOf(model: Model, strip: Strip | null): Network;
 export const SIDE: 64;
 export type Feature = import("./convolution.js").Feature;
+export type Strip = import("./convolution.js").Strip;
 export type Model = import("./model.js").Model;
 declare class Network {
-    /** @param {Model} model */
-    constructor({ arrays, bounds }: Model);
+    /**
+     * @param {Model} model
+     * @param {Strip | null} strip
+     */
+    constructor({ arrays, bounds }: Model, strip: Strip | null);
+    strip: import("./convolution.js").Strip | null;
     scales: number;
     /** @type {Map<string, Convolution>} */
     layers: Map<string, Convolution>;
@@ -31,6 +37,16 @@ declare class Network {
      * @returns {Float64Array} what to add to its 256 x 256 pixels, colours last
      */
     correction(planes: Float64Array[], count: number, scale: number): Float64Array;
+    /**
+     * @param {Float64Array[]} planes a tile's opponent colours at 64 x 64
+     * @returns {Feature} for a strip: means across it, repeated
+     */
+    input(planes: Float64Array[]): Feature;
+    /**
+     * @param {Feature} drawn what the last layer draws
+     * @returns {Float64Array} for a strip: the mean of four lines in the middle, repeated across a tile
+     */
+    output({ width, data }: Feature): Float64Array;
 }
 import { Convolution } from "./convolution.js";
 export {};

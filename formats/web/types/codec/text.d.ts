@@ -21,7 +21,7 @@ export function toDataURL(bytes: Bytes, { bare, model }?: {
     model?: string;
 }): string;
 /**
- * @param {string} url what `toDataURL` returns
+ * @param {string} url what `toDataURL` returns, also with parameters such as `;charset=utf-8`
  * @returns {{ bytes: Uint8Array<ArrayBuffer>, bare: boolean, model: string | null }} the file, whether it is a bare one,
  *   and then the name of its model; the header of another file tells the model
  * @throws {TokError} if it is another URL

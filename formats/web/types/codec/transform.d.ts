@@ -6,7 +6,8 @@
 export function dot(x: Float64Array, y: Float64Array): number;
 /**
  * @param {Model} model
- * @param {Picture} picture which is laid on white where it is transparent
+ * @param {Picture} picture
+ * @param {number[]} background red, green and blue behind transparent pixels, 0..255
  * @param {number} left pixels, like the others
  * @param {number} right
  * @param {number} top
@@ -14,7 +15,7 @@ export function dot(x: Float64Array, y: Float64Array): number;
  * @returns {{ vector: Float64Array, outside: number }} coefficients of that part, and the squared error that tokens
  *   cannot reduce
  */
-export function transform(model: Model, { width, height, data }: Picture, left: number, right: number, top: number, bottom: number): {
+export function transform(model: Model, { width, height, data }: Picture, background: number[], left: number, right: number, top: number, bottom: number): {
     vector: Float64Array;
     outside: number;
 };
