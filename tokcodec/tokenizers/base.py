@@ -82,9 +82,13 @@ class Tokenizer(ABC):
         """
 
     def decode_strip(self, tokens: Array, look: str | None = None, scale: int = 0, axis: int = 2) -> Array:
-        """Draw tiles of which one line of pixels is shown: as `decode`, perhaps with less work.
+        """Draw tiles of which one line of pixels is shown, as `decode` does. Tokenizers may do less work for it.
 
-        axis: the axis across the line, 2 for a row of pixels and 3 for a column. Plug-ins may override it.
+        Args:
+            tokens: as in `decode`.
+            look: as in `decode`.
+            scale: as in `decode`.
+            axis: the axis across the line: 2 for a row of pixels, 3 for a column.
         """
         return self.decode(tokens, look, scale)
 
