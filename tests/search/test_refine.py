@@ -55,7 +55,7 @@ def test_colour_counts_as_the_model_says(tile: "np.ndarray") -> None:
         CascadeTokenizer(tensors, looks, model.tables, torch.device("cpu"), weights=given) for given in ((), weighed)
     )
     tokens = plain.encode(tile, 64)
-    found = refine(tokenizer, tile, tokens, np.array([64]), rounds=3, tune=TUNES["fidelity"])
+    found, _ = refine(tokenizer, tile, tokens, np.array([64]), rounds=3, tune=TUNES["fidelity"])
 
     def error(tokens: "np.ndarray") -> float:
         planes = np.einsum("cd,ndhw->nchw", COLOURS, tokenizer.decode(tokens, "fidelity") - tile)
