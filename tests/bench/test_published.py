@@ -134,3 +134,9 @@ def test_every_sheet_of_the_settings_is_on_their_page() -> None:
     shown = re.findall(r"\(pictures/settings-(\w+)\.jpg\)", settings.PAGE.read_text(encoding="utf-8"))
     assert sorted(shown) == sorted(settings.SHEETS)
     assert all((settings.PAGE.parent / "pictures" / f"settings-{name}.jpg").is_file() for name in shown)
+
+
+def test_rows_of_an_effort_are_the_results() -> None:
+    _, _, text = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8").partition("## More effort\n")
+    claimed = [line for line in text.split("\n## ")[0].splitlines() if re.match(r"\| \d+ \| ", line)]
+    assert claimed and set(claimed) <= set(rows(RESULTS / "effort.md"))

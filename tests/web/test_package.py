@@ -50,6 +50,12 @@ def test_every_module_is_used() -> None:
     assert {path.resolve() for path in SOURCES} == entries
 
 
+def test_start_does_nothing_without_a_page(node: str) -> None:
+    code = 'import { start } from "./tok-preview.js"; start()(); console.log("fine");'
+    done = subprocess.run([node, "--input-type=module", "-e", code], cwd=WEB, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("fine\n", "")
+
+
 def tool(name: str) -> str:
     """A program of the package's devDependencies."""
     path = WEB / "node_modules" / ".bin" / name

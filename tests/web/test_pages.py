@@ -239,6 +239,15 @@ def test_a_data_url_names_the_model_of_a_bare_file(page: Browser, preview: str) 
         release(f"/late/{name}.png")
 
 
+def test_the_padding_shows_the_page(page: Browser, preview: str) -> None:
+    add(page, f'previewsrc="{preview}" src="/late/padding.png" style="object-fit: cover; padding: 0 30px"')
+    wait_for(page, background())
+    assert page.run("getComputedStyle(img).backgroundClip") == "content-box"
+    release("/late/padding.png")
+    wait_for(page, f"!{background()}")
+    assert page.run("getComputedStyle(img).backgroundClip") == "border-box"
+
+
 def test_bad_previews_leave_the_image_as_it_is(page: Browser) -> None:
     add(page, 'previewsrc="data:image/x-tok;base64,AAAA" src="/late/bad.png" width=30 height=20')
     time.sleep(0.3)

@@ -1,6 +1,6 @@
 /** A picture as the background of an image's own box, after which the page's styles are what they were. */
 
-const STYLES = ["background-image", "background-size", "background-position", "background-origin", "background-repeat"];
+const STYLES = ["image", "size", "position", "origin", "clip", "repeat"].map((name) => `background-${name}`);
 
 /** @typedef {{ value: string, priority: string, ours: string }} Style what the page set, and what we set */
 
@@ -36,7 +36,7 @@ export class Background {
     }
     const { objectFit, objectPosition } = getComputedStyle(this.img);
     const fit = objectFit === "cover" || objectFit === "contain" ? objectFit : "100% 100%";
-    const values = [`url(${address})`, fit, objectPosition, "content-box", "no-repeat"];
+    const values = [`url(${address})`, fit, objectPosition, "content-box", "content-box", "no-repeat"];
     this.#styles = STYLES.map((name, i) => {
       const { value, priority } = this.#styles?.[i] ?? {
         value: style.getPropertyValue(name),
