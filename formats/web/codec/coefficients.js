@@ -3,8 +3,7 @@
 import { list, numbers } from "./arrays.js";
 import { TILE } from "./header.js";
 
-/** @typedef {import("./model.js").Model} Model */
-/** @typedef {import("./model.js").CodewordSet} CodewordSet */
+/** @import { Model, CodewordSet } from "./model.js" */
 
 /** Weights of red, green and blue in the planes of opponent colours. */
 export const THIRD = 1 / Math.sqrt(3);

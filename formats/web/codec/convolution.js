@@ -3,7 +3,7 @@
 import { list, numbers } from "./arrays.js";
 import { check } from "./checks.js";
 
-/** @typedef {import("./model.js").ModelArrays} ModelArrays */
+/** @import { ModelArrays } from "./model.js" */
 /** @typedef {"row" | "column"} Strip a thin picture that lies or stands: its tiles are drawn as one line each */
 
 /**

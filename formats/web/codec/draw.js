@@ -9,10 +9,10 @@ import { blending, weigh, weighRows } from "./resampling.js";
 import { blendSeam } from "./seams.js";
 import { readContents } from "./tokens.js";
 
-/** @typedef {import("./checks.js").Bytes} Bytes */
-/** @typedef {import("./convolution.js").Strip} Strip */
-/** @typedef {import("./model.js").Model} Model */
-/** @typedef {import("./tokens.js").Contents} Contents */
+/** @import { Bytes } from "./checks.js" */
+/** @import { Strip } from "./convolution.js" */
+/** @import { Model } from "./model.js" */
+/** @import { Contents } from "./tokens.js" */
 
 /**
  * @typedef {object} Picture RGBA; an ImageData is one

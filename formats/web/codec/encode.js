@@ -8,8 +8,8 @@ import { encodeDigits } from "./range-encoder.js";
 import { search } from "./search.js";
 import { transform } from "./transform.js";
 
-/** @typedef {import("./draw.js").Picture} Picture */
-/** @typedef {import("./model.js").Model} Model */
+/** @import { Picture } from "./draw.js" */
+/** @import { Model } from "./model.js" */
 /** @typedef {import("./search.js").Path & { outside: number }} Tile `outside`: squared error that tokens cannot reduce */
 
 /**

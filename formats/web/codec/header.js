@@ -3,7 +3,7 @@
 import { clamp } from "./arrays.js";
 import { MAX_SIDE, asBytes, check } from "./checks.js";
 
-/** @typedef {import("./checks.js").Bytes} Bytes */
+/** @import { Bytes } from "./checks.js" */
 
 /**
  * @typedef {object} Header

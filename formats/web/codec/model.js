@@ -5,7 +5,7 @@ import { TokError, asBytes, check } from "./checks.js";
 import { edgesOf, equalCounts } from "./counts.js";
 import { TILE } from "./header.js";
 
-/** @typedef {import("./checks.js").Bytes} Bytes */
+/** @import { Bytes } from "./checks.js" */
 /** @typedef {(Uint16Array | Int8Array | Float32Array) & { shape: number[] }} ModelArray */
 /** @typedef {Record<string, ModelArray>} ModelArrays */
 

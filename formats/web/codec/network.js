@@ -4,9 +4,8 @@ import { list, numbers, sum } from "./arrays.js";
 import { THIRD } from "./coefficients.js";
 import { Convolution, add, enlarge, shuffle, silu, swish } from "./convolution.js";
 
-/** @typedef {import("./convolution.js").Feature} Feature */
-/** @typedef {import("./convolution.js").Strip} Strip */
-/** @typedef {import("./model.js").Model} Model */
+/** @import { Feature, Strip } from "./convolution.js" */
+/** @import { Model } from "./model.js" */
 
 const TENTS = 9; // inputs that say how many tokens there are
 export const SIDE = 64; // samples along a side of what it gets

@@ -7,10 +7,9 @@ import { gridOf, headerCheck, readHeader } from "./header.js";
 import { checkModel } from "./model.js";
 import { RangeDecoder } from "./range-decoder.js";
 
-/** @typedef {import("./checks.js").Bytes} Bytes */
-/** @typedef {import("./header.js").Header} Header */
-/** @typedef {import("./header.js").Grid} Grid */
-/** @typedef {import("./model.js").Model} Model */
+/** @import { Bytes } from "./checks.js" */
+/** @import { Header, Grid } from "./header.js" */
+/** @import { Model } from "./model.js" */
 
 /**
  * @typedef {object} ReadOptions

@@ -5,8 +5,8 @@ import { HALF, SIXTH, THIRD, basis } from "./coefficients.js";
 import { TILE } from "./header.js";
 import { lanczos, weigh, weighRows } from "./resampling.js";
 
-/** @typedef {import("./model.js").Model} Model */
-/** @typedef {import("./draw.js").Picture} Picture */
+/** @import { Model } from "./model.js" */
+/** @import { Picture } from "./draw.js" */
 
 const OPPONENT = [
   [THIRD, THIRD, THIRD],

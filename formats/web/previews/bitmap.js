@@ -3,10 +3,9 @@
 import { decode } from "../codec/decode.js";
 import { toBase64 } from "../codec/text.js";
 
-/** @typedef {import("../codec/checks.js").Bytes} Bytes */
-/** @typedef {import("../codec/draw.js").DecodeOptions} DecodeOptions */
-/** @typedef {import("../codec/draw.js").Picture} Picture */
-/** @typedef {import("../codec/model.js").Model} Model */
+/** @import { Bytes } from "../codec/checks.js" */
+/** @import { DecodeOptions, Picture } from "../codec/draw.js" */
+/** @import { Model } from "../codec/model.js" */
 
 const HEADER = 54; // bytes
 

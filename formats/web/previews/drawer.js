@@ -2,7 +2,7 @@
 
 import { draw } from "./job.js";
 
-/** @typedef {import("./job.js").PreviewJob} PreviewJob */
+/** @import { PreviewJob } from "./job.js" */
 
 /**
  * @typedef {object} Waiting

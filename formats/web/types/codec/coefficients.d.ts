@@ -28,11 +28,10 @@ export function coefficientsOf(model: Model, set: CodewordSet, tokens: ArrayLike
  * @returns {Float64Array[]} three planes of opponent colours; frequencies that do not fit are left out
  */
 export function opponentPlanes(model: Model, vector: Float64Array, width: number, height: number): Float64Array[];
-/** @typedef {import("./model.js").Model} Model */
-/** @typedef {import("./model.js").CodewordSet} CodewordSet */
+/** @import { Model, CodewordSet } from "./model.js" */
 /** Weights of red, green and blue in the planes of opponent colours. */
 export const THIRD: number;
 export const HALF: number;
 export const SIXTH: number;
-export type Model = import("./model.js").Model;
-export type CodewordSet = import("./model.js").CodewordSet;
+import type { Model } from "./model.js";
+import type { CodewordSet } from "./model.js";

@@ -8,7 +8,7 @@ export function enlarge({ height, width, channels, data }: Feature): Feature;
  * @returns {Feature} twice the size, a quarter of the channels: every four become a square of pixels
  */
 export function shuffle({ height, width, channels, data }: Feature): Feature;
-/** @typedef {import("./model.js").ModelArrays} ModelArrays */
+/** @import { ModelArrays } from "./model.js" */
 /** @typedef {"row" | "column"} Strip a thin picture that lies or stands: its tiles are drawn as one line each */
 /**
  * @typedef {object} Feature a picture of numbers, [height][width][channels]
@@ -50,7 +50,6 @@ export class Convolution {
 export function swish(x: number): number;
 export function silu(x: Feature): Feature;
 export function add(x: Feature, y: Feature): Feature;
-export type ModelArrays = import("./model.js").ModelArrays;
 /**
  * a thin picture that lies or stands: its tiles are drawn as one line each
  */
@@ -64,3 +63,4 @@ export type Feature = {
     channels: number;
     data: Float64Array;
 };
+import type { ModelArrays } from "./model.js";

@@ -7,10 +7,6 @@
  * @returns {DecodedPicture}
  */
 export function draw(bytes: Bytes, model: Model, options: DecodeOptions, network: ((model: Model, strip: Strip | null) => Correct) | null): DecodedPicture;
-export type Bytes = import("./checks.js").Bytes;
-export type Strip = import("./convolution.js").Strip;
-export type Model = import("./model.js").Model;
-export type Contents = import("./tokens.js").Contents;
 /**
  * RGBA; an ImageData is one
  */
@@ -58,3 +54,6 @@ export type DecodeOptions = import("./tokens.js").ReadOptions & DrawOptions;
  * what a network adds
  */
 export type Correct = (planes: Float64Array[], count: number, scale: number) => Float64Array;
+import type { Bytes } from "./checks.js";
+import type { Model } from "./model.js";
+import type { Strip } from "./convolution.js";

@@ -7,8 +7,6 @@
  * @throws {RangeError | TypeError} if an argument is wrong
  */
 export function encode(picture: Picture, model: Model, { tokens, bare, pitch, background: colour, targetSize }?: EncodeOptions): Uint8Array<ArrayBuffer>;
-export type Picture = import("./draw.js").Picture;
-export type Model = import("./model.js").Model;
 /**
  * `outside`: squared error that tokens cannot reduce
  */
@@ -37,3 +35,5 @@ export type EncodeOptions = {
      */
     targetSize?: number | undefined;
 };
+import type { Picture } from "./draw.js";
+import type { Model } from "./model.js";

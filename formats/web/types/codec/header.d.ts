@@ -31,7 +31,7 @@ export function gridOf({ width, height, pitch }: {
     height: number;
     pitch: number;
 }, bounds: readonly number[], bare: boolean): Grid;
-/** @typedef {import("./checks.js").Bytes} Bytes */
+/** @import { Bytes } from "./checks.js" */
 /**
  * @typedef {object} Header
  * @property {number} tokens tokens per tile, 1..256
@@ -55,7 +55,6 @@ export const FIT: 0;
 export const PITCHES: number[];
 export function tileStart(side: number, n: number, i: number): number;
 export function tileEnd(side: number, n: number, i: number): number;
-export type Bytes = import("./checks.js").Bytes;
 export type Header = {
     /**
      * tokens per tile, 1..256
@@ -104,3 +103,4 @@ export type Grid = {
      */
     scale: number;
 };
+import type { Bytes } from "./checks.js";

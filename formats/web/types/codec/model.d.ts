@@ -66,7 +66,6 @@ export class Model {
     edges(scale: number, row: number, flat: boolean): Uint32Array;
     #private;
 }
-export type Bytes = import("./checks.js").Bytes;
 export type ModelArray = (Uint16Array | Int8Array | Float32Array) & {
     shape: number[];
 };
@@ -118,3 +117,4 @@ export type CodewordSet = {
      */
     edges: Uint32Array[];
 };
+import type { Bytes } from "./checks.js";

@@ -5,16 +5,15 @@
  */
 export function networkOf(model: Model, strip: Strip | null): Network;
 export const SIDE: 64;
-export type Feature = import("./convolution.js").Feature;
-export type Strip = import("./convolution.js").Strip;
-export type Model = import("./model.js").Model;
+import type { Model } from "./model.js";
+import type { Strip } from "./convolution.js";
 declare class Network {
     /**
      * @param {Model} model
      * @param {Strip | null} strip
      */
     constructor({ arrays, bounds }: Model, strip: Strip | null);
-    strip: import("./convolution.js").Strip | null;
+    strip: Strip | null;
     scales: number;
     /** @type {Map<string, Convolution>} */
     layers: Map<string, Convolution>;
@@ -49,4 +48,5 @@ declare class Network {
     output({ width, data }: Feature): Float64Array;
 }
 import { Convolution } from "./convolution.js";
+import type { Feature } from "./convolution.js";
 export {};

@@ -14,10 +14,6 @@ export function readContents(data: Bytes, model: Model, bare: boolean, maxPixels
  * @throws {TokError} if the file is damaged or too large, or needs what the model lacks
  */
 export function readTokens(bytes: Bytes, model: Model, { bare, maxPixels }?: ReadOptions): Int16Array[];
-export type Bytes = import("./checks.js").Bytes;
-export type Header = import("./header.js").Header;
-export type Grid = import("./header.js").Grid;
-export type Model = import("./model.js").Model;
 export type ReadOptions = {
     /**
      * the file is a bare one, with two bytes instead of the header; false by default
@@ -40,3 +36,7 @@ export type Contents = {
      */
     tokens: Int16Array[];
 };
+import type { Bytes } from "./checks.js";
+import type { Model } from "./model.js";
+import type { Header } from "./header.js";
+import type { Grid } from "./header.js";
