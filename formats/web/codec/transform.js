@@ -1,4 +1,4 @@
-/** Parts of pictures to coefficients. */
+/** Transforms parts of pictures to coefficients. */
 
 import { clamp, list } from "./arrays.js";
 import { HALF, SIXTH, THIRD, basis } from "./coefficients.js";

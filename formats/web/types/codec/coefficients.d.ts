@@ -1,7 +1,7 @@
 /**
- * @param {number} count of vectors, the lowest frequencies first
+ * @param {number} count number of vectors, the lowest frequencies first
  * @param {number} size samples of each
- * @returns {Float64Array[]} the DCT-II for coefficients of the orthonormal one of 256 samples
+ * @returns {Float64Array[]} DCT-II vectors, scaled for coefficients of the orthonormal one of 256 samples
  */
 export function basis(count: number, size: number): Float64Array[];
 /**
@@ -25,7 +25,7 @@ export function coefficientsOf(model: Model, set: CodewordSet, tokens: ArrayLike
  * @param {Float64Array} vector coefficients of a tile
  * @param {number} width samples
  * @param {number} height samples
- * @returns {Float64Array[]} three planes of opponent colours; frequencies that do not fit are left out
+ * @returns {Float64Array[]} three planes of opponent colours, without frequencies that do not fit
  */
 export function opponentPlanes(model: Model, vector: Float64Array, width: number, height: number): Float64Array[];
 /** @import { Model, CodewordSet } from "./model.js" */

@@ -31,7 +31,7 @@ export type EncodeOptions = {
      */
     background?: string | undefined;
     /**
-     * bytes that the file may have at most; `tokens` is then the most per tile
+     * largest number of bytes of the file; `tokens` is then the largest number per tile
      */
     targetSize?: number | undefined;
 };

@@ -1,6 +1,6 @@
 /**
  * @param {Model} model whose file has a network
- * @param {Strip | null} strip what it draws; null: whole tiles
+ * @param {Strip | null} strip null: whole tiles
  * @returns {Network}
  */
 export function networkOf(model: Model, strip: Strip | null): Network;
@@ -33,7 +33,7 @@ declare class Network {
      * @param {Float64Array[]} planes a tile's opponent colours at 64 x 64
      * @param {number} count of its tokens
      * @param {number} scale of its codewords
-     * @returns {Float64Array} what to add to its 256 x 256 pixels, colours last
+     * @returns {Float64Array} change of its 256 x 256 pixels, colours last
      */
     correction(planes: Float64Array[], count: number, scale: number): Float64Array;
     /**
@@ -42,7 +42,7 @@ declare class Network {
      */
     input(planes: Float64Array[]): Feature;
     /**
-     * @param {Feature} drawn what the last layer draws
+     * @param {Feature} drawn output of the last layer
      * @returns {Float64Array} for a strip: the mean of four lines in the middle, repeated across a tile
      */
     output({ width, data }: Feature): Float64Array;
