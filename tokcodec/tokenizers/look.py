@@ -25,13 +25,13 @@ LOOKS = ("perceptual", "fidelity")
 LIGHT = "light"
 """The look with a network small enough for browsers. Not used by the Python decoder."""
 STRIP = 8
-"""Samples of the input across a strip: those of a tile of which a line is shown."""
+"""Samples of the input across a strip, which is a tile of which only a line is shown."""
 TENTS = 9
 """Inputs of the network for the number of tokens: one for each power of two up to 256."""
 
 
 UNFOLDED = ("middle", "last")
-"""Convolutions behind the first upsampling. Their inputs differ from row to row even where a picture does not."""
+"""Convolutions after the first upsampling. Their inputs differ from row to row even if the rows of a picture do not."""
 
 
 class Layers(Protocol):
@@ -187,7 +187,7 @@ def folded(weights: Mapping[str, NDArray[Any]], axis: int) -> dict[str, NDArray[
 
 
 def strip_correction(layers: Layers, small: Array, conditions: NDArray[np.float32], axis: int) -> Array:
-    """Apply the network of a look to tiles of which one line is shown, at an eighth of the cost.
+    """Apply the network of a look to tiles of which only one line is shown, at an eighth of the cost.
 
     Args:
         layers: the layers of the network with weights of `folded`.

@@ -1,10 +1,10 @@
-"""What the training of a look lowers, and the figures that judge its pictures.
+"""The loss of the training of a look, and the figures that judge its pictures.
 
-Perceptual: squared error, and the features of image classifiers, two networks in turn, with a little LPIPS (arXiv
-1801.03924). They see the whole tile averaged 2 x 2 or a random part of it, mirrored and changed in contrast at random,
-so that the network finds no pattern that pleases a metric alone. Light: the same, for a network that is small enough
-for a web page. Fidelity: the logarithm of the squared error of each tile, which is PSNR. In all of them the planes of
-colour count as the model's manifest says, and the colours of large fields count once more, as the eye sees them.
+Perceptual: squared error, the distance of features of two image classifiers in turn, and some LPIPS (arXiv 1801.03924).
+The networks see the whole tile averaged 2 x 2, or a random part of it, mirrored and changed in contrast at random, so
+that the look does not learn patterns that only improve a metric. Light: the same, for a network that is small enough
+for a web page. Fidelity: the logarithm of the squared error of each tile, as in PSNR. In all of them the planes of
+colour are weighted as in the model's manifest, and the mean colours of large fields count once more, in OKLab.
 """
 
 from __future__ import annotations

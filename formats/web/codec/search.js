@@ -4,8 +4,7 @@ import { numbers } from "./arrays.js";
 import { forEachChange } from "./coefficients.js";
 import { dot } from "./transform.js";
 
-/** @typedef {import("./model.js").Model} Model */
-/** @typedef {import("./model.js").CodewordSet} CodewordSet */
+/** @import { Model, CodewordSet } from "./model.js" */
 
 /**
  * @typedef {object} Path tokens of a tile

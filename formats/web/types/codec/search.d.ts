@@ -6,8 +6,6 @@
  * @returns {Path}
  */
 export function search(model: Model, set: CodewordSet, vector: Float64Array, count: number): Path;
-export type Model = import("./model.js").Model;
-export type CodewordSet = import("./model.js").CodewordSet;
 /**
  * tokens of a tile
  */
@@ -50,3 +48,5 @@ export type Prices = {
      */
     bits: Float64Array;
 };
+import type { Model } from "./model.js";
+import type { CodewordSet } from "./model.js";

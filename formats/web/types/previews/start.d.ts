@@ -1,6 +1,6 @@
 /**
- * Shows the previews of a page, also of elements that are added later, where the browser does not do it.
- * Does nothing where there is no page, or no IntersectionObserver: in Node and jsdom.
+ * Shows the previews of a page, also of elements that are added later, in browsers that do not.
+ * Does nothing without a page or IntersectionObserver, as in Node and jsdom.
  * @param {PreviewOptions} [options]
  * @returns {() => void} stops it and its worker; another `start` does the same
  */
