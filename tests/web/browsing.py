@@ -6,6 +6,7 @@ import base64
 import io
 import threading
 import time
+from contextlib import suppress
 from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
 from typing import Any, ClassVar
@@ -66,7 +67,8 @@ class Handler(SimpleHTTPRequestHandler):
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
-        self.wfile.write(data)
+        with suppress(ConnectionError):  # the test may have left the page
+            self.wfile.write(data)
 
     def log_message(self, *arguments: Any) -> None:
         pass

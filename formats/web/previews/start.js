@@ -1,11 +1,12 @@
-/** The polyfill of `previewsrc`: draws a preview as the background of the image's own box until the image is there. */
+/** The polyfill of `previewsrc`: shows a preview until the image has loaded. */
 
 import { Background } from "./background.js";
 import { drawer } from "./drawer.js";
 
 /**
  * @typedef {object} PreviewOptions
- * @property {string | URL} [model] address of the model file; by default that of `base-2-64.tokm` beside the module
+ * @property {string | URL | (string | URL)[]} [model] addresses of the page's model files, one for each model; they are
+ *   fetched when a preview needs them. By default that of `base-2-64.tokm` beside the module
  * @property {number} [size] pixels of a first preview's longer side, 1..512; 64 by default
  * @property {string} [attribute] the one that holds the preview; by default `previewsrc`, else `data-previewsrc`
  * @property {Document | ShadowRoot | Element} [root] where the images are; the document by default
@@ -15,21 +16,22 @@ import { drawer } from "./drawer.js";
 
 /** @typedef {{ url: string, background: Background }} Preview */
 
-const NEAR = "600px"; // from the view, where an element's preview is drawn
+const OWN_MODEL = new URL("../base-2-64.tokm", import.meta.url);
+const NEAR = "600px"; // distance from the view at which previews are drawn
 const FINEST = 512; // pixels of a finer preview's longer side
 const SAMPLE = "data:image/x-tok;base64,9RBfAJAAAACy7ol5";
 const PICTURE = /^\s*data:image\//i;
 const OURS = /^\s*data:image\/x-tok(-bare)?[;,]/i;
 
 /**
- * What ends the last `start` of a root.
+ * What stops the last `start` of a root.
  * @type {WeakMap<Node, () => void>}
  */
 const ends = new WeakMap();
 
 /**
- * Shows the previews of a page, also of elements that are added later, where the browser does not do it.
- * Does nothing where there is no page, or no IntersectionObserver: in Node and jsdom.
+ * Shows the previews of a page, also of elements that are added later, in browsers that do not.
+ * Does nothing without a page or IntersectionObserver, as in Node and jsdom.
  * @param {PreviewOptions} [options]
  * @returns {() => void} stops it and its worker; another `start` of the same root does the same
  * @throws {RangeError} if `size` is none
@@ -47,7 +49,7 @@ export function start(options = {}) {
     sample.src = SAMPLE;
     sample.decode().catch(() => {
       if (ended) return;
-      end(); // it knows the attribute, but not the type
+      end(); // the browser knows the attribute, but not the type
       end = begin(options, names);
     });
   }
@@ -85,18 +87,17 @@ function warner() {
  * @returns {() => void} ends it
  */
 function begin(options, names) {
-  const { model = new URL("../base-2-64.tokm", import.meta.url), size = 64 } = options;
-  const { root = document, onError = warner() } = options;
+  const { model = OWN_MODEL, size = 64, root = document, onError = warner() } = options;
   const allowed = Number.isInteger(size) && size >= 1 && size <= FINEST;
   if (!allowed) throw new RangeError(`size must be 1..${FINEST}, not ${size}`);
-  const address = new URL(model, document.baseURI).href;
+  const addresses = [model].flat().map((address) => new URL(address, document.baseURI).href);
   const { ask, end } = drawer();
   /** @type {Map<HTMLImageElement, Preview>} */
   const shown = new Map();
   /** @type {WeakSet<HTMLImageElement>} */
   const painted = new WeakSet(); // have an image, which the browser goes on painting when src changes
   /** @type {Promise<void>} */
-  let turn = Promise.resolve(); // of the finer previews, which take their time
+  let turn = Promise.resolve(); // of the finer previews, which are slow
 
   const urlOf = (/** @type {HTMLImageElement} */ img) => names.map((name) => img.getAttribute(name)).find(Boolean);
 
@@ -109,11 +110,11 @@ function begin(options, names) {
 
   async function show(/** @type {HTMLImageElement} */ img, /** @type {Preview} */ { url, background }) {
     near.unobserve(img);
-    const wanted = () => shown.get(img)?.background === background; // else the image was first
+    const wanted = () => shown.get(img)?.background === background; // otherwise the image has loaded
     const over = () => painted.has(img) && !img.complete;
     if (!OURS.test(url)) return background.show(url, wanted, over).catch(() => {}); // not for us to judge
     const drawAt = async (/** @type {number} */ side, fine = false) => {
-      const blob = wanted() && (await ask({ address, url, size: side, fine }));
+      const blob = wanted() && (await ask({ addresses, url, size: side, fine }));
       if (blob && wanted()) await background.show(URL.createObjectURL(blob), wanted, over);
     };
     try {
@@ -132,7 +133,7 @@ function begin(options, names) {
     if (img.complete && img.naturalWidth) painted.add(img);
     if (img.isConnected && shown.get(img)?.url === url && !img.complete) return;
     clear(img);
-    if (!url || !PICTURE.test(url) || !img.isConnected || img.complete) return; // also complete: nothing to load
+    if (!url || !PICTURE.test(url) || !img.isConnected || img.complete) return; // an image without a source is complete too
     shown.set(img, { url, background: new Background(img) });
     near.observe(img);
   }
@@ -159,8 +160,8 @@ function begin(options, names) {
     else painted.delete(target);
     if (!shown.has(target)) return;
     shown.get(target)?.background.uncover();
-    await target.decode().catch(() => {}); // until then the background shows through
-    if (target.complete) clear(target); // else it has got another src
+    await target.decode().catch(() => {}); // until it is drawn, the preview stays
+    if (target.complete) clear(target); // otherwise it has a new src
   };
   const attributeFilter = [...names, "src", "srcset"];
   changes.observe(root, { subtree: true, childList: true, attributes: true, attributeFilter });
