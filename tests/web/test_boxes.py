@@ -1,4 +1,4 @@
-"""Where previews are in odd boxes, what copies of an element have, and what other types show, in headless Chromium."""
+"""What previews leave alone, and what `start` takes: boxes, copies, other types, failures; in headless Chromium."""
 
 from __future__ import annotations
 
@@ -106,6 +106,20 @@ def test_a_preview_covers_the_image_before_the_change_of_src(page: Browser, prev
     release("/late/after.png")
     wait_for(page, "img.complete && !img.getAnimations().length")
     assert np.abs(shot(page, 20, 40, 1, 1) - [255, 0, 0]).max() > 40
+
+
+def test_the_largest_contentful_paint_is_the_images(page: Browser, preview: str) -> None:
+    page.run(
+        "window.largest = []; new PerformanceObserver(l => l.getEntries().forEach(e => largest.push(e.url)))"
+        ".observe({type: 'largest-contentful-paint', buffered: true}); 1"
+    )
+    add(page, f'previewsrc="{preview}" src="/late/largest.png" width=300 height=200')
+    wait_for(page, "blobs.length === 2 && img.getAnimations().length")
+    time.sleep(0.3)
+    assert page.run("largest") == []
+    release("/late/largest.png")
+    wait_for(page, "largest.length")
+    assert page.run("largest")[0].endswith("/late/largest.png")
 
 
 def test_an_attribute_and_a_root_of_ones_own(page: Browser) -> None:
