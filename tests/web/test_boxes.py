@@ -79,7 +79,7 @@ def test_copies_take_nothing_of_ours(page: Browser, preview: str, copying: str) 
 
 def test_ordinary_types_are_shown_without_the_model(lime: Browser) -> None:
     lime.run("stop_previews(); window.stop_previews = start_previews({ model: '/late/no.tokm' }); 1")
-    add(lime, f'previewsrc="{SVG}" src="/late/ordinary.png" width=100 height=80 style="display:block"')
+    add(lime, f'previewsrc=" {SVG}" src="/late/ordinary.png" width=100 height=80 style="display:block"')
     wait_for(lime, background())
     assert (shot(lime, 20, 40, 1, 1) == [255, 0, 0]).all()
     assert limes(lime, (80, 40)) == [True]  # what is transparent shows the page

@@ -112,7 +112,7 @@ function begin(options, names) {
     near.unobserve(img);
     const wanted = () => shown.get(img)?.background === background; // otherwise the image has loaded
     const over = () => painted.has(img) && !img.complete;
-    if (!OURS.test(url)) return background.show(url, wanted, over).catch(() => {}); // not for us to judge
+    if (!OURS.test(url)) return background.show(url.trim(), wanted, over).catch(() => {}); // the browser reads it or not
     const drawAt = async (/** @type {number} */ side, fine = false) => {
       const blob = wanted() && (await ask({ addresses, url, size: side, fine }));
       if (blob && wanted()) await background.show(URL.createObjectURL(blob), wanted, over);
