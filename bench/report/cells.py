@@ -95,6 +95,8 @@ def measures_note(part: dict[str, Any]) -> str:
             "answer to the decoded picture, or among its first five. features_lite0: distance of its features, "
             "lower is better."
         )
+    if "delta_e_8" in part["measures"]:
+        note += " ΔE: CIEDE2000 between the mean colours of 8x8 or 32x32 fields of the picture, lower is better."
     if part["original_grain"]:
         note += (
             f" Grain: fine texture, in levels, where the original is smooth ({part['original_grain']['n']} pictures); "

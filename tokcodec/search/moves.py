@@ -26,7 +26,9 @@ class Group:
     words: torch.Tensor
     """Codewords of their digits, float32 [G, 2, K, h]."""
     half: torch.Tensor
-    """Half of the squared lengths of the codewords, float32 [G, 2, 1, K]."""
+    """Half of the squared weighted lengths of the codewords, float32 [G, 2, 1, K]."""
+    weighted: torch.Tensor
+    """Codewords times the weights of their coefficients, float32 [G, 2, K, h]."""
     bits: torch.Tensor
     """Bits of each codeword in a file, float32 [G, 2, 1, K]."""
 
@@ -43,6 +45,7 @@ class Moves:
         self.radix, self._mean = codewords.radix, codewords.mean.float()
         self._dims, self._words = codewords.dims[:count], codewords.words[:count].float()
         self._bits = codewords.bits[:count].float()
+        self._weights = None if codewords.weights is None else codewords.weights.float()
         device = self._dims.device
         level, last = [0] * count, dict[int, int]()
         for token, dims in enumerate(self._dims.tolist()):
@@ -54,8 +57,9 @@ class Moves:
         ]
 
     def _group(self, tokens: torch.Tensor) -> Group:
-        words, bits = self._words[tokens], self._bits[tokens]
-        return Group(tokens, self._dims[tokens], words, words.square().sum(3)[:, :, None] / 2, bits[:, :, None])
+        dims, words, bits = self._dims[tokens], self._words[tokens], self._bits[tokens]
+        weighted = words if self._weights is None else words * self._weights[dims].unflatten(1, (2, 1, -1))
+        return Group(tokens, dims, words, (words * weighted).sum(3)[:, :, None] / 2, weighted, bits[:, :, None])
 
     def _digits(self, tokens: torch.Tensor) -> torch.Tensor:
         return torch.stack([tokens // self.radix, tokens % self.radix], 2)
@@ -111,7 +115,7 @@ class Moves:
             tokens: int64 N x T. Changed in place.
             used: bool N x T, the tokens that may change.
             rest: float32 N x D, the target less the sum of the codewords. Changed in place.
-            price: float32 N, half of the squared error that equals one bit in cost.
+            price: float32 N, half of the weighted squared error that equals one bit in cost.
             drifts: float32 P x N x D, from `drifts`. Changed in place. Default: no prefix is held.
             hold: weight of a drift's squared length, relative to that of the rest. Default: 0.
         """
@@ -128,7 +132,7 @@ class Moves:
             share = 1 / (1 + holds.sum(0))[:, :, None]
             left = rest[place] if drifts is None else rest[place] - (holds[..., None] * drifts[:, *place]).sum(0)
             target = (left * share).unflatten(2, (2, -1)).transpose(1, 2) + words  # G x 2 x N x h
-            scores = target @ group.words.mT - group.half - (price[:, None] * share)[:, None] * group.bits
+            scores = target @ group.weighted.mT - group.half - (price[:, None] * share)[:, None] * group.bits
             new = torch.where(used[:, group.tokens].T[:, None], scores.argmax(3), old)
             tokens[:, group.tokens] = (new[:, 0] * self.radix + new[:, 1]).T
             change = group.words[number, digit, new] - words

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ..tokenizers.codewords import RATE_WEIGHT
 from ..tokenizers.look import LIGHT, condition
+from ..tokenizers.transform import COLOURS, coefficient_weights
 from .distance import distances, load_distance
 from .moves import Moves
 
@@ -37,8 +38,8 @@ CURVATURE_OF_FEATURES = 2 / 3000
 class Tune:
     """The loss of the search: squared error of a tile's 256 x 256 x 3 values, plus weighted distances.
 
-    Weights of distances are those of a tile with all tokens, in units of its first squared error. They are proportional
-    to the square root of the number of tokens.
+    In the squared error the planes of colour have the model's weights. Weights of distances are those of a tile with
+    all tokens, in units of its first squared error. They are proportional to the square root of the number of tokens.
     """
 
     look: str
@@ -139,6 +140,7 @@ class Search:
     ) -> None:
         self.price = price
         self.tokenizer, self.moves, self.tiles, self.tune, self.weights = tokenizer, moves, tiles, tune, weights
+        self.coefficients, self.planes = self._weights_of_errors()
         self.network = tokenizer.network(tune.look) if tokenizer.weights(tune.look) else None
         self.conditions = condition(counts.tolist(), scale, tokenizer.scales)
         self.counts = torch.as_tensor(counts, device=tiles.device)
@@ -148,6 +150,15 @@ class Search:
         self.distance = load_distance(tokenizer.device) if tune.features or tune.lpips else None
         with torch.no_grad():
             self.seen = None if self.distance is None else self.distance(tiles)
+
+    def _weights_of_errors(self) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Weights of the errors of coefficients, float32 [D] or 1, and of planes, a matrix from RGB, 3 x 3 or None."""
+        if not self.tokenizer.error_weights:
+            return torch.ones((), device=self.tiles.device), None
+        transform, weights = self.tokenizer.transform, self.tokenizer.error_weights
+        coefficients = coefficient_weights(transform.luma, transform.chroma, weights)
+        planes = np.sqrt(weights)[:, None] * COLOURS
+        return torch.as_tensor(coefficients).to(self.tiles), torch.as_tensor(planes).to(self.tiles)
 
     def run(self, tokens: torch.Tensor, rounds: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Search, beginning at tokens int64 N x T. Returns the best ones and the share of the loss saved, float32 N."""
@@ -167,7 +178,7 @@ class Search:
                 better = whole < lowest
                 best[better], lowest = tokens[better], torch.where(better, whole, lowest)
             if gradient is not None:
-                moved = vectors - gradient / curvature[:, None]
+                moved = vectors - gradient / (curvature[:, None] * self.coefficients)
                 target = moved if number == 0 else MEMORY * target + (1 - MEMORY) * moved
                 drifts = self.moves.drifts(tokens, begun, used) if self.tune.hold else None
                 self.moves.sweep(tokens, used, target - vectors, bit / curvature, drifts, self.tune.hold)
@@ -193,7 +204,10 @@ class Search:
 
     def loss(self, drawn: torch.Tensor) -> torch.Tensor:
         """The loss of drawn tiles, float32 N."""
-        squares = (drawn - self.tiles).square().sum(1)
+        differences = drawn - self.tiles
+        if self.planes is not None:
+            differences = torch.einsum("cd,ndhw->nchw", self.planes, differences)
+        squares = differences.square().sum(1)
         loss = (squares if self.weights is None else squares * self.weights).sum((1, 2))
         if self.first is None:
             self.first = loss.detach()

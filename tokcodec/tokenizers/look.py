@@ -82,6 +82,42 @@ def weights_of(look: str, tensors: Mapping[str, Any]) -> dict[str, Any]:
     return {name.removeprefix(start): tensor for name, tensor in tensors.items() if name.startswith(start)}
 
 
+def quantised(name: str, weight: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    """A weight as it is stored: NAME.weight as int8 with NAME.step, float32, for each output; a bias as float32.
+
+    Args:
+        name: NAME.weight or NAME.bias.
+        weight: floats; the first axis is that of the outputs.
+    """
+    exact = weight.astype(np.float32)
+    if not name.endswith(".weight"):
+        return {name: exact}
+    flat = exact.reshape(len(exact), -1)
+    step = np.maximum(np.abs(flat).max(1) / 127, np.float32(1e-12)).astype(np.float32)
+    return {
+        name: np.rint(flat / step[:, None]).astype(np.int8).reshape(exact.shape),
+        f"{name.removesuffix('weight')}step": step,
+    }
+
+
+def restored(weights: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """The weights of a look as floats: the inverse of `quantised`. Weights that are floats stay.
+
+    Raises:
+        ValueError: there is not one step for each output.
+    """
+    found = dict(weights)
+    for name, weight in weights.items():
+        step_name = f"{name.removesuffix('weight')}step"
+        if weight.dtype != np.int8 or not name.endswith(".weight") or step_name not in weights:
+            continue
+        step = found.pop(step_name)
+        if step.shape != weight.shape[:1]:
+            raise ValueError(f"{step_name} has the shape {list(step.shape)}, not {list(weight.shape[:1])}")
+        found[name] = weight.astype(np.float32) * step.reshape(-1, *[1] * (weight.ndim - 1)).astype(np.float32)
+    return found
+
+
 def condition(counts: Sequence[int], scale: int, scales: int) -> NDArray[np.float32]:
     """The inputs of a network besides the picture: a tent for each power of two of the count, and the scale.
 

@@ -3,7 +3,9 @@
 Perceptual: squared error, the distance of features of two image classifiers in turn, and some LPIPS (arXiv 1801.03924).
 The networks see the whole tile averaged 2 x 2, or a random part of it, mirrored and changed in contrast at random, so
 that the look does not learn patterns that only improve a metric. Light: the same, for a network that is small enough
-for a web page. Fidelity: the logarithm of the squared error of each tile, as in PSNR.
+for a web page. Fidelity: the logarithm of the squared error of each tile, as in PSNR. In all of them the planes of
+colour have the weights of the model's manifest, and the colours of large fields are compared once more, as the eye sees
+them.
 """
 
 from __future__ import annotations
@@ -16,6 +18,8 @@ from torch.nn import functional as F
 
 from ..pictures.tiling import TILE
 from ..ratecontrol.lpips import LPIPS
+from ..tokenizers.transform import COLOURS
+from .colour import colour_distance
 from .features import Classifier, feature_distance
 from .settings import LookTraining
 
@@ -30,16 +34,21 @@ class LookLoss:
         training: its settings.
         lpips: needed if features are compared.
         device: where the classifiers compute.
+        weights: weights of the squared errors of the planes, see `CascadeTokenizer`. Default: equal ones.
 
     Raises:
         ValueError: `lpips` is needed and not given.
         MissingPackageError: a classifier's package is not installed.
     """
 
-    def __init__(self, training: LookTraining, lpips: LPIPS | None, device: torch.device) -> None:
+    def __init__(
+        self, training: LookTraining, lpips: LPIPS | None, device: torch.device, weights: Sequence[float] = ()
+    ) -> None:
         if lpips is None and training.features:
             raise ValueError("the perceptual look is trained with LPIPS")
         self.training, self.lpips = training, lpips
+        planes = np.sqrt(weights or (1.0,) * len(COLOURS))[:, None] * COLOURS
+        self.planes = torch.from_numpy(planes).float().to(device)
         self.classifiers = [Classifier(name).to(device) for name in training.features]
 
     def __call__(
@@ -57,9 +66,11 @@ class LookLoss:
             The loss, a scalar, and each part of it by its name, float32 N.
         """
         training = self.training
-        squared = (drawn - tiles).square().mean((1, 2, 3))
+        squared = torch.einsum("cd,ndhw->nchw", self.planes, drawn - tiles).square().mean((1, 2, 3))
+        colour = colour_distance(drawn, tiles)
         if self.lpips is None or not self.classifiers:
-            return squared.add(2e-7).log().mean(), {"squared": squared}
+            loss = squared + training.colour * colour
+            return loss.add(2e-7).log().mean(), {"squared": squared, "colour": colour}
         view = self.view(len(tiles), np.random.default_rng([training.seed, 12, step]))
         seen, shown = view(tiles), view(drawn)
         classifier = self.classifiers[step % len(self.classifiers)]
@@ -67,11 +78,11 @@ class LookLoss:
         lpips = self.lpips(shown, seen)
         share = torch.tensor(shares, device=tiles.device)
         loss = (
-            training.squared * squared
+            training.squared * (squared + training.colour * colour)
             + training.feature * share**training.fading * feature
             + training.lpips * share**training.lpips_fading * lpips
         )
-        return loss.mean(), {"squared": squared, "feature": feature, "lpips": lpips}
+        return loss.mean(), {"squared": squared, "colour": colour, "feature": feature, "lpips": lpips}
 
     def view(self, number: int, rng: np.random.Generator) -> Callable[[torch.Tensor], torch.Tensor]:
         """A random view of `number` tiles: the whole reduced to `part` samples a side, or a random part of this side.

@@ -10,20 +10,9 @@ import { TILE } from "./header.js";
 /** @typedef {Record<string, ModelArray>} ModelArrays */
 
 /**
- * @typedef {object} ModelHead a file's JSON, see README.md
- * @property {number} format
- * @property {string} name
- * @property {string} hash
- * @property {number} tokens
- * @property {number} all_tokens
- * @property {number} radix
- * @property {number} half
- * @property {number} luma
- * @property {number} chroma
- * @property {number[]} bounds
- * @property {number} scales
- * @property {string | null} look
- * @property {[name: string, type: string, shape: number[]][]} arrays
+ * @typedef {{ format: number, name: string, hash: string, tokens: number, all_tokens: number, radix: number,
+ *   half: number, luma: number, chroma: number, bounds: number[], scales: number, look: string | null,
+ *   weights?: number[], arrays: [name: string, type: string, shape: number[]][] }} ModelHead see README.md
  */
 
 /**
@@ -54,10 +43,11 @@ export class Model {
    * @internal
    */
   constructor(head, arrays) {
-    const { tokens, all_tokens, radix, half, luma, chroma, bounds, scales, look } = head;
+    const { tokens, all_tokens, radix, half, luma, chroma, bounds, scales, look, weights = [1, 1, 1] } = head;
     check(bounds.every((bound) => bound > 0) && all_tokens >= tokens, MISFIT);
     const sizes = [tokens, radix, half, luma, chroma, scales];
     check(sizes.every((n) => n >= 1 && n <= TILE) && scales <= bounds.length + 1, MISFIT);
+    check(weights.length === 3 && weights.every((weight) => weight > 0 && weight < 1e6), MISFIT);
     const hexadecimal = /^[0-9a-f]{64}$/.test(head.hash) && head.hash.match(/../g);
     check(hexadecimal, MISFIT);
     /** @type {string} */
@@ -85,6 +75,8 @@ export class Model {
     this.scales = scales;
     /** @internal Coefficients of a tile. */
     this.size = luma ** 2 + 2 * chroma ** 2;
+    /** @internal Weights of the squared errors of planes, for `encode`. */
+    this.weights = weights;
     /**
      * Looks that `decode` can draw, its default first.
      * @type {readonly string[]}
@@ -165,10 +157,7 @@ function checkNetwork(arrays) {
   }
 }
 
-/**
- * @param {Uint8Array} bytes
- * @returns {{ head: ModelHead, arrays: ModelArrays }}
- */
+/** @type {(bytes: Uint8Array) => { head: ModelHead, arrays: ModelArrays }} */
 function parse(bytes) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   check(bytes.length > 8 && view.getUint32(0) === 0x544f4b4d, "not a .tokm model file");
@@ -203,10 +192,7 @@ export function loadModel(data) {
   }
 }
 
-/**
- * @param {unknown} model
- * @throws {TypeError} unless it is what `loadModel` returns
- */
+/** @param {unknown} model */
 export function checkModel(model) {
   if (!(model instanceof Model)) throw new TypeError("model must be what loadModel returns");
 }

@@ -1,32 +1,29 @@
-/** One preview: from its data URL to a bitmap. */
+/** Draws one preview. */
 
 import { TokError } from "../codec/checks.js";
-import { gridOf, readHeader } from "../codec/header.js";
+import { gridOf, headerCheck, readHeader } from "../codec/header.js";
 import { loadModel } from "../codec/model.js";
 import { fromDataURL } from "../codec/text.js";
 import { toBlob } from "./bitmap.js";
 
-/** @typedef {import("../codec/model.js").Model} Model */
+/** @import { Model } from "../codec/model.js" */
 
 /**
  * @typedef {object} PreviewJob
- * @property {string} address of the model file
+ * @property {string[]} addresses of model files, one for each model
  * @property {string} url a data URL
  * @property {number} size pixels of the longer side
- * @property {boolean} [fine] draw it with the model's network instead of the sum of the codewords alone
+ * @property {boolean} [fine] draw with the model's network
  */
 
 const MAX_BYTES = 4096; // of a preview
 const MAX_TILES = 256;
-const MAX_FINE_TILES = 6; // that the network draws: each takes it about 60 ms
+const MAX_FINE_TILES = 6; // that the network draws, in about 60 ms each
 
 /** @type {Map<string, Promise<Model>>} */
-const models = new Map(); // by their address: one serves all previews
+const models = new Map(); // by address
 
-/**
- * @param {string} address
- * @returns {Promise<Model>}
- */
+/** @type {(address: string) => Promise<Model>} */
 function modelAt(address) {
   let model = models.get(address);
   if (!model) {
@@ -40,18 +37,38 @@ function modelAt(address) {
   return model;
 }
 
+/** @type {(bytes: Uint8Array, model: Model) => boolean} whether a file was made with the model */
+function belongs(bytes, { hash }) {
+  return bytes.length >= 10 && headerCheck(bytes, hash) === 256 * bytes[8] + bytes[9];
+}
+
 /**
- * Draws the preview of a data URL.
- * @param {PreviewJob} job
- * @returns {Promise<Blob | null>} null with `fine` where the model has no network, or where that would take long
+ * @param {string[]} addresses of model files, which are fetched until the model is found
+ * @param {Uint8Array} bytes a file
+ * @param {string | null} name of a bare file's model
+ * @returns {Promise<Model>} the file's model
  */
-export async function draw({ address, url, size, fine = false }) {
+async function modelOf(addresses, bytes, name) {
+  const named = (/** @type {string} */ address) => Number(name !== null && address.includes(name));
+  for (const address of [...addresses].sort((a, b) => named(b) - named(a))) {
+    const model = await modelAt(address);
+    if (name === null ? belongs(bytes, model) : model.name === name) return model;
+  }
+  if (name !== null) throw new TokError(`it needs the model ${name}, of which start({ model }) names no file`);
+  throw new TokError("its header is damaged, or start({ model }) names no file of its model");
+}
+
+/**
+ * @param {PreviewJob} job
+ * @returns {Promise<Blob | null>} null with `fine` if the model has no network or the file has too many tiles for it
+ */
+export async function draw({ addresses, url, size, fine = false }) {
   const tooLong = `a preview has at most ${MAX_BYTES} bytes`;
   if (url.length > 4 * MAX_BYTES) throw new TokError(tooLong);
-  const { bytes, bare } = fromDataURL(url);
+  const { bytes, bare, model: name } = fromDataURL(url);
   if (bytes.length > MAX_BYTES) throw new TokError(tooLong);
-  const model = await modelAt(address);
   const header = readHeader(bytes, { bare });
+  const model = await modelOf(addresses, bytes, name);
   const { tiles } = gridOf(header, model.bounds, bare);
   if (tiles > MAX_TILES) throw new TokError(`a preview has at most ${MAX_TILES} tiles`);
   if (fine && (model.looks[0] === "bare" || tiles > MAX_FINE_TILES)) return null;

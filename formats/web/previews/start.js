@@ -5,12 +5,14 @@ import { drawer } from "./drawer.js";
 
 /**
  * @typedef {object} PreviewOptions
- * @property {string | URL} [model] address of the model file; by default that of `base-2-64.tokm` beside the module
+ * @property {string | URL | (string | URL)[]} [model] addresses of the page's model files, which are fetched when
+ *   needed; by default that of `base-2-64.tokm` beside the module
  * @property {number} [size] pixels of a first preview's longer side, 1..512; 64 by default
  */
 
 /** @typedef {{ url: string, background: Background }} Preview */
 
+const OWN_MODEL = new URL("../base-2-64.tokm", import.meta.url);
 const NEAR = "600px"; // distance from the view at which previews are drawn
 const FINEST = 512; // pixels of a finer preview's longer side
 const SAMPLE = "data:image/x-tok;base64,9RBfAJAAAACy7ol5";
@@ -20,7 +22,7 @@ let endLast = () => {};
 
 /**
  * Shows the previews of a page, also of elements that are added later, in browsers that do not.
- * Does nothing without a page or IntersectionObserver, as in Node and jsdom.
+ * Does nothing without a page or IntersectionObserver.
  * @param {PreviewOptions} [options]
  * @returns {() => void} stops it and its worker; another `start` does the same
  */
@@ -44,24 +46,18 @@ export function start(options) {
   return endLast;
 }
 
-/**
- * @param {unknown} node
- * @returns {HTMLImageElement[]} the images in it
- */
+/** @type {(node: unknown) => HTMLImageElement[]} the images in it */
 function imagesIn(node) {
   if (!(node instanceof Element)) return [];
   const inside = [...node.querySelectorAll("img")];
   return node instanceof HTMLImageElement ? [node, ...inside] : inside;
 }
 
-/**
- * @param {PreviewOptions} [options]
- * @returns {() => void} ends it
- */
-function begin({ model = new URL("../base-2-64.tokm", import.meta.url), size = 64 } = {}) {
+/** @type {(options?: PreviewOptions) => () => void} */
+function begin({ model = OWN_MODEL, size = 64 } = {}) {
   const allowed = Number.isInteger(size) && size >= 1 && size <= FINEST;
   if (!allowed) throw new RangeError(`size must be 1..${FINEST}, not ${size}`);
-  const address = new URL(model, document.baseURI).href;
+  const addresses = [model].flat().map((address) => new URL(address, document.baseURI).href);
   const { ask, end } = drawer();
   /** @type {Map<HTMLImageElement, Preview>} */
   const shown = new Map();
@@ -79,7 +75,7 @@ function begin({ model = new URL("../base-2-64.tokm", import.meta.url), size = 6
     near.unobserve(img);
     const wanted = () => shown.get(img) === preview; // otherwise the image has loaded
     const drawAt = async (/** @type {number} */ side, fine = false) => {
-      const blob = wanted() && (await ask({ address, url: preview.url, size: side, fine }));
+      const blob = wanted() && (await ask({ addresses, url: preview.url, size: side, fine }));
       if (blob && wanted()) await preview.background.show(blob, wanted);
     };
     try {

@@ -15,7 +15,7 @@ export type Path = {
      */
     rest: Float64Array;
     /**
-     * the square of it
+     * the weighted square of it
      */
     left: number;
     tokens: number[];
@@ -25,7 +25,7 @@ export type Path = {
     errors: number[];
 };
 /**
- * a codeword, and by how much it is worth to take it
+ * a codeword, and the error that it saves less its price
  */
 export type Choice = {
     value: number;
@@ -36,11 +36,15 @@ export type Choice = {
  */
 export type Prices = {
     /**
-     * half of its square
+     * its coefficients times their weights, as in `words`
+     */
+    weighted: Float64Array;
+    /**
+     * half of its weighted square
      */
     halves: Float64Array;
     /**
-     * what its bits are worth, as a part of the error left
+     * price of its bits, as a part of the error left
      */
     bits: Float64Array;
 };
