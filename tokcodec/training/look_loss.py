@@ -4,8 +4,7 @@ Perceptual: squared error, the distance of features of two image classifiers in 
 The networks see the whole tile averaged 2 x 2, or a random part of it, mirrored and changed in contrast at random, so
 that the look does not learn patterns that only improve a metric. Light: the same, for a network that is small enough
 for a web page. Fidelity: the logarithm of the squared error of each tile, as in PSNR. In all of them the planes of
-colour have the weights of the model's manifest, and the colours of large fields are compared once more, as the eye sees
-them.
+colour are weighted as in the model's manifest, and the mean colours of large fields count once more, in OKLab.
 """
 
 from __future__ import annotations
