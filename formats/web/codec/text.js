@@ -37,7 +37,7 @@ export function fromBase64(text) {
  * @throws {RangeError} if the model's name is not of letters, digits, ".", "_" and "-"
  */
 export function toDataURL(bytes, { bare = false, model = FIRST_MODEL } = {}) {
-  if (!NAME.test(model)) throw new RangeError(`${model} is no name of a model`);
+  if (!NAME.test(model)) throw new RangeError(`${model} is not a model's name`);
   const type = bare ? `-bare${model === FIRST_MODEL ? "" : `;model=${model}`}` : "";
   return `data:image/x-tok${type};base64,${toBase64(bytes)}`;
 }
@@ -54,6 +54,6 @@ export function fromDataURL(url) {
   const text = match[3].replace(/%(2b|2f|3d|0d|0a|20)/gi, (code) => String.fromCharCode(parseInt(code.slice(1), 16)));
   const bare = Boolean(match[1]);
   const name = /;model=([^;]*)/i.exec(match[2])?.[1] ?? FIRST_MODEL;
-  check(NAME.test(name), "the parameter model of the data URL is no name of a model");
+  check(NAME.test(name), "the data URL's parameter model is not a model's name");
   return { bytes: fromBase64(text), bare, model: bare ? name : null };
 }
