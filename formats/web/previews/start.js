@@ -5,8 +5,8 @@ import { drawer } from "./drawer.js";
 
 /**
  * @typedef {object} PreviewOptions
- * @property {string | URL | (string | URL)[]} [model] addresses of the page's model files, one for each model; they are
- *   fetched when a preview needs them. By default that of `base-2-64.tokm` beside the module
+ * @property {string | URL | (string | URL)[]} [model] addresses of the page's model files, which are fetched when
+ *   needed; by default that of `base-2-64.tokm` beside the module
  * @property {number} [size] pixels of a first preview's longer side, 1..512; 64 by default
  * @property {string} [attribute] the one that holds the preview; by default `previewsrc`, else `data-previewsrc`
  * @property {Document | ShadowRoot | Element} [root] where the images are; the document by default
@@ -31,7 +31,7 @@ const ends = new WeakMap();
 
 /**
  * Shows the previews of a page, also of elements that are added later, in browsers that do not.
- * Does nothing without a page or IntersectionObserver, as in Node and jsdom.
+ * Does nothing without a page or IntersectionObserver.
  * @param {PreviewOptions} [options]
  * @returns {() => void} stops it and its worker; another `start` of the same root does the same
  * @throws {RangeError} if `size` is none
@@ -61,10 +61,7 @@ export function start(options = {}) {
   return endAll;
 }
 
-/**
- * @param {unknown} node
- * @returns {HTMLImageElement[]} the images in it
- */
+/** @type {(node: unknown) => HTMLImageElement[]} the images in it */
 function imagesIn(node) {
   if (!(node instanceof Element)) return [];
   const inside = [...node.querySelectorAll("img")];
