@@ -1,8 +1,8 @@
 """Measures the quality of a decoded picture against its original.
 
 PSNR, SSIM, MS-SSIM and LPIPS are measured at full and at half scale. At half scale both pictures are first averaged
-2x2, which reveals fine patterns that improve a metric but not the appearance. Recognition and grain are measured at
-full scale only. Pictures are uint8 RGB.
+2x2, which reveals fine patterns that improve a metric but not the appearance. Recognition, grain and colour are
+measured at full scale only. Pictures are uint8 RGB.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import correlate1d
 
+from bench.colour import Colours
 from bench.grain import Grain
 from tokcodec.ratecontrol.quality import to_psnr
 
@@ -160,6 +161,7 @@ class Meter:
                 if min(pixels.shape[:2]) >= NETS_MIN_SIDE:
                     self._features[suffix] = self._embed(pixels)
         self._grain = Grain(reference)
+        self._colours = Colours(reference)
         self.recogniser = recogniser if min(reference.shape[:2]) >= NETS_MIN_SIDE else None
         self._seen = None if self.recogniser is None else self.recogniser.look(reference)
 
@@ -214,6 +216,7 @@ class Meter:
             if self.lpips_name is not None:
                 name = f"{self.lpips_name}{suffix}"
                 found[name] = known[name] if known and name in known else self.lpips(pixels, suffix)
+        found |= self._colours.compare(decoded)
         for name, function in self.extras.items():
             found[name] = function(self.reference, decoded)
         if self.recogniser is not None and self._seen is not None:

@@ -61,7 +61,7 @@ class Options:
         """Names of the measured metrics, for the run's hash."""
         lpips = [f"lpips_{self.lpips_net}"] if self.lpips else []
         recognition = ["recognition"] if self.recognition else []
-        return ["psnr", "ssim", "ms_ssim", "grain", *lpips, *recognition, *self.extras]
+        return ["psnr", "ssim", "ms_ssim", "delta_e", "grain", *lpips, *recognition, *self.extras]
 
 
 @dataclass

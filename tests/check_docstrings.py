@@ -19,7 +19,7 @@ MANY = 3
 """From this number of arguments on, each must be named."""
 FILES = (
     "*.py", "container/*.py", "datasets/batches.py", "datasets/reading.py", "models/*.py", "pictures/*.py",
-    "ratecontrol/*.py", "tokenizers/*.py",
+    "ratecontrol/*.py", "search/*.py", "tokenizers/*.py",
 )  # fmt: skip
 """The modules of the reference, and the packages below them that plug-ins and readers of the code use."""
 

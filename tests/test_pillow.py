@@ -307,7 +307,8 @@ def test_other_modes_are_converted_by_the_codecs_rules(mode: str, sample: Image.
         warnings.simplefilter("always")
         data = saved(image, model="tiny")
     assert data == tokcodec.encode(image, model="tiny", warn=lambda text: None)
-    assert any(issubclass(one.category, tokcodec.TokWarning) for one in caught) == ("A" in mode or mode == "CMYK")
+    noted = "A" in mode or mode in ("CMYK", "I;16")
+    assert any(issubclass(one.category, tokcodec.TokWarning) for one in caught) == noted
 
 
 def test_what_cannot_be_converted(sample: Image.Image, tiny: Model) -> None:

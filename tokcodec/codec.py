@@ -41,7 +41,7 @@ STRETCH = 4
 """The encoder gives a note if the sides of a tile have a larger ratio than this. 21:9 as one tile is still usual."""
 
 HIGH_RATE, HIGH_RATE_PIXELS = 1.5, 64 * 64
-"""The encoder gives a note if a target makes a file of more bits per pixel, of a picture of at least so many pixels."""
+"""The encoder gives a note if a target takes more bits per pixel, and the picture has at least that many pixels."""
 
 _OURS = __package__, "PIL"
 
@@ -286,7 +286,7 @@ def note_stretch(grid: Grid, warn: Warn) -> None:
 
 
 def note_rate(bpp: float, picture: Image.Image, warn: Warn) -> None:
-    """Note a file of so many bits that another codec would need fewer. In small files headers count: no note.
+    """Note a file for which another codec would need fewer bits. Small pictures give no note, since headers count.
 
     Args:
         bpp: bits of the file per pixel.

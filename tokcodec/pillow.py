@@ -87,7 +87,7 @@ class TokImageFile(ImageFile.ImageFile):
     format = FORMAT
     format_description = "Picture as discrete tokens"
 
-    _data: bytes | None = None  # the whole file, and the digest of the pixels that it gave, once they are decoded
+    _data: bytes | None = None  # the whole file, and a digest of its decoded pixels
     _digest: bytes | None = None
 
     def _open(self) -> None:

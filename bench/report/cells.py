@@ -91,13 +91,15 @@ def measures_note(part: dict[str, Any]) -> str:
     note = ""
     if "top1" in part["measures"]:
         note += (
-            " top-1, top-5: share of pictures for which EfficientNet-lite0's answer to the original is its first "
-            "answer to what was decoded, or among its first five; features_lite0: distance of its features, "
+            " top-1, top-5: share of pictures for which EfficientNet-lite0's answer to the original is also its first "
+            "answer to the decoded picture, or among its first five. features_lite0: distance of its features, "
             "lower is better."
         )
+    if "delta_e_8" in part["measures"]:
+        note += " ΔE: CIEDE2000 between the mean colours of 8x8 or 32x32 fields of the picture, lower is better."
     if part["original_grain"]:
         note += (
             f" Grain: fine texture, in levels, where the original is smooth ({part['original_grain']['n']} pictures); "
-            "best as near to the original's as may be."
+            "the nearer to the original's, the better."
         )
     return note

@@ -5,20 +5,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 # Metrics beside PSNR, SSIM and LPIPS, shown if they were measured.
-MEASURES = ("top1", "top5", "features_lite0", "grain")
-HEADINGS = {"top1": "top-1", "top5": "top-5", "features_lite0": "features_lite0", "grain": "grain"}
+MEASURES = ("top1", "top5", "features_lite0", "delta_e_8", "delta_e_32", "grain")
+HEADINGS = {
+    "top1": "top-1",
+    "top5": "top-5",
+    "features_lite0": "features_lite0",
+    "delta_e_8": "ΔE 8x8",
+    "delta_e_32": "ΔE 32x32",
+    "grain": "grain",
+}
 _NAMES = {
     "psnr": "PSNR, dB",
     "top1": "top-1 agreement of EfficientNet-lite0",
     "top5": "top-5 agreement of EfficientNet-lite0",
     "features_lite0": "feature distance, EfficientNet-lite0",
+    "delta_e_8": "ΔE2000 over 8x8 fields",
+    "delta_e_32": "ΔE2000 over 32x32 fields",
     "grain": "grain, levels",
 }
-_DISTANCES = ("lpips", "dists", "features")
+_DISTANCES = ("lpips", "dists", "features", "delta_e")
 
 
 def higher_is_better(metric: str) -> bool:
-    """False for distances (LPIPS, DISTS, features). Grain, best at the original's value, never chooses files."""
+    """False for distances (LPIPS, features, colour). Grain, best at the original's value, never chooses files."""
     return not metric.startswith(_DISTANCES)
 
 
@@ -32,7 +41,7 @@ def label(metric: str) -> str:
 
 def digits(metric: str) -> int:
     """Decimals in a table."""
-    return 2 if metric.startswith(("psnr", "top", "grain")) else 3
+    return 2 if metric.startswith(("psnr", "top", "grain", "delta_e")) else 3
 
 
 def chooser(metric: str, choosers: Sequence[str]) -> str:

@@ -44,7 +44,7 @@ def together_table(part: dict[str, Any]) -> Table | None:
         f"Within a byte budget, all metrics of the same files, {title_of(part)}",
         ["at most", "codec", "bytes", "PSNR dB", part["lpips"] or "LPIPS", *measures_header(part)],
         rows,
-        f"Every codec at its best {choice}, where every picture has a file that small.{measures_note(part)}",
+        f"Each codec has its best {choice}, where every picture has a file that small.{measures_note(part)}",
     )
 
 
@@ -63,12 +63,12 @@ def recognised_table(part: dict[str, Any]) -> Table | None:
     if not rows:
         return None
     return Table(
-        f"Recognised from how many bytes on, {title_of(part)}",
+        f"Bytes from which on pictures are recognised, {title_of(part)}",
         ["codec", *(f"{HEADINGS[metric]} of {share:.0%}" for metric, share in wanted)],
         rows,
-        "The smallest budget of the comparison at which, and at every larger one, EfficientNet-lite0 gives that share "
-        "of the pictures the answer it gave the original (top-5: has it among its first five). Every codec at its "
-        f"best {choice}, where every picture has a file that small; never: at none of the budgets.",
+        "The smallest budget from which on EfficientNet-lite0 gives its answer to the original for that share of the "
+        f"decoded pictures (top-5: among its first five answers). Each codec has its best {choice}, where every "
+        "picture has a file that small. never: at none of the budgets.",
     )
 
 

@@ -71,13 +71,13 @@ def tokens_table(part: dict[str, Any]) -> Table | None:
             *extras,
         ],
         rows,
-        "Means over pictures; real files with all headers. Half: both pictures averaged 2x2 first."
-        + measures_note(part),
+        "Means over pictures. Bytes are those of real files with all headers. Half: both pictures are averaged 2x2 "
+        f"first.{measures_note(part)}",
     )
 
 
 def _qualities(entry: dict[str, Any], choice: str, lpips: str | None) -> str:
-    """The metric that chose the files, and the one shown beside it."""
+    """Cell with the metric that chose the files, and another one of them."""
     if choice == "psnr":
         return f"{cell(entry, 'psnr', 2)} ±{entry['psnr']['sd']:.1f} ({cell(entry, lpips, 3)})"
     if choice.startswith("features"):
@@ -117,8 +117,8 @@ def budgets_table(part: dict[str, Any], choice: str) -> Table | None:
         f"Within a byte budget, best {choice}, {title_of(part)}: {shown}",
         ["codec", *(in_unit(budget, part["unit"]) for budget in budgets)],
         rows,
-        'Means over pictures; "(k of n)": only k pictures have a file that small. "-down": coded small at '
-        'the best of 12 scales, upscaled bicubic; "-nearest": the same, upscaled by nearest neighbour.',
+        'Means over pictures. "(k of n)": only k pictures have a file that small. "-down": coded at the best of 12 '
+        'smaller scales and enlarged bicubically. "-nearest": the same, enlarged by nearest neighbour.',
     )
 
 
@@ -143,9 +143,9 @@ def bjontegaard_table(part: dict[str, Any]) -> Table | None:
         f"Bjontegaard deltas, {title_of(part)}",
         ["codec", "against", "metric", "BD-rate", "BD-quality"],
         rows,
-        "Akima, per picture, then the mean with its bootstrap 95 % interval; (k of n): pictures whose curves "
-        "overlap. BD-rate below 0: fewer bytes for the same quality. BD-quality in units of the metric: PSNR "
-        "above 0 and distances below 0 are better.",
+        "Each picture's delta is computed with Akima interpolation. The table shows means with bootstrap 95 % "
+        "intervals. (k of n): only k pictures have curves that overlap. BD-rate below 0: fewer bytes for the same "
+        "quality. BD-quality is in units of the metric: PSNR above 0 and distances below 0 are better.",
     )
 
 
@@ -159,7 +159,7 @@ def _interval(result: dict[str, Any], decimals: int, unit: str, sign: int = 1) -
 
 
 def differences_table(part: dict[str, Any], metric: str) -> Table | None:
-    """tokcodec less a rival at equal bytes."""
+    """Differences between tokcodec and a rival at equal bytes."""
     entries = [e for e in part["differences"] if e["metric"] == metric and e["n"] == e["of"]]
     budgets = sorted({e["budget"] for e in entries})
     if not budgets:
@@ -178,7 +178,7 @@ def differences_table(part: dict[str, Any], metric: str) -> Table | None:
         f"Difference in {metric} at equal bytes, {title_of(part)}",
         ["", *(in_unit(budget, part["unit"]) for budget in budgets)],
         rows,
-        "Paired by picture, bootstrap 95 % interval; tokcodec is better "
+        "Differences are paired by picture, with bootstrap 95 % intervals. tokcodec is better "
         f"{'above' if higher_is_better(metric) else 'below'} 0.",
     )
 
@@ -218,7 +218,7 @@ def equal_table(part: dict[str, Any]) -> Table | None:
             "rival never as good",
         ],
         rows,
-        "Medians over pictures; the last two columns count pictures.",
+        "Medians over pictures. The last two columns count pictures.",
     )
 
 
@@ -239,8 +239,8 @@ def speed_table(part: dict[str, Any]) -> Table:
         f"Time, memory and failures, {title_of(part)}",
         ["codec", "points", "failures", "encode ms", "decode ms", "peak MB"],
         rows,
-        'Means over all settings, one thread; of "-down" the chosen file alone, not its search. Peak: '
-        "resident memory of the whole process, libraries and metrics included.",
+        'Means over all settings, on one thread. For "-down" only the chosen file is timed, not the search for it. '
+        "Peak: resident memory of the whole process, with libraries and metrics.",
     )
 
 

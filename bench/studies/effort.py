@@ -1,8 +1,9 @@
 """`python -m bench.studies.effort PICTURES`: measures the gain and the time of `encode --effort`.
 
-Prints means over real files of the pictures' 256x256 centre crops, or with `--sizes` of whole pictures within so many
-bytes. Features are the distance of EfficientNet's features (stages 2 to 5) from those of the original. lite0 and LPIPS
-were used to train the network of the tune, and lite2 was not. Seconds are of the processor, on one thread.
+Prints means over real files of the pictures' 256x256 centre crops, or with `--sizes` of whole pictures in at most N
+bytes. lite0 and lite2 are the distances of an EfficientNet's features (stages 2 to 5) from those of the original. lite0
+and LPIPS were used to train the network of the tune, and lite2 was not. Seconds are those of the processor, on one
+thread.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from tokcodec.tokenizers.cascade import CascadeTokenizer
 
 NAMES = "bytes", "seconds", "PSNR, fidelity", "PSNR, perceptual", "PSNR, light", "LPIPS", "lite0", "lite2"
-"""What is measured; LPIPS and features of the perceptual look."""
+"""What is measured. LPIPS and features are those of the perceptual look."""
 DECIMALS = 1, 2, 2, 2, 2, 3, 3, 3
 
 Case = tuple[str, int, str, int]
@@ -91,7 +92,7 @@ def figure(pictures: list[Pixels], path: Path) -> None:
 
 
 def cases(names: list[str], amounts: list[int], tunes: list[str], efforts: list[int]) -> Iterator[Case]:
-    """Everything to measure, picture by picture; effort 0 once for all tunes."""
+    """Everything to measure, picture by picture. Effort 0 is measured once for all tunes."""
     for name in names:
         for amount in amounts:
             yield name, amount, "", 0
@@ -121,11 +122,11 @@ def numbers(_: click.Context, __: click.Parameter, text: str | None) -> list[int
 @click.argument("pictures", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--efforts", default="0,3,6,9", show_default=True, callback=numbers, help="With commas.")
 @click.option("--tokens", default="64,256", show_default=True, callback=numbers, help="With commas.")
-@click.option("--sizes", callback=numbers, help="Whole pictures in at most so many bytes, instead of crops.")
+@click.option("--sizes", callback=numbers, help="Numbers of bytes for whole pictures, instead of crops.")
 @click.option("--tunes", default="perceptual,fidelity,light", show_default=True, help="With commas.")
 @click.option("--limit", type=int, help="Use only the first N pictures.")
-@click.option("--journal", type=click.Path(dir_okay=False, path_type=Path), help="Note results here and go on.")
-@click.option("--sheet", type=click.Path(path_type=Path), help="Write three pictures before and after here, and end.")
+@click.option("--journal", type=click.Path(dir_okay=False, path_type=Path), help="Store results here to resume.")
+@click.option("--sheet", type=click.Path(path_type=Path), help="Only write an image with examples here.")
 def main(
     pictures: Path,
     efforts: list[int],

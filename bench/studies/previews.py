@@ -2,7 +2,7 @@
 
 Previews are made by ThumbHash, BlurHash, WebP (reduced to the scale and quality of best PSNR within the bytes) and
 formats/web in Node, as for `<img previewsrc>`. All are enlarged to the picture's size (bicubic). Writes a table of
-PSNR, LPIPS and recognition, and a table of the bytes that a page downloads once for each.
+PSNR, LPIPS, recognition and colour, and a table of the bytes that a page downloads once for each.
 """
 
 from __future__ import annotations
@@ -63,6 +63,8 @@ COLUMNS = {
     "features_lite0": ("features", 3),
     "top1": ("top-1", 2),
     "top5": ("top-5", 2),
+    "delta_e_8": ("ΔE 8x8", 2),
+    "delta_e_32": ("ΔE 32x32", 2),
 }
 """Heading and decimals by metric."""
 
@@ -160,6 +162,7 @@ def main(folder: Path, limit: int | None, out: Path, lpips_weights: Path | None)
         "Bytes are those of the hash or the file with all headers; only `.tok` files hold the size of the original.",
         "LPIPS is LPIPS-squeeze, and half means that both pictures were averaged 2x2 first.",
         "Features, top-1 and top-5 compare EfficientNet-lite0 on the centre square with its output for the original.",
+        "ΔE is CIEDE2000 between the mean colours of 8x8 or 32x32 fields of the picture.",
         "",
         versions(),
         "",

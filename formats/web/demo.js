@@ -151,7 +151,7 @@ async function gallery() {
       width,
       height,
     ]);
-    const preview = toDataURL(encode(data, model, { tokens: 16, bare: true }), { bare: true });
+    const preview = toDataURL(encode(data, model, { tokens: 16, bare: true }), { bare: true, model: model.name });
     const blob = await new Promise((good) => canvas.toBlob(good, "image/jpeg", 0.8));
     await cache.put(`slow/${i}.jpg`, new Response(blob));
     made.push({ width: canvas.width, height: canvas.height, preview, alt: `${name}, part ${i + 1}` });
@@ -187,7 +187,7 @@ $("tokens").addEventListener("input", update);
 $("file").addEventListener("change", ({ target }) => target.files[0] && take(target.files[0]));
 $("html").addEventListener("click", () => {
   const source = `<img src="photo.jpg" width="${picture.width}" height="${picture.height}" alt=""`;
-  copy(`${source} previewsrc="${toDataURL(bytes, { bare: true })}">`);
+  copy(`${source} previewsrc="${toDataURL(bytes, { bare: true, model: model.name })}">`);
 });
 $("command").addEventListener("click", () =>
   copy(`tokcodec encode --bare --base64 --tokens ${$("tokens").value} photo.jpg -o photo.b64`),

@@ -1,6 +1,6 @@
 /**
- * Decodes `.tok` files with a model that `tokcodec models export-web` writes; tok-encode.js encodes. No dependencies;
- * for browsers and Node 18 or newer. The format is formats/tok-v1.md, the names are those of the Python package.
+ * Decodes `.tok` files (formats/tok-v1.md) with a model from `tokcodec models export-web`, in browsers and Node 18 or
+ * newer. Names are those of the Python package.
  */
 
 export { TokError } from "./codec/checks.js";

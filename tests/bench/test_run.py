@@ -108,7 +108,7 @@ def test_recognition_is_in_rows_tables_and_plots(
     for row in results.load(tmp_path / "results.jsonl"):
         assert row["metrics"]["top1"] <= row["metrics"]["top5"]
         assert 0 <= row["metrics"]["features_lite0"] < 1
-    for said in ("best features_lite0", "top-1 / top-5", "Recognised from how many bytes on"):
+    for said in ("best features_lite0", "top-1 / top-5", "Bytes from which on pictures are recognised"):
         assert said in (tmp_path / "summary.md").read_text()
         assert said in (tmp_path / "index.html").read_text()
     if jobs == 1:

@@ -1,4 +1,4 @@
-"""Outputs of earlier runs that are not whole are made anew; others are kept."""
+"""Incomplete outputs of earlier runs are made again, and others are kept."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_what_is_no_tok_file_is_made_anew(call: Call, source: Path, tmp_path: Pa
     target.write_bytes(content)
     result = call("encode", "-r", "in", "--output-dir", "out", "--model", "tiny")
     assert result.exit_code == 0
-    assert "out/a.tok: note: is there but is no whole output: it is made anew" in result.stderr
+    assert "out/a.tok: note: exists but is not complete: it is made again" in result.stderr
     data = target.read_bytes()
     assert tokcodec.info(data).width == 40
     again = call("encode", "-r", "in", "--output-dir", "out", "--model", "tiny")
@@ -51,7 +51,7 @@ def test_pictures_that_are_no_pictures_are_made_anew(call: Call, source: Path, t
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "a.png").touch()
     result = call("decode", "-r", "toks", "--output-dir", "out")
-    assert result.exit_code == 0 and "made anew" in result.stderr
+    assert result.exit_code == 0 and "made again" in result.stderr
     assert Image.open(tmp_path / "out" / "a.png").size == (40, 30)
     assert "1 skipped" in call("decode", "-r", "toks", "--output-dir", "out").stderr
 

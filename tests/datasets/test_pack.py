@@ -270,10 +270,12 @@ def test_what_is_no_pack(files: dict[str, bytes], tmp_path: Path, monkeypatch: p
             packs.read(path)
     with pytest.raises(TokError, match="no such file"):
         packs.read(tmp_path / "missing.npz")
-    monkeypatch.setattr(packs, "MAX_BYTES", 1000)
     packs.write(tmp_path / "good.npz", packed(files))
-    with pytest.raises(TokError, match="more than 1000 bytes"):
-        packs.read(tmp_path / "good.npz")
+    np.savez_compressed(tmp_path / "large.npz", a=np.zeros(100_000, np.uint8))  # a small file that unpacks to much
+    monkeypatch.setattr(packs, "MAX_BYTES", 1000)
+    for name, text in (("good.npz", "at most 1000 are read"), ("large.npz", "more than 1000 bytes")):
+        with pytest.raises(TokError, match=text):
+            packs.read(tmp_path / name)
 
 
 @given(data=st.data())

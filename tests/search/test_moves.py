@@ -73,3 +73,18 @@ def test_a_high_price_takes_the_cheapest_words(tokenizer: CascadeTokenizer) -> N
     moves.sweep(tokens, used, torch.zeros(1, tokenizer.transform.size), torch.tensor([1e6]))
     cheapest = tokenizer.codewords(0).bits.amin(2).sum()
     assert float(moves.bits(tokens, used)) == pytest.approx(float(cheapest), rel=1e-4)
+
+
+def test_a_sweep_lowers_the_weighted_error(tokenizer: CascadeTokenizer) -> None:
+    codewords, count = tokenizer.codewords(0), tokenizer.n_tokens
+    plain = Moves(codewords, count)
+    codewords.weights = torch.linspace(0.1, 9, tokenizer.transform.size, dtype=torch.float64)
+    weighted, weights = Moves(codewords, count), codewords.weights.float()
+    start = torch.randint(tokenizer.radix**2, (2, count), generator=torch.Generator().manual_seed(1))
+    used, left = torch.ones(2, count, dtype=torch.bool), []
+    target = 8 * torch.randn(2, tokenizer.transform.size, generator=torch.Generator().manual_seed(2))
+    for moves in (plain, weighted):
+        tokens, rest = start.clone(), target - moves.vectors(start, used)
+        moves.sweep(tokens, used, rest, torch.zeros(2))
+        left.append((rest.square() * weights).sum(1))
+    assert float(left[1].sum()) < float(left[0].sum())

@@ -11,13 +11,17 @@ torch = pytest.importorskip("torch")
 skimage_data = pytest.importorskip("skimage.data")
 
 import tokcodec  # noqa: E402
+from tokcodec.models.registry import find_model  # noqa: E402
 from tokcodec.options import TUNES as NAMES  # noqa: E402
 from tokcodec.pictures.tiling import Grid  # noqa: E402
 from tokcodec.ratecontrol.quality import psnr  # noqa: E402
 from tokcodec.refining import tile_weights  # noqa: E402
 from tokcodec.search.refine import ROUNDS, TUNES, refine  # noqa: E402
 from tokcodec.tokenizers import MANY_DRAWN, load_tokenizer  # noqa: E402
+from tokcodec.tokenizers.cascade import CascadeTokenizer  # noqa: E402
+from tokcodec.tokenizers.cascade_file import read_cascade  # noqa: E402
 from tokcodec.tokenizers.tiles import pixels  # noqa: E402
+from tokcodec.tokenizers.transform import COLOURS  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +45,23 @@ def test_fidelity_gains(tile: "np.ndarray") -> None:
     first = (np.square(tokenizer.decode(row[:, :16], "fidelity") - tile).mean() for row in (tokens, found))
     was, now = first
     assert now < 1.03 * was
+
+
+@pytest.mark.weights
+def test_colour_counts_as_the_model_says(tile: "np.ndarray") -> None:
+    weighed, model = (1.0, 2.0, 4.0), find_model()
+    tensors, looks = read_cascade(model)
+    plain, tokenizer = (
+        CascadeTokenizer(tensors, looks, model.tables, torch.device("cpu"), weights=given) for given in ((), weighed)
+    )
+    tokens = plain.encode(tile, 64)
+    found, _ = refine(tokenizer, tile, tokens, np.array([64]), rounds=3, tune=TUNES["fidelity"])
+
+    def error(tokens: "np.ndarray") -> float:
+        planes = np.einsum("cd,ndhw->nchw", COLOURS, tokenizer.decode(tokens, "fidelity") - tile)
+        return float((np.square(planes).mean((0, 2, 3)) * weighed).sum())
+
+    assert error(found) < 0.99 * error(tokens)
 
 
 @pytest.mark.weights

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -281,6 +282,21 @@ def test_a_written_model_is_its_tensors(tmp_path: Path, device: torch.device | N
         assert np.array_equal(tokens, expected.encode(tiles(), scale=scale))  # the tables are minded
         drawn = loaded.decode(tokens, scale=scale)
         assert np.abs(drawn - expected.decode(tokens, scale=scale)).max() < 1e-5
+
+
+def test_the_manifest_says_what_errors_count(tmp_path: Path) -> None:
+    model = write(tmp_path / "weighed", error_weights=(1, 2, 4))
+    loaded, expected = load(model, None, None), CascadeTokenizer(tensors(), tables=fitted_tables(), weights=(1, 2, 4))
+    plain = write(tmp_path / "plain")
+    assert (model.error_weights, plain.error_weights, model.hash) == ((1, 2, 4), (), plain.hash)
+    tokens, errors = loaded.encode_curves(tiles())
+    assert np.array_equal(tokens, expected.encode(tiles()))
+    assert not np.array_equal(tokens, load(plain, None, None).encode(tiles()))
+    left = loaded.decode(tokens) - tiles()  # clamped: no more is left than in the sum
+    assert (np.square(left).sum((1, 2, 3)) <= errors[:, -1] * 1.001 + 1e-3).all()
+    assert np.array_equal(pickle.loads(pickle.dumps(loaded)).encode(tiles()), tokens)
+    with pytest.raises(ModelFileError, match="a cascade has error_weights for 3 planes, not 2"):
+        load(write(tmp_path / "two", error_weights=(1, 2)), None, None)
 
 
 def test_packed_words_are_within_half_a_step() -> None:

@@ -188,3 +188,26 @@ GOLDEN = [
 ]
 GOLDEN_ERRORS = [[605.84, 520.9, 69.11, 51.5], [591.7, 553.86, 41.78, 50.12]]
 """After 0, 1, 16 and 18 tokens."""
+
+
+def test_weights_change_what_is_chosen_and_not_what_is_reported() -> None:
+    given, x = parts(), vectors()
+    weights = np.where(np.arange(SIZE) % 3, 1.0, 5.0)
+    root = np.sqrt(weights)
+    scaled = given | {"mean": given["mean"] * root}
+    scaled["words"] = given["words"] * root[given["dims"]].reshape(TOKENS, 2, 1, HALF)
+    words = Codewords(**given, bits=bits(), weights=weights)
+    tokens, errors = words.encode(x, TOKENS)
+    # The search is that of coefficients multiplied by the roots of their weights.
+    assert np.array_equal(tokens, Codewords(**scaled, bits=bits()).encode(x * root, TOKENS)[0])
+    assert not np.array_equal(tokens, Codewords(**given, bits=bits()).encode(x, TOKENS)[0])
+    for count in (0, 1, TOKENS):
+        assert np.allclose(errors[:, count], squared(x - words.vectors(tokens[:, :count])))
+
+
+def test_weights_of_one_change_nothing() -> None:
+    given, x = parts(), vectors()
+    plain = Codewords(**given, bits=bits()).encode(x, TOKENS)
+    weighted = Codewords(**given, bits=bits(), weights=np.ones(SIZE)).encode(x, TOKENS)
+    assert np.array_equal(plain[0], weighted[0])
+    assert np.allclose(plain[1], weighted[1])

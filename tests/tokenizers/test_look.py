@@ -22,6 +22,8 @@ from tokcodec.tokenizers.look import (
     correction,
     folded,
     prefix,
+    quantised,
+    restored,
     strip_correction,
     weights_of,
 )
@@ -253,6 +255,27 @@ def test_names_in_the_file() -> None:
     assert prefix("perceptual") == "look.perceptual."
     assert weights_of("perceptual", {"decoder.mean": 1, "look.fidelity.a": 2}) == {}
     assert weights_of("fidelity", {"look.perceptual.a": 1, "look.fidelity.a.look.b": 2}) == {"a.look.b": 2}
+
+
+def test_weights_of_8_bits_are_within_half_a_step(tmp_path: Path) -> None:
+    rough: Weights = {}
+    for name, weight in random_look().items():
+        rough |= quantised(name, weight)
+    for name, weight in random_look().items():
+        error = np.abs(restored(rough)[name] - weight.astype(np.float32))
+        largest = np.abs(weight.astype(np.float32)).reshape(len(weight), -1).max(1)
+        allowed = largest / 127 * 0.5001 if name.endswith(".weight") else 0 * largest
+        assert (error.reshape(len(weight), -1) <= allowed[:, None] + 1e-9).all(), name
+    loaded = load(write(tmp_path / "rough", looks={"fidelity": rough}), None, None)
+    expected = CascadeTokenizer(tensors(), {"fidelity": restored(rough)})
+    assert np.array_equal(loaded.decode(some_tokens(), "fidelity"), expected.decode(some_tokens(), "fidelity"))
+
+
+def test_steps_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    rough = random_look() | quantised("last.weight", random_look()["last.weight"])
+    model = write(tmp_path / "tiny", looks={"fidelity": rough | {"last.step": rough["last.step"][1:]}})
+    with pytest.raises(ModelFileError, match=r"last\.step has the shape"):
+        load(model, None, None)
 
 
 def changed(name: str, weight: npt.NDArray[Any] | None) -> Weights:

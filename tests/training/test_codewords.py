@@ -10,6 +10,7 @@ import torch
 
 from tests.training.test_training import CONFIG, TRAINING, as_tensor, smooth_picture
 from tokcodec.tokenizers.codewords import Codewords
+from tokcodec.tokenizers.transform import coefficient_weights
 from tokcodec.training.cascade import INIT_STEP, LATE, ScaleTrainer, kmeans, nearest, weighted_sums
 from tokcodec.training.settings import CascadeTraining
 
@@ -57,6 +58,25 @@ def test_nearest_and_sums_by_hand() -> None:
     counts, sums = weighted_sums(points, chosen, torch.tensor([1.0, 2.0, 3.0]), 4)
     assert counts.tolist() == [4, 0, 0, 2]
     assert sums.tolist() == [[1, 6], [0, 0], [0, 0], [18, 16]]
+
+
+# ---- weights of colour
+
+
+def test_the_words_are_those_of_weighted_coefficients_and_their_own_scale() -> None:
+    config = replace(CONFIG, weights=(1.0, 2.0, 4.0))
+    made = ScaleTrainer([as_tensor(smooth_picture(seed)) for seed in range(4)], config, TRAINING, 0)
+    made.initialise()
+    weights = coefficient_weights(config.luma, config.chroma, config.weights)
+    vectors = made.sample(0, 50).double().numpy()
+    ours = Codewords(**made.arrays(), weights=weights)
+    tokens, errors = ours.encode(vectors, config.n_tokens)
+    left = vectors - ours.vectors(tokens)
+    assert np.allclose(errors[:, -1], (left * left).sum(1), rtol=1e-4)
+    # Of the weighted error no more is left than by words that were trained without weights.
+    plain = Codewords(**trainer().arrays())
+    others = vectors - plain.vectors(plain.encode(vectors, config.n_tokens)[0])
+    assert (left * left * weights).sum() < (others * others * weights).sum()
 
 
 # ---- one token after the other

@@ -18,10 +18,11 @@ from tokcodec.errors import ModelFileError
 from tokcodec.models.modelfile import read_model
 from tokcodec.tokenizers import load_tokenizer
 from tokcodec.tokenizers.cascade import CascadeTokenizer
-from tokcodec.tokenizers.look import LOOKS, condition
+from tokcodec.tokenizers.look import LOOKS, condition, quantised, restored
 from tokcodec.tokenizers.networks import SIZES, LookNet, LookSize
 from tokcodec.training import look_loss, settings
 from tokcodec.training.data import centre_tile
+from tokcodec.training.look_loss import LookLoss
 from tokcodec.training.look_run import LookRun, install_look, random_counts, starting
 from tokcodec.training.settings import TRAININGS, LookTraining
 
@@ -153,7 +154,7 @@ def test_features_fade_where_tokens_are_few(tmp_path: Path) -> None:
     for count in (20, 5):
         share = count / CONFIG.n_tokens
         loss, parts = run.loss(drawn, tiles, [share, share], 0)
-        expected = TRAINING.squared * parts["squared"]
+        expected = TRAINING.squared * (parts["squared"] + TRAINING.colour * parts["colour"])
         expected = expected + TRAINING.feature * share**TRAINING.fading * parts["feature"]
         expected = expected + TRAINING.lpips * share**TRAINING.lpips_fading * parts["lpips"]
         assert torch.allclose(loss, expected.mean())
@@ -164,11 +165,20 @@ def test_features_fade_where_tokens_are_few(tmp_path: Path) -> None:
 
 
 def test_the_fidelity_look_is_trained_on_psnr(tmp_path: Path) -> None:
-    run = make(tmp_path, PLAIN)
+    run = make(tmp_path, replace(PLAIN, colour=0.0))
     tiles = torch.rand(2, 3, 256, 256, generator=torch.Generator().manual_seed(0))
-    loss, parts = run.loss(tiles + torch.tensor([0.1, 0.001])[:, None, None, None], tiles, [1, 0.05], 0)
-    assert set(parts) == {"squared"}
+    loss, _ = run.loss(tiles + torch.tensor([0.1, 0.001])[:, None, None, None], tiles, [1, 0.05], 0)
     assert float(loss) == pytest.approx((np.log(1e-2) + np.log(1.2e-6)) / 2, abs=1e-2)
+
+
+def test_colour_counts_as_the_model_says_and_in_large_fields_once_more() -> None:
+    tiles = torch.full((1, 3, 256, 256), 0.5)
+    red = tiles + torch.tensor([0.1, 0, -0.1])[:, None, None]
+    plain, weighted = (LookLoss(PLAIN, None, CPU, weights)(red, tiles, [1], 0)[1] for weights in ((), (1, 3, 5)))
+    assert float(weighted["squared"]) == pytest.approx(3 * float(plain["squared"]), rel=1e-4)
+    assert float(plain["colour"]) > 1e-3
+    with_colour, without = (LookLoss(replace(PLAIN, colour=c), None, CPU)(red, tiles, [1], 0)[0] for c in (1, 0))
+    assert with_colour > without
 
 
 # ---- steps
@@ -279,8 +289,10 @@ def test_a_look_is_installed_without_a_new_identity(tmp_path: Path) -> None:
         assert installed.hash == model.hash and read_model(tmp_path / "tiny") == installed
         assert (installed.scales, installed.default_tokens) == (model.scales, model.default_tokens)
         assert (installed.path / "README.md").read_text() == "# Tiny, a card\n"
-        halves = {key: value.astype(np.float16).astype(np.float32) for key, value in weights(net).items()}
-        tokenizer, expected = load_tokenizer(installed, "cpu"), CascadeTokenizer(tensors(), {name: halves})
+        rough: Weights = {}
+        for key, value in weights(net).items():
+            rough |= quantised(key, value)
+        tokenizer, expected = load_tokenizer(installed, "cpu"), CascadeTokenizer(tensors(), {name: restored(rough)})
         for scale in (0, 1):
             drawn = tokenizer.decode(some_tokens(), name, scale)
             assert np.abs(drawn - expected.decode(some_tokens(), name, scale)).max() < 1e-5

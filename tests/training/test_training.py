@@ -27,7 +27,7 @@ from tokcodec.training.cascade_run import CascadeRun, code_usage, psnr_by_tokens
 from tokcodec.training.data import centre_tile, crop_pixels, load_pictures
 from tokcodec.training.settings import CascadeTraining
 
-CONFIG = CascadeConfig(n_tokens=10, codewords=8, half=2, luma=8, chroma=4, scales=(192,))
+CONFIG = CascadeConfig(n_tokens=10, codewords=8, half=2, luma=8, chroma=4, scales=(192,), weights=(1.0, 1.0, 1.0))
 TRAINING = CascadeTraining(steps=4, crops=16, init_crops=64, init_iterations=2)
 
 

@@ -74,8 +74,8 @@ const jobs = {
   },
   text: ({ text }) => [...tok.fromBase64(text)],
   url: ({ url }) => {
-    const { bytes, bare } = tok.fromDataURL(url);
-    return { bytes: [...bytes], bare, again: tok.toDataURL(bytes, { bare }) };
+    const { bytes, bare, model } = tok.fromDataURL(url);
+    return { bytes: [...bytes], bare, model, again: tok.toDataURL(bytes, { bare, model: model ?? undefined }) };
   },
 };
 

@@ -227,6 +227,18 @@ def test_picture_elements_and_object_fit(page: Browser, preview: str) -> None:
     wait_for(page, f"!{background()}")
 
 
+def test_a_data_url_names_the_model_of_a_bare_file(page: Browser, preview: str) -> None:
+    for name, shown in (("other", False), ("base-2", True)):
+        url = preview.replace("x-tok-bare;", f"x-tok-bare;model={name};")
+        add(page, f'previewsrc="{url}" src="/late/{name}.png" width=30 height=20', name)
+        if shown:
+            wait_for(page, background(name))
+        else:
+            time.sleep(0.3)
+            assert page.run(background(name)) == ""
+        release(f"/late/{name}.png")
+
+
 def test_the_padding_shows_the_page(page: Browser, preview: str) -> None:
     add(page, f'previewsrc="{preview}" src="/late/padding.png" style="object-fit: cover; padding: 0 30px"')
     wait_for(page, background())

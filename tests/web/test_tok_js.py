@@ -343,9 +343,13 @@ def test_base64_and_data_urls(run: Run) -> None:
     assert run(*({"job": "text", "text": variant} for variant in variants)) == [list(data)] * len(variants)
     for bad in ("a", "ab=c", "ab!d"):
         assert run({"job": "text", "text": bad}) == [{"error": "not base64"}]
-    for bare, kind in ((False, "image/x-tok"), (True, "image/x-tok-bare")):
-        url = f"data:{kind};base64,{text}"
-        assert run({"job": "url", "url": url}) == [{"bytes": list(data), "bare": bare, "again": url}]
+    kinds = {"": None, "-bare": "base-2", "-bare;model=base-3": "base-3"}
+    for kind, model in kinds.items():
+        url = f"data:image/x-tok{kind};base64,{text}"
+        expected = {"bytes": list(data), "bare": bool(kind), "model": model, "again": url}
+        assert run({"job": "url", "url": url}) == [expected]
+    for wrong in ("-bare;model=", "-bare;model=a/b"):
+        assert "error" in run({"job": "url", "url": f"data:image/x-tok{wrong};base64,{text}"})[0]
     assert run({"job": "url", "url": f"data:image/x-tok;base64,{text.replace('+', '%2B')}"})[0]["bytes"] == list(data)
     with_parameters = f"data:image/x-tok;charset=utf-8;name=a b;base64,{text[:4]}%0A{text[4:]}"
     assert run({"job": "url", "url": with_parameters})[0]["bytes"] == list(data)

@@ -34,7 +34,7 @@ GRAIN = 1000
 """Positions of the bar for each input."""
 
 SUFFIXES_SHOWN = 5
-"""Suffixes of files that were left out, in the last line."""
+"""Number of suffixes of left-out files that the last line names."""
 
 _PASSED_ON = (click.ClickException, click.Abort, click.exceptions.Exit, BrokenPipeError)
 
@@ -85,7 +85,7 @@ class Report:
         self.say(text + self._left_out())
 
     def _left_out(self) -> str:
-        """The end of the last line: how many files of folders have other suffixes."""
+        """The end of the last line: numbers of files with other suffixes in folders."""
         if not self.left_out:
             return ""
         most = sorted(self.left_out.items(), key=lambda item: (-item[1], item[0]))[:SUFFIXES_SHOWN]

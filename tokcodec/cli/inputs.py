@@ -1,4 +1,4 @@
-"""Finds the input files of a command: files as they are named, and those in folders by their suffixes."""
+"""Finds the input files of a command: named files, and files in folders by their suffixes."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def expand(
     Args:
         inputs: files and folders, or STDIO.
         report: prints an error for a folder without `recursive`, and a note for one without files. Counts the files
-            that are left out by their suffix.
+            that are left out, by suffix.
         suffixes: suffixes of the files to find in folders, in lower case.
         recursive: whether to search folders.
         follow_links: whether to search linked folders too. Default: False, with a note of their number.
-        results: suffix of the results, which are not counted as left out. Default: "", there are none in folders.
+        results: suffix of the results, which do not count as left out. Default: "", none.
 
     Returns:
         Pairs of a path and the path relative to the named folder.
@@ -49,8 +49,8 @@ def _walk(
 ) -> Iterator[str]:
     """Find files with one of the suffixes.
 
-    Skips hidden files, pipes and devices (they may never end), and links to folders unless `follow_links`. A folder
-    that is reached a second time is skipped, since links may form a circle.
+    Skips hidden files, pipes and devices, which may never end, and links to folders unless `follow_links`. A folder is
+    searched once, since links may form a circle.
     """
 
     def fail(error: OSError) -> None:

@@ -53,7 +53,7 @@ class Files:
     follow_links: bool = False
     """Whether linked folders are searched."""
     keep_suffix: bool = False
-    """Whether the suffix of a result is appended to the name of its input, instead of replacing the suffix there."""
+    """Whether the suffix of a result is appended to the name of its input instead of replacing its suffix."""
 
     def __post_init__(self) -> None:
         if self.output is not None:
@@ -117,7 +117,7 @@ def plan(files: Files, report: Report, *, suffixes: Collection[str], new_suffix:
 
 
 def _way_out(source: str, other: str) -> str:
-    """What to do about two inputs with one output."""
+    """Advice for two inputs with one output, or ""."""
     (stem, suffix), (other_stem, other_suffix) = (os.path.splitext(os.path.basename(name)) for name in (source, other))
     return ": --keep-suffix gives each a name of its own" if stem == other_stem and suffix != other_suffix else ""
 
@@ -140,7 +140,7 @@ def run(
         files: says whether existing files are replaced or skipped.
         report: prints a line for each job.
         work: called with a job and the progress bar. Returns the bytes to write and a text about them.
-        is_whole: called with the path of an existing output. Unless it returns true the output is made anew. Default:
+        is_whole: called with the path of an existing output. Unless it returns True the output is made again. Default:
             every file is whole.
     """
 
@@ -184,7 +184,7 @@ def _run(
                 needed = _is_needed(job, files, damaged)
                 report.skipped += not needed
                 if damaged:
-                    report.note(job.target, "is there but is no whole output: it is made anew")
+                    report.note(job.target, "exists but is not complete: it is made again")
             if needed:
                 begun.append((job, files.force or damaged))
                 yield job

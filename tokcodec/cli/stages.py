@@ -1,6 +1,6 @@
-"""The stages of `tokcodec train`: options to settings; torch is imported when training begins.
+"""The stages of `tokcodec train`, which turn options into settings. torch is imported when training begins.
 
-The settings are dataclasses, which take time to make, so `train` imports this module only when a stage is wanted.
+Dataclasses of settings take time to make, so `train` imports this module only for a stage.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ stage_options = several(
     ),
     click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything random."),
 )
-"""What every stage takes. PHOTOS are folders or tar archives."""
+"""Arguments of every stage. PHOTOS are folders or tar archives."""
 
 
 def _begin(report: Report) -> None:

@@ -1,4 +1,4 @@
-"""Whether the output of an earlier run is whole, judged by its header: a run that is resumed makes others anew."""
+"""Checks by its header whether the output of an earlier run is complete. A resumed run makes others again."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ HEAD_BYTES = 4096
 
 
 def is_whole_tok(path: str, *, bare: bool = False, base64: bool = False) -> bool:
-    """Whether a file begins with a valid header. What cannot be read counts as whole: writing reports the reason.
+    """Whether a file begins with a valid header. An unreadable file counts as complete: writing reports the reason.
 
     Args:
         path: path of the file.
-        bare: it is a bare file, whose header has little to check. Default: False.
-        base64: it is base64 text. Default: False.
+        bare: whether it is a bare file, whose header has little to check. Default: False.
+        base64: whether it is base64 text. Default: False.
     """
     try:
         with open(path, "rb") as file:
@@ -36,7 +36,7 @@ def is_whole_tok(path: str, *, bare: bool = False, base64: bool = False) -> bool
 
 
 def is_whole_picture(path: str) -> bool:
-    """Whether a file begins as a picture does. What cannot be read counts as whole: writing reports the reason."""
+    """Whether a file has a picture's header. An unreadable file counts as complete: writing reports the reason."""
     from ..pictures.opening import open_picture
 
     try:

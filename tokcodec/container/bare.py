@@ -103,7 +103,7 @@ def from_base64(text: bytes) -> bytes:
 
 
 def _utf8(text: bytes) -> bytes:
-    """The text without its mark. UTF-16 is recognised without a mark too: every second byte of base64 is zero."""
+    """The text without its byte order mark. UTF-16 without one is recognised by zeros in every second byte."""
     if text.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return text.decode("utf-16", errors="replace").encode()
     for encoding, zeros in (("utf-16-be", text[::2]), ("utf-16-le", text[1::2])):

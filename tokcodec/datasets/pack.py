@@ -195,7 +195,11 @@ def write(path: str | Path, content: Pack, *, force: bool = False) -> None:
 def read(path: str | Path) -> Pack:
     """Read a pack. Its first bytes tell its kind. Raises TokError if the file is not a pack."""
     try:
-        with open_regular(path, MAX_BYTES) as stream:
+        try:
+            stream = open_regular(path, MAX_BYTES)
+        except ValueError as error:
+            raise TokError(f"not a pack: {error}; large sets are for tokcodec dataset") from error
+        with stream:
             zipped = stream.read(2) == b"PK"
         arrays, texts = _read_npz(path) if zipped else _read_safetensors(path)
         names = texts.pop("names")

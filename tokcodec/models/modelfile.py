@@ -46,6 +46,8 @@ MAX_BOUND = 1 << 14
 MAX_RADIX = 1 << 16
 """Largest radix of a digit. Each value has a count of at least 1, and the counts sum to 2**16."""
 MAX_VOCABULARY = 1 << 31
+MAX_WEIGHT = 1000.0  # of an error; the smallest is its inverse
+MAX_WEIGHTS = 16
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # of a model: safe as a folder name on every system
 
 
@@ -78,6 +80,9 @@ class Model:
     """Prefixes of the tensors that decoding uses."""
     tile: int = DEFAULT_TILE
     """Samples along a tile's side, one of `limits.TILE_SIDES`."""
+    error_weights: tuple[float, ...] = ()
+    """What the squared errors of parts of a tile count in the choice of tokens, as the family has parts. A decoder
+    does not need them. Empty: all count alike."""
     licence: str = ""
     """Licence of the weights."""
     description: str = ""
@@ -202,6 +207,7 @@ def write_model(
     hashed: Sequence[str],
     scales: Sequence[int] = (),
     tile: int = DEFAULT_TILE,
+    error_weights: Sequence[float] = (),
     ordered: bool,
     default_tokens: int,
     licence: str,
@@ -221,6 +227,7 @@ def write_model(
         hashed: Prefixes of the tensors that decoding uses, for the model's hash.
         scales: As in `Model`.
         tile: As in `Model`.
+        error_weights: As in `Model`.
         ordered: As in `Model`.
         default_tokens: As in `Model`.
         licence: Licence of the weights.
@@ -250,6 +257,7 @@ def write_model(
         "radices": list(tables[0].radices),
         "scales": list(scales),
         "tile": tile,
+        **({"error_weights": list(error_weights)} if error_weights else {}),
         "ordered": ordered,
         "default_tokens": default_tokens,
         "hash": model_hash(tables, decoding).hex(),
@@ -302,6 +310,13 @@ def _from_manifest(folder: Path, manifest: Any) -> Model:
     tile = manifest.get("tile", DEFAULT_TILE)  # early manifests have none
     if type(tile) is not int or tile not in TILE_SIDES:
         raise ValueError(f"'tile' must be one of {', '.join(map(str, TILE_SIDES))} samples, not {tile!r}")
+    weights = manifest.get("error_weights", [])  # most manifests have none
+    if type(weights) is not list or not all(
+        type(weight) in (int, float) and 1 / MAX_WEIGHT <= weight <= MAX_WEIGHT for weight in weights
+    ):
+        raise ValueError(f"'error_weights' must be numbers, {1 / MAX_WEIGHT:g}..{MAX_WEIGHT:g}")
+    if len(weights) > MAX_WEIGHTS:
+        raise ValueError(f"'error_weights' must be at most {MAX_WEIGHTS}, not {len(weights)}")
     scales = take("scales", list)
     if len(scales) >= MAX_SCALES:
         raise ValueError(f"'scales' must make at most {MAX_SCALES} sets of codewords, not {len(scales) + 1}")
@@ -338,6 +353,7 @@ def _from_manifest(folder: Path, manifest: Any) -> Model:
         files=dict(files),
         hashed=tuple(hashed),
         tile=tile,
+        error_weights=tuple(map(float, weights)),
         licence=take("licence", str),
         description=take("description", str),
     )

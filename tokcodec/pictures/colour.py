@@ -1,4 +1,4 @@
-"""Conversion from the colour profile of a picture to sRGB: by littleCMS, and of 16-bit samples with all bits."""
+"""Converts pictures from their colour profiles to sRGB by littleCMS, and 16-bit samples with all of their bits."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _DAMAGED = "the colour profile is damaged and is ignored"
 
 
 def to_srgb(image: Image.Image, profile: bytes | None, warn: Warn) -> Image.Image:
-    """Convert a picture to sRGB: by its profile (perceptual), without one by Pillow's plain conversion.
+    """Convert a picture to sRGB by its profile (perceptual intent), or without one by Pillow's plain conversion.
 
     Args:
         image: picture of mode L, RGB, CMYK or LAB.
@@ -52,7 +52,7 @@ def to_srgb(image: Image.Image, profile: bytes | None, warn: Warn) -> Image.Imag
 
 @lru_cache(64)
 def is_srgb(profile: bytes) -> bool:
-    """Whether a profile leaves colours as they are, within 1 of 255: what it does counts, not its name.
+    """Whether a profile changes no colour by more than 1 of 255. Its effect counts, not its name.
 
     Raises:
         PyCMSError, OSError, ValueError, TypeError: the profile is damaged.
@@ -99,7 +99,7 @@ def _apply(source: ImageCms.ImageCmsProfile, image: Image.Image) -> Image.Image:
 
 
 def samples_to_srgb(samples: NDArray[np.uint16], profile: bytes | None, warn: Warn) -> Image.Image:
-    """Convert 16-bit samples to an 8-bit picture in sRGB. A profile that is no table is applied before bits are cut.
+    """Convert 16-bit samples to an 8-bit picture in sRGB. A profile of curves and a matrix is applied with all bits.
 
     Args:
         samples: uint16 height x width x 1 (grey) or 3 (RGB), 65535 is white.
@@ -131,9 +131,9 @@ def _narrow(samples: NDArray[np.uint16]) -> NDArray[np.uint8]:
 def _light(
     profile: bytes, source: ImageCms.ImageCmsProfile
 ) -> tuple[list[NDArray[np.float32]], NDArray[np.float32]] | None:
-    """The three curves to light for all 65536 samples, and the matrix from light to that of sRGB.
+    """The three curves from samples to light, for all 65536 samples, and the matrix from light to that of sRGB.
 
-    None for a profile of another make: its conversion is a table.
+    None for a profile of tables.
     """
     tags = profile_tags(profile)
     if b"A2B0" in tags:
@@ -148,7 +148,7 @@ def _light(
 
 
 def _curve(curve: bytes) -> NDArray[np.float32]:
-    """The light of all 65536 samples: littleCMS converts them from a grey profile with this curve to a linear one."""
+    """The light of all 65536 samples, which littleCMS converts from a grey profile with this curve to a linear one."""
     source, target = (_open(grey_profile(one)) for one in (curve, gamma_curve(1)))
     ramp = Image.fromarray(np.arange(65536, dtype=np.uint16)[None])
     transform = ImageCms.buildTransform(source, target, "I;16", "I;16", ImageCms.Intent.RELATIVE_COLORIMETRIC)

@@ -1,4 +1,4 @@
-"""Samples of more than 8 bits, and of fewer than a file's container has."""
+"""Reads samples of more than 8 bits, and scales those with fewer bits than they are stored in."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def _split(values: NDArray[np.uint16], extra: tuple[int, ...]) -> tuple[NDArray[
 
 
 def cut_colour(image: Image.Image) -> Samples | None:
-    """The 16-bit samples of a colour picture of which Pillow decodes the higher 8 bits. None: there are no more bits.
+    """The 16-bit samples of a colour picture of which Pillow decodes the higher 8 bits. None: it has no more bits.
 
     Args:
         image: PNG or TIFF whose pixels are not decoded yet, of mode RGB or RGBA.
@@ -99,7 +99,7 @@ def cut_colour(image: Image.Image) -> Samples | None:
 
 
 def holds_16_bits(image: Image.Image) -> bool:
-    """Whether Pillow will decode the higher 8 of 16 bits, of a picture whose pixels are not decoded yet."""
+    """Whether Pillow will decode only the higher 8 of 16 bits. The pixels must not be decoded yet."""
     if not (isinstance(image, ImageFile.ImageFile) and image.tile and image.mode in ("RGB", "RGBA")):
         return False
     if isinstance(image, TiffImagePlugin.TiffImageFile):
@@ -141,7 +141,7 @@ def _png(stream: IO[bytes]) -> Samples:
 
 
 def grey_samples(image: Image.Image) -> Samples | None:
-    """The samples of grey of more than 8 bits. None: the picture has another mode.
+    """The samples of a grey picture of more than 8 bits. None: the picture has another mode.
 
     Args:
         image: decoded picture. Modes I (0 to 65535), I;16 and F (0 to 1) are read.
@@ -171,11 +171,11 @@ def grey_samples(image: Image.Image) -> Samples | None:
 
 
 def note_dim(high: int, warn: Warn) -> None:
-    """Note a picture that looks like fewer bits than its file declares.
+    """Note a picture whose samples seem to have fewer bits than its file declares.
 
     Args:
-        high: the largest of its 16-bit samples, or a bound of it.
-        warn: called with the line.
+        high: the largest of its 16-bit samples, or an upper bound.
+        warn: called with the note.
     """
     if 0 < high < _DIM:
         bits = high.bit_length()
@@ -183,7 +183,7 @@ def note_dim(high: int, warn: Warn) -> None:
 
 
 def note_dim_colour(image: Image.Image, warn: Warn) -> None:
-    """As `note_dim`, for a picture of which Pillow has decoded the higher 8 of 16 bits."""
+    """`note_dim` for a picture of which Pillow has decoded the higher 8 of 16 bits."""
     note_dim(int(np.asarray(image.convert("RGB").getextrema()).max()) << 8 | 255, warn)
 
 
@@ -196,7 +196,7 @@ def spread_palette(image: Image.Image) -> None:
 
 
 def spread_few_bits(image: Image.Image, bits: int) -> Image.Image:
-    """Scale a JPEG 2000 picture of fewer than 8 bits, which Pillow only shifts, so that white is 255."""
+    """Scale a JPEG 2000 picture of fewer than 8 bits so that white is 255. Pillow only shifts the bits."""
     if not 1 <= bits < 8 or image.mode not in ("L", "LA", "RGB", "RGBA"):
         return image
     most = (1 << bits) - 1

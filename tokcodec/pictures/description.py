@@ -1,11 +1,11 @@
-"""What the fields of a file say about its samples: colours by an ICC profile or by other fields, and bits.
+"""Finds the colour profile and the bits of samples that a file declares.
 
-| where | fields |
+| kind | fields |
 |---|---|
-| PNG | cICP, or else an ICC profile, or else gAMA and cHRM unless there is sRGB |
-| AVIF, HEIF | an ICC profile, or else nclx, which has the numbers of cICP |
+| PNG | cICP, otherwise an ICC profile, otherwise gAMA and cHRM unless there is an sRGB chunk |
+| AVIF, HEIF | an ICC profile, otherwise nclx, which has the numbers of cICP |
 | JPEG 2000 | an ICC profile |
-| JPEG | an ICC profile, or else the mark of Adobe RGB in EXIF |
+| JPEG | an ICC profile, otherwise the mark of Adobe RGB in EXIF |
 
 The numbers of cICP and nclx are those of ITU-T H.273.
 """
@@ -35,7 +35,7 @@ _PRIMARIES: dict[int, tuple[Point, Point, Point, Point]] = {
     11: ((0.314, 0.351), (0.68, 0.32), (0.265, 0.69), (0.15, 0.06)),
     12: (_WHITE, (0.68, 0.32), (0.265, 0.69), (0.15, 0.06)),
 }
-_SRGB_TRANSFER = {1, 2, 6, 13, 14, 15}  # sRGB, unspecified, and those of cameras for video, which screens show alike
+_SRGB_TRANSFER = {1, 2, 6, 13, 14, 15}  # sRGB, unspecified, and those of video cameras, which screens show as sRGB
 _GAMMAS = {4: 2.2, 5: 2.8, 8: 1.0}
 _HDR = {16: "PQ", 18: "HLG"}
 _ADOBE_RGB: tuple[Point, Point, Point, Point] = (_WHITE, (0.64, 0.33), (0.21, 0.71), (0.15, 0.06))
@@ -44,15 +44,15 @@ _ADOBE_SPACE = 2  # not in the standard, which has 1 (sRGB) and 65535
 _HEAD = 1 << 16
 """Bytes at the beginning of a file that are searched for fields."""
 _CHUNK = 4  # bytes of cICP
-_TOLERANCE = 0.05  # of a gamma: libpng's, so that 0.45455 is the curve of sRGB
+_TOLERANCE = 0.05  # relative, of a gamma, as in libpng: 0.45455 is the curve of sRGB
 _POINT_TOLERANCE = 0.002
 
 
 def colour_profile(image: Image.Image, warn: Warn) -> bytes | None:
-    """The ICC profile of a picture: the embedded one, or one that is made of other fields. None: sRGB, or unknown.
+    """The ICC profile of a picture: the embedded one, or one made from other fields. None: sRGB or unknown.
 
     Args:
-        image: picture whose pixels need not be decoded. If they are, fields that Pillow does not keep are not found.
+        image: picture. If its pixels are decoded already, fields that Pillow does not keep are not found.
         warn: called with a line for fields that cannot be applied.
     """
     embedded = image.info.get("icc_profile")
@@ -78,7 +78,7 @@ def colour_profile(image: Image.Image, warn: Warn) -> bytes | None:
 
 
 def _file_head(image: Image.Image) -> bytes:
-    """The beginning of the file if it is still open. Its position stays."""
+    """The beginning of the file, b"" if it is closed. Keeps its position."""
     stream = _stream(image, "AVIF", "JPEG2000")
     if stream is None:
         return b""
@@ -97,7 +97,7 @@ def _stream(image: Image.Image, *formats: str) -> IO[bytes] | None:
 
 
 def _png_chunk(image: Image.Image, name: bytes) -> bytes:
-    """The first bytes of a chunk before the pixels, b"" without one."""
+    """The first bytes of a chunk before the pixels, b"" if there is none. Keeps the position of the file."""
     stream = _stream(image, "PNG")
     if stream is None:
         return b""
@@ -184,7 +184,7 @@ def _marks_adobe_rgb(image: Image.Image) -> bool:
 
 
 def jpeg_2000_bits(image: Image.Image) -> int:
-    """Bits of the first component of a JPEG 2000 picture that is not decoded yet (ISO/IEC 15444-1, SIZ). Else 0."""
+    """Bits of the first component of a JPEG 2000 picture (ISO/IEC 15444-1, SIZ), or 0. It must not be decoded yet."""
     if image.format != "JPEG2000":
         return 0
     head = _file_head(image)

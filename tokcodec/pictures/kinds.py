@@ -103,7 +103,7 @@ def _brands(head: bytes) -> set[bytes]:
 
 
 def describe(head: bytes) -> str | None:
-    """What a file is that is not read as a picture, and what to do with it.
+    """Name the kind of a file that is not read as a picture, and what to do with it.
 
     Args:
         head: the first HEAD_BYTES of the file, or all of it.

@@ -1,4 +1,4 @@
-"""Identifies picture files and opens them, which reads their headers. Other files are named in the error."""
+"""Identifies picture files and opens them, which reads their headers. For other files the error names the kind."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ READ_FORMATS = (
 )  # fmt: skip
 """Formats of photographs, by Pillow's names. `optional` reads two more.
 
-Left out on purpose: EPS (Pillow runs Ghostscript on it), formats without a magic number (TGA, DIB), which accept any
-data, and rare ones, since each parser can be attacked.
+EPS is left out since Pillow runs Ghostscript on it, formats without a magic number (TGA, DIB) since they accept any
+data, and rare formats since each parser can be attacked.
 """
 _TRY_OTHERS = SyntaxError, IndexError, TypeError, struct.error  # how a plug-in says "not mine"
 
@@ -28,7 +28,7 @@ def open_picture(stream: IO[bytes], max_pixels: int) -> ImageFile.ImageFile | Ti
     """Identify a picture and read its header: Image.open for READ_FORMATS, without Pillow's limit on pixels.
 
     Args:
-        stream: the file, which can be read anywhere.
+        stream: the file, seekable.
         max_pixels: limit of the pixels, for kinds that are decoded on opening.
 
     Raises:
@@ -86,7 +86,7 @@ def _accepts(name: str, head: bytes) -> bool:
 
 
 def _other_kind(head: bytes) -> str | None:
-    """A line for formats with a magic number that Pillow knows and that are not read here."""
+    """A line for formats with a magic number that Pillow knows but this package does not read."""
     Image.init()
     for name in Image.ID:
         if name not in READ_FORMATS and name != "DIB" and _accepts(name, head):
@@ -95,7 +95,7 @@ def _other_kind(head: bytes) -> str | None:
 
 
 def damaged(name: str | None, error: Exception) -> TokError:
-    """The error of ours for an exception of a decoder, since decoders document none.
+    """Our error for an exception of a decoder, since decoders document none.
 
     Args:
         name: the format, by Pillow's name.

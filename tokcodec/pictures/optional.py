@@ -1,4 +1,4 @@
-"""Kinds of pictures that another package reads: HEIF (HEIC) by pillow-heif and JPEG XL by pillow-jxl-plugin."""
+"""Opens pictures that need another package: HEIF (HEIC) by pillow-heif, and JPEG XL by pillow-jxl-plugin."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .kinds import is_heif, is_jpeg_xl
 from .limits import check_size
 
 _CODESTREAM = b"\xff\x0a"
-_SEARCHED = 1 << 16  # bytes of a container in which its codestream begins, behind at most an Exif box or so
+_SEARCHED = 1 << 16  # bytes of a container in which its codestream must begin, after boxes such as Exif
 _RATIOS = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
 
 
@@ -20,7 +20,7 @@ def open_optional(stream: IO[bytes], head: bytes, max_pixels: int) -> ImageFile.
     """Open a picture of one of these kinds.
 
     Args:
-        stream: the file, which can be read anywhere.
+        stream: the file, seekable.
         head: the first `kinds.HEAD_BYTES` of it.
         max_pixels: limit of the pixels, for a package that decodes on opening.
 
@@ -67,7 +67,7 @@ def jpeg_xl_size(stream: IO[bytes]) -> tuple[int, int]:
 
 
 def _codestream(data: bytes) -> int:
-    """The place of the codestream in a container: in a box `jxlc`, or behind the number of the first `jxlp`."""
+    """Position of the codestream in a container: in a box `jxlc`, or after the number of the first `jxlp`."""
     for box, skipped in ((b"jxlc", 4), (b"jxlp", 8)):
         at = data.find(box)
         if at >= 0 and data[at + skipped : at + skipped + 2] == _CODESTREAM:

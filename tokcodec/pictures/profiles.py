@@ -1,4 +1,4 @@
-"""Colour profiles (ICC.1) made of primaries and a curve, and the parts of embedded ones."""
+"""Makes colour profiles (ICC.1) from primaries and a curve, and reads the tags of embedded ones."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SRGB_POINTS: tuple[Point, Point, Point, Point] = ((0.3127, 0.329), (0.64, 0.33),
 
 
 def gamma_curve(gamma: float) -> bytes:
-    """A curve whose light is the sample to the power of gamma; 1 is linear."""
+    """A curve by which light is the sample to the power of gamma. 1 is linear."""
     return b"para\0\0\0\0\0\0\0\0" + _fixed(gamma)
 
 

@@ -1,4 +1,4 @@
-"""TIFF files: which of their pictures is the one to read, and the samples that Pillow does not read or cuts to 8 bits.
+"""Chooses the picture to read of a TIFF file, and reads samples that Pillow cannot read or cuts to 8 bits.
 
 Pillow reads the first directory of a file. In raw files of cameras (DNG, NEF, ARW and others) that is a thumbnail.
 """
@@ -21,19 +21,19 @@ from ..errors import LimitError, PictureError
 from .kinds import CAMERA_RAW
 
 MAX_BYTES = 1 << 30
-"""Limit of a file of which a copy is needed."""
+"""Limit of a file that must be copied."""
 MAX_DIRECTORIES = 100
 
 MIN_IS_WHITE, MIN_IS_BLACK, RGB = 0, 1, 2
 _FULL = 65535
 
 _PICTURE_BITS = 2 | 16
-"""Of NewSubfileType: a page of several, and DNG's enhanced picture. Other bits mark thumbnails and masks."""
+"""Bits of NewSubfileType for a page of several and DNG's enhanced picture. Other bits mark thumbnails and masks."""
 _REDUCED = 2  # of SubfileType
 _RAW_PHOTOMETRIC = {32803, 34892}  # colour filter array, linear raw
 _RAW_COMPRESSION = {32767, 32769, 32770, 34713, 34892, 52546, 65000, 65535}  # of cameras
 _OF_BYTES = {1, 5, 8, 32773, 32946, 34925, 50000}
-"""Compressions of bytes: none, LZW, deflate, PackBits, the older number of deflate, LZMA, Zstandard."""
+"""General compressions: none, LZW, deflate, PackBits, the older number of deflate, LZMA, Zstandard."""
 _READABLE = {(MIN_IS_WHITE, 1), (MIN_IS_BLACK, 1), (MIN_IS_BLACK, 2), (RGB, 3), (RGB, 4)}
 """PhotometricInterpretation and samples of a pixel."""
 _UNPACKED = 1 << 22  # samples that are unpacked at a time
@@ -45,7 +45,7 @@ def is_tiff(head: bytes) -> bool:
 
 
 def main_directory(stream: IO[bytes]) -> tuple[Tags, IO[bytes]]:
-    """The directory of the picture in a file: the first that is not marked as reduced or a mask, else the first.
+    """The directory of a file's picture: the first that is not marked as reduced or as a mask, otherwise the first.
 
     Args:
         stream: the file.
@@ -103,7 +103,7 @@ def _header(stream: IO[bytes]) -> bytes:
 
 
 def _directories(stream: IO[bytes], head: bytes) -> Iterator[Tags]:
-    """The directories in the order of the file, each before those below it."""
+    """The directories in the order of the file, each before its subdirectories."""
     todo, seen = [Tags(head).next], set[int]()
     while todo and len(seen) < MAX_DIRECTORIES:
         offset = todo.pop(0)
@@ -116,7 +116,7 @@ def _directories(stream: IO[bytes], head: bytes) -> Iterator[Tags]:
             tags.load(stream)
             below = _many(tags, Tag.SubIFDs)
         except Exception:
-            if len(seen) == 1:  # a later one may be damaged: the first one is then the picture
+            if len(seen) == 1:  # if a later one is damaged, the first one is the picture
                 raise
             continue
         yield tags
@@ -148,12 +148,12 @@ def _all(stream: IO[bytes]) -> bytes:
 
 
 def size(tags: Tags) -> tuple[int, int]:
-    """Width and height in pixels, before orientation. 0 without one."""
+    """Width and height in pixels before orientation, 0 if missing."""
     return _one(tags, Tag.ImageWidth, 0), _one(tags, Tag.ImageLength, 0)
 
 
 def sample_bits(tags: Tags) -> int:
-    """Bits of a sample. 0: the samples differ, or are no unsigned integers."""
+    """Bits of a sample. 0: the samples differ, or are not unsigned integers."""
     bits = set(_many(tags, Tag.BitsPerSample) or (1,))
     return bits.pop() if len(bits) == 1 and set(_many(tags, Tag.SampleFormat)) <= {1} else 0
 
@@ -173,7 +173,7 @@ def is_readable(tags: Tags) -> bool:
 
 
 def is_misread(tags: Tags) -> bool:
-    """Whether Pillow reads colours of 16 bits wrongly: those in planes, and those that declare fewer bits."""
+    """Whether Pillow misreads 16-bit colours without an error: those in planes, and those that declare fewer bits."""
     colours = sample_bits(tags) == 16 and _one(tags, Tag.SamplesPerPixel, 1) >= 3 and is_readable(tags)
     return colours and (_one(tags, Tag.PlanarConfiguration, 1) == 2 or _white(tags, 0) < _FULL)
 
@@ -241,7 +241,7 @@ def full_palette(tags: Tags) -> bytes | None:
 
 
 def _rows_of_bytes(data: bytes, tags: Tags, plane: int, planes: int, row_bits: int) -> NDArray[np.uint8]:
-    """The bytes of a plane, a row of the picture in a row."""
+    """The bytes of a plane, one row per row of the picture."""
     width, height = size(tags)
     own: dict[int, tuple[int, ...]] = {Tag.ImageWidth: ((row_bits + 7) // 8,), Tag.ImageLength: (height,)}
     own |= {Tag.BitsPerSample: (8,), Tag.SamplesPerPixel: (1,), Tag.PhotometricInterpretation: (MIN_IS_BLACK,)}
@@ -266,7 +266,7 @@ def _rows_of_bytes(data: bytes, tags: Tags, plane: int, planes: int, row_bits: i
 
 
 def _directory(tags: dict[int, tuple[int, ...]], at: int) -> bytes:
-    """The bytes of a directory at a place of a little-endian file, with its long values behind it."""
+    """The bytes of a directory at a position of a little-endian file, followed by its long values."""
     entries, behind = struct.pack("<H", len(tags)), b""
     end = at + 2 + 12 * len(tags) + 4
     for number, values in sorted(tags.items()):
@@ -278,7 +278,7 @@ def _directory(tags: dict[int, tuple[int, ...]], at: int) -> bytes:
 
 
 def _unpack(rows: NDArray[np.uint8], bits: int, prefix: bytes, count: int) -> NDArray[np.uint16]:
-    """Samples of any number of bits: those of 16 have the order of the file, others begin with the highest bit."""
+    """Samples of any number of bits. 16-bit ones have the byte order of the file, others begin with the highest bit."""
     if bits == 16:
         return rows.view("<u2" if prefix == b"II" else ">u2").astype(np.uint16)
     if bits == 8:
@@ -290,7 +290,7 @@ def _unpack(rows: NDArray[np.uint8], bits: int, prefix: bytes, count: int) -> ND
 
 
 def _undo_predictor(part: NDArray[np.uint16], tags: Tags, bits: int) -> None:
-    """Sum up differences between neighbours, in each tile anew. Changes the array."""
+    """Sum up differences between neighbours, separately in each tile. Changes the array."""
     if _one(tags, Tag.Predictor, 1) != 2:
         return
     width = part.shape[1]

@@ -1,9 +1,9 @@
-"""Choosing tokens by what is drawn from them.
+"""Searches for tokens whose drawn tiles are closest to the originals.
 
-The encoder's tokens leave the bare sum of their codewords closest to the tile; what is shown is a network's picture.
-The gradient of that picture's error says where the sum should rather lie, and about how far: with a squared error the
-curvature is that of an orthonormal transform. So each round draws the tiles, moves a target by the gradient over the
-curvature, and changes single digits towards the target. The best tokens of all rounds are kept.
+The encoder chooses tokens whose sum of codewords is closest to the tile, but the decoder draws a network's picture.
+Each round of the search draws the tiles and computes the gradient of their error by the sum of codewords. It moves a
+target for the sum by the gradient over the curvature, which for a squared error is that of an orthonormal transform.
+Then it changes single digits towards the target. The best tokens of all rounds are kept.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ..tokenizers.codewords import RATE_WEIGHT
 from ..tokenizers.look import LIGHT, condition
+from ..tokenizers.transform import COLOURS, coefficient_weights
 from .distance import distances, load_distance
 from .moves import Moves
 
@@ -24,9 +25,9 @@ if TYPE_CHECKING:
     from ..tokenizers.cascade import CascadeTokenizer
 
 BATCH = 8
-"""Tiles searched at a time: bounds the memory."""
+"""Tiles searched at a time, which bounds the memory."""
 MEMORY = 0.7
-"""Part of the target that stays in the next round: without memory the digits swing to and fro."""
+"""Part of the target that is kept in the next round. Without it the digits oscillate."""
 CURVATURE = 2.0
 """Second derivative of the squared error along a coefficient."""
 CURVATURE_OF_FEATURES = 2 / 3000
@@ -35,17 +36,23 @@ CURVATURE_OF_FEATURES = 2 / 3000
 
 @dataclass(frozen=True)
 class Tune:
-    """What is lowered: the squared error of a tile's 256 x 256 x 3 values, and distances times weights.
+    """The loss of the search: squared error of a tile's 256 x 256 x 3 values, plus weighted distances.
 
-    look: the one that draws; features, lpips: weights of the two distances for a tile with all tokens, in parts of its
-    squared error at first; with fewer tokens they fall with the square root; hold: weight of what prefixes lose, beside
-    the whole: files are cut. By squared error alone they lose nothing anyway.
+    The squared error weighs colour as the model's manifest says.
+
+    Weights of distances are those of a tile with all tokens, in units of its first squared error. They are proportional
+    to the square root of the number of tokens.
     """
 
     look: str
+    """Look that draws the tiles."""
     features: float = 0.0
+    """Weight of the distance of a classifier's features."""
     lpips: float = 0.0
+    """Weight of LPIPS."""
     hold: float = 0.0
+    """Weight of the squared change of prefixes, relative to the squared distance of all tokens from the target. With
+    squared error alone, prefixes do not become worse without it."""
 
 
 TUNES = {
@@ -69,22 +76,22 @@ def refine(
     weights: NDArray[np.float32] | None = None,
     price: float = 1.0,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Find better tokens for some tiles; how many each has stays.
+    """Find better tokens for some tiles. Each tile keeps its number of tokens.
 
     Args:
         tokenizer: the model, on torch.
         tiles: float32 [n, 3, 256, 256] in [0, 1].
-        tokens: int [n, T], to begin with.
-        counts: int [n], tokens of each tile that count, 1 to T; the others stay.
-        rounds: how often the tiles are drawn with a gradient; 0 changes nothing.
-        tune: what is lowered.
-        scale: which of the model's sets of codewords.
-        weights: float32 [n, 256, 256], what the squared error counts at each sample (None: 1).
-        price: what a bit of the file is worth, against its usual worth to the encoder.
+        tokens: int [n, T], the tokens at the beginning.
+        counts: int [n], number of tokens of each tile, 1 to T. Tokens after them are kept.
+        rounds: number of drawings with a gradient; 0 changes nothing.
+        tune: the loss.
+        scale: the model's set of codewords. Default: 0.
+        weights: float32 [n, 256, 256], weight of the squared error at each sample. Default: None, 1 everywhere.
+        price: price of a bit, in units of the plain encoder's price. Default: 1.
 
     Returns:
-        Tokens int64 [n, T], and what part of the measure of `tune`, the price of the bits included, each tile saves:
-        float64 [n], 0 or more.
+        Tokens int64 [n, T], and by what share the loss with the price of the bits fell for each tile: float64 [n], 0 or
+        more.
     """
     device = torch.device(tokenizer.device)
     moves = Moves(tokenizer.codewords(scale), tokens.shape[1])
@@ -109,7 +116,18 @@ def refine(
 
 
 class Search:
-    """Some tiles on their way to better tokens; the arguments are those of `refine`, as tensors."""
+    """State of the search for one batch of N tiles. The arguments are those of `refine`.
+
+    Args:
+        tokenizer: the model, on torch.
+        moves: the codewords of the scale.
+        tiles: float32 N x 3 x 256 x 256.
+        counts: int [N].
+        tune: the loss.
+        scale: the model's set of codewords.
+        weights: float32 N x 256 x 256, or None.
+        price: price of a bit.
+    """
 
     def __init__(
         self,
@@ -124,18 +142,28 @@ class Search:
     ) -> None:
         self.price = price
         self.tokenizer, self.moves, self.tiles, self.tune, self.weights = tokenizer, moves, tiles, tune, weights
+        self.coefficients, self.planes = self._weights_of_errors()
         self.network = tokenizer.network(tune.look) if tokenizer.weights(tune.look) else None
         self.conditions = condition(counts.tolist(), scale, tokenizer.scales)
         self.counts = torch.as_tensor(counts, device=tiles.device)
         share = (self.counts / tokenizer.n_tokens).sqrt()
         self.features, self.lpips = tune.features * share, tune.lpips * share
-        self.first: torch.Tensor | None = None  # squared errors of the tokens given
+        self.first: torch.Tensor | None = None  # squared errors of the first tokens
         self.distance = load_distance(tokenizer.device) if tune.features or tune.lpips else None
         with torch.no_grad():
             self.seen = None if self.distance is None else self.distance(tiles)
 
+    def _weights_of_errors(self) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """What errors count: of coefficients, float32 [D] or 1; of planes, as the matrix from RGB, 3 x 3 or None."""
+        if not self.tokenizer.error_weights:
+            return torch.ones((), device=self.tiles.device), None
+        transform, weights = self.tokenizer.transform, self.tokenizer.error_weights
+        coefficients = coefficient_weights(transform.luma, transform.chroma, weights)
+        planes = np.sqrt(weights)[:, None] * COLOURS
+        return torch.as_tensor(coefficients).to(self.tiles), torch.as_tensor(planes).to(self.tiles)
+
     def run(self, tokens: torch.Tensor, rounds: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Search from tokens int64 N x T on; returns the best ones, and what part each tile saves, float32 N."""
+        """Search, beginning at tokens int64 N x T. Returns the best ones and the share of the loss saved, float32 N."""
         used = torch.arange(tokens.shape[1], device=tokens.device) < self.counts[:, None]
         begun, tokens, best = tokens, tokens.clone(), tokens.clone()
         target = torch.zeros(())
@@ -145,21 +173,21 @@ class Search:
             if number == 0:
                 assert self.first is not None
                 curvature = CURVATURE + CURVATURE_OF_FEATURES * self.features * self.first
-                bit = self.price * RATE_WEIGHT * loss / self.counts  # what one bit is worth
+                bit = self.price * RATE_WEIGHT * loss / self.counts  # error that equals one bit in cost
                 start = lowest = loss + bit * self.moves.bits(tokens, used)
             else:
                 whole = loss + bit * self.moves.bits(tokens, used)
                 better = whole < lowest
                 best[better], lowest = tokens[better], torch.where(better, whole, lowest)
             if gradient is not None:
-                moved = vectors - gradient / curvature[:, None]
+                moved = vectors - gradient / (curvature[:, None] * self.coefficients)
                 target = moved if number == 0 else MEMORY * target + (1 - MEMORY) * moved
                 drifts = self.moves.drifts(tokens, begun, used) if self.tune.hold else None
                 self.moves.sweep(tokens, used, target - vectors, bit / curvature, drifts, self.tune.hold)
         return best, 1 - lowest / start
 
     def look(self, vectors: torch.Tensor, gradient: bool) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """What is lowered, float32 N, of coefficients float32 N x D; and its gradient where it is wanted."""
+        """The loss, float32 N, of coefficients float32 N x D, and on request its gradient."""
         vectors = vectors.requires_grad_(gradient)
         with torch.set_grad_enabled(gradient):
             loss = self.loss(self.draw(vectors))
@@ -169,7 +197,7 @@ class Search:
         return loss.detach(), found
 
     def draw(self, vectors: torch.Tensor) -> torch.Tensor:
-        """The tiles as they will be shown, not clamped: a value beyond the range must feel a gradient."""
+        """The drawn tiles. They are not clamped, since values out of range need a gradient."""
         if self.network is None:
             drawn: torch.Tensor = self.tokenizer.drawing.inverse(vectors)
         else:
@@ -177,8 +205,11 @@ class Search:
         return drawn
 
     def loss(self, drawn: torch.Tensor) -> torch.Tensor:
-        """What is lowered, of drawn tiles: float32 N."""
-        squares = (drawn - self.tiles).square().sum(1)
+        """The loss of drawn tiles, float32 N."""
+        differences = drawn - self.tiles
+        if self.planes is not None:
+            differences = torch.einsum("cd,ndhw->nchw", self.planes, differences)
+        squares = differences.square().sum(1)
         loss = (squares if self.weights is None else squares * self.weights).sum((1, 2))
         if self.first is None:
             self.first = loss.detach()

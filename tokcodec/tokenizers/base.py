@@ -82,7 +82,7 @@ class Tokenizer(ABC):
         """
 
     def decode_strip(self, tokens: Array, look: str | None = None, scale: int = 0, axis: int = 2) -> Array:
-        """Draw tiles of which one line of pixels is shown, as `decode` does. Tokenizers may do less work for it.
+        """Draw tiles as `decode` does, of which only one line of pixels is shown. Tokenizers may do less work for it.
 
         Args:
             tokens: as in `decode`.

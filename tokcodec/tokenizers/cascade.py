@@ -29,7 +29,7 @@ from .codewords import Codewords
 from .convolutions import NumpyLayers
 from .look import INPUT, LOOKS, Layers, condition, correction, folded, strip_correction
 from .look_limits import check_look
-from .transform import TileTransform
+from .transform import TileTransform, coefficient_weights
 
 if TYPE_CHECKING:
     import torch
@@ -42,7 +42,7 @@ SEARCHED = 8
 
 @dataclass(frozen=True)
 class CascadeConfig:
-    """Shape of a cascade. The defaults are those of the shipped model."""
+    """Shape of a cascade. The defaults are those of the shipped model, except for the weights."""
 
     n_tokens: int = 256
     """Tokens of a tile."""
@@ -56,6 +56,16 @@ class CascadeConfig:
     """Side of the squares of colour coefficients that are coded."""
     scales: tuple[int, ...] = (192, 96, 48)
     """Source pixels along a tile's side below which the next set of codewords is used."""
+    weights: tuple[float, float, float] = (1.0, 2.0, 4.0)
+    """What the squared error of each plane of `transform.COLOURS` counts in the choice of codewords.
+
+    An eye sees an error of colour sooner than one of brightness, and of green minus magenta soonest (CIEDE2000).
+    base-2 was trained with 1, 1, 1.
+    """
+
+    def error_weights(self) -> tuple[float, ...]:
+        """`weights` as a model states them: empty if all count alike."""
+        return self.weights if len(set(self.weights)) > 1 else ()
 
 
 class CascadeTokenizer(Tokenizer):
@@ -69,6 +79,8 @@ class CascadeTokenizer(Tokenizer):
         device: torch's device. Default: compute with NumPy.
         dtype: precision of the networks, with torch. Default: float32.
         source: name of the file, for error messages.
+        weights: what the squared error of each plane of `transform.COLOURS` counts in the choice of tokens. Default:
+            all count alike.
     """
 
     def __init__(
@@ -79,6 +91,7 @@ class CascadeTokenizer(Tokenizer):
         device: torch.device | None = None,
         dtype: torch.dtype | None = None,
         source: str = "tensors",
+        weights: Sequence[float] = (),
     ) -> None:
         self._weights, self._torch, self._dtype, self._source = dict(looks or {}), device, dtype, source
         # Without a network the fidelity look is the sum of the codewords alone.
@@ -86,7 +99,7 @@ class CascadeTokenizer(Tokenizer):
         self.mends = "fidelity" in self._weights
         self.device = "cpu" if device is None else str(device)
         self.tile_by_tile = device is None
-        self._tensors, self._tables = tensors, tables
+        self._tensors, self._tables, self.error_weights = tensors, tables, tuple(weights)
         self.scales, self.n_tokens, _, self.radix, _ = tensors["words"].shape
         luma, chroma = (int(side) for side in tensors["planes"])
         self.transform = TileTransform(luma, chroma, self._array)
@@ -97,7 +110,8 @@ class CascadeTokenizer(Tokenizer):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """For `pickle`: the arguments of the class, without the arrays that are derived from them."""
-        arguments = self._tensors, self._weights, self._tables, self._torch, self._dtype, self._source
+        arguments: tuple[Any, ...] = self._tensors, self._weights, self._tables, self._torch, self._dtype
+        arguments += self._source, self.error_weights
         return type(self), arguments, {"model_name": self.model_name, "token_values": self.token_values}
 
     # ---- tokens
@@ -133,12 +147,15 @@ class CascadeTokenizer(Tokenizer):
         with self._making:
             if scale not in self._codewords:
                 mean, dims, words, step = (self._tensors[name][scale] for name in ("mean", "dims", "words", "step"))
+                luma, chroma = self.transform.luma, self.transform.chroma
+                weights = coefficient_weights(luma, chroma, self.error_weights) if self.error_weights else None
                 self._codewords[scale] = Codewords(
                     mean,
                     dims,
                     words * step[..., None, None].astype(np.float64),
                     None if self._tables is None else codeword_bits(self._tables[scale]),
                     self._array,
+                    weights,
                 )
             return self._codewords[scale]
 
@@ -300,4 +317,5 @@ def load(model: Model, device: torch.device | None, dtype: torch.dtype | None) -
         ModelFileError: the files are damaged or do not fit, see `read_cascade`.
     """
     tensors, looks = read_cascade(model)
-    return CascadeTokenizer(tensors, looks, model.tables, device, dtype, source=str(model.weights_path))
+    source = str(model.weights_path)
+    return CascadeTokenizer(tensors, looks, model.tables, device, dtype, source, model.error_weights)

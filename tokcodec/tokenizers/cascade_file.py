@@ -10,17 +10,20 @@ from numpy.typing import NDArray
 
 from ..errors import ModelFileError
 from ..models.modelfile import Model, load_weights
-from .look import INPUT, LIGHT, LOOKS, weights_of
+from .look import INPUT, LIGHT, LOOKS, restored, weights_of
+from .transform import COLOURS
 
 MAX_CODEWORDS = 4096
 """Codewords for each half of a token at most. Our own models have 64."""
 MAX_NUMBERS = 1 << 21
 """Numbers in the codewords of a scale at most. Our own models have 2^18."""
 
+PLANES = len(COLOURS)
+
 Tensors = Mapping[str, NDArray[Any]]
 
 
-def read_cascade(model: Model) -> tuple[dict[str, NDArray[Any]], dict[str, Tensors]]:
+def read_cascade(model: Model) -> tuple[dict[str, NDArray[Any]], dict[str, dict[str, NDArray[Any]]]]:
     """Read the tensors of a cascade, by the names of `CascadeTokenizer`, and the weights of its looks, by look.
 
     Looks are checked on first use, by `look_limits.check_look`.
@@ -34,15 +37,20 @@ def read_cascade(model: Model) -> tuple[dict[str, NDArray[Any]], dict[str, Tenso
     tensors = {name.removeprefix("decoder."): tensor for name, tensor in stored.items()}
     try:
         check_tensors(tensors)
+        looks = {look: restored(weights) for look in (*LOOKS, LIGHT) if (weights := weights_of(look, stored))}
     except KeyError as error:
         raise ModelFileError(f"{path}: not a cascade ({error} is missing)") from error
     except ValueError as error:
         raise ModelFileError(f"{path}: {error}") from error
     scales, n_tokens, _, codewords, _ = tensors["words"].shape
+    if len(model.error_weights) not in (0, PLANES):
+        raise ModelFileError(
+            f"{model.path}: a cascade has error_weights for {PLANES} planes, not {len(model.error_weights)}"
+        )
     tables = model.tables
     if (tables[0].radices, tables[0].n_tokens, len(tables)) != ((codewords,) * 2, n_tokens, scales):
         raise ModelFileError(f"{path}: the entropy tables are not for {n_tokens} tokens of {codewords} x {codewords}")
-    return tensors, {look: weights for look in (*LOOKS, LIGHT) if (weights := weights_of(look, stored))}
+    return tensors, looks
 
 
 def check_tensors(tensors: Tensors) -> None:

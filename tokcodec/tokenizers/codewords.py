@@ -40,6 +40,7 @@ class Codewords:
         words: the codewords, float [T, 2, K, h].
         bits: cost of each codeword in bits, float [T, 2, K]. Default: the encoder ignores their cost.
         array: converts NumPy arrays, float64 and int64, to the kind of array to compute with. Default: NumPy.
+        weights: what the squared error of each coefficient counts to the encoder, float [D]. Default: 1.
     """
 
     def __init__(
@@ -49,11 +50,21 @@ class Codewords:
         words: NDArray[Any],
         bits: NDArray[Any] | None = None,
         array: Maker = np.asarray,
+        weights: NDArray[Any] | None = None,
     ) -> None:
         self.n_tokens, _, self.radix, half = words.shape
         self._half = half
         self._array = array
         words = words.astype(np.float64)
+        self.words, self.dims = array(words), array(dims.astype(np.int64))
+        self.mean = array(mean.astype(np.float64))
+        self._all_words = array(words.reshape(self.n_tokens, 2 * self.radix, half))
+        self.weights = None if weights is None else array(weights.astype(np.float64))
+        if weights is not None:
+            # The search sees each coefficient times the root of its weight.
+            root = np.sqrt(weights.astype(np.float64))
+            words = words * root[dims].reshape(self.n_tokens, 2, 1, half)
+            self._root, self._inverse = array(root), list(array(1 / weights.astype(np.float64)[dims]))
         # One matrix product computes the scores of both halves.
         blocks = np.zeros((self.n_tokens, 2, half, 2, self.radix))
         for digit in range(2):
@@ -64,12 +75,10 @@ class Codewords:
         place = np.zeros(int(numbers[-1]) + 1, np.int64)
         place[touched] = np.arange(len(touched))
         places = place[dims]
-        self.words, self.dims = array(words), array(dims.astype(np.int64))
         self._needed = np.maximum.accumulate(places.max(1) + 1).tolist()
-        self._touched, self.mean = array(touched.astype(np.int64)), array(mean.astype(np.float64))
-        self._dims, self._places = self.dims, list(array(places))
-        self._all_words = array(words.reshape(self.n_tokens, 2 * self.radix, half))
-        self._words, self._numbers = list(self._all_words), array(np.arange(self.n_tokens))
+        self._touched, self._places = array(touched.astype(np.int64)), list(array(places))
+        self._words = list(array(words.reshape(self.n_tokens, 2 * self.radix, half)))
+        self._numbers = array(np.arange(self.n_tokens))
         self._blocks = list(array(blocks.reshape(self.n_tokens, 2 * half, 2 * self.radix)))
         self._halves = list(array((words * words).sum(3).reshape(self.n_tokens, -1) / 2))
         bits = np.zeros(words.shape[:3]) if bits is None else bits
@@ -83,14 +92,17 @@ class Codewords:
 
         Returns:
             The tokens, int64 N x count, and the squared error over the coefficients after 0, 1, ... count tokens,
-            float64 N x (count + 1).
+            float64 N x (count + 1), without weights.
         """
         residual = vectors - self.mean
-        left = (residual * residual).sum(1)
+        error = left = (residual * residual).sum(1)
+        if self.weights is not None:
+            residual = residual * self._root
+            left = (residual * residual).sum(1)
         searched = min(BEAM_TOKENS, self.n_tokens)
         rest = residual[:, self._touched[: self._needed[max(count, searched) - 1]]]
         first = self._search(rest[:, : self._needed[searched - 1]], left)
-        tokens, errors = [], [left]
+        tokens, errors = [], [error]
         for token in range(count):
             places = self._places[token]
             target = rest[:, places]
@@ -100,9 +112,11 @@ class Codewords:
                 digits = self._scores(token, target, left).reshape(-1, 2, self.radix).argmax(2)
             remains = target - self._word(token, digits)
             rest[:, places] = remains
-            left = left + (remains * remains - target * target).sum(1)
+            change = remains * remains - target * target
+            left = left + change.sum(1)
+            error = left if self.weights is None else error + (change * self._inverse[token]).sum(1)
             tokens.append(digits[:, 0] * self.radix + digits[:, 1])
-            errors.append(left)
+            errors.append(error)
         return stack(tokens, 1), stack(errors, 1)
 
     def _scores(self, token: int, target: Array, left: Array) -> Array:
@@ -111,7 +125,7 @@ class Codewords:
         Args:
             token: number of the token.
             target: residual of the token's coefficients, float64 ... x 2 h.
-            left: squared error of the tile, float64 ...
+            left: weighted squared error of the tile, float64 ...
 
         Returns:
             float64 ... x 2 K.
@@ -158,5 +172,5 @@ class Codewords:
         digits = stack([tokens // self.radix, tokens % self.radix], 2) + self._second
         words = self._all_words[self._numbers[:count, None], digits]
         out = repeated(self.mean, len(tokens))
-        add_at(out, self._dims[:count].reshape(-1), words.reshape(len(tokens), count * 2 * self._half))
+        add_at(out, self.dims[:count].reshape(-1), words.reshape(len(tokens), count * 2 * self._half))
         return out

@@ -18,12 +18,12 @@ Floats = NDArray[np.float32]
 STRIP = 1 << 18
 """Numbers in a strip (1 MB), so that they stay in the cache until they are multiplied and added."""
 GROUP = 4
-"""Neighbours that are computed together where a layer has few channels: a product with few columns wastes time."""
+"""Neighbours computed together in a layer of few channels, since a product with few columns is slow."""
 FEW = 8
-"""A layer with fewer channels than this has few."""
+"""Layers with fewer channels have few."""
 KEPT = 32_000_000
-"""Bytes of a block whose release teaches glibc to keep what is freed, up to twice as much. Its own limits return the
-memory between layers to the system after each use, which costs a tenth of the time. 32 MiB is the most it learns."""
+"""Bytes of a block whose release makes glibc keep freed memory, up to twice as much. By default it returns the memory
+between layers to the system after each use, which takes a tenth of the time. 32 MiB is the largest value that works."""
 
 
 class NumpyLayers:
@@ -86,7 +86,7 @@ class NumpyLayers:
     def conv_shuffle(self, name: str, x: Floats) -> Floats:
         matrix, bias, _ = self._parameters(name, x)
         height, width, _ = x.shape
-        # Columns in the order row, column, channel: so the channels of a row of samples are side by side.
+        # Columns in the order row, column, channel, so that the channels of a row of samples are side by side.
         order = np.arange(len(bias)).reshape(-1, 4).T.reshape(-1)
         out = np.empty((height, 2, width, len(bias) // 2), np.float32)
         _sum_of_rows(x, matrix[:, order], bias[order].reshape(2, -1), out.transpose(0, 2, 1, 3))

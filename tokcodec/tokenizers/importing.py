@@ -190,13 +190,13 @@ def read_checkpoint(file: Path) -> Mapping[Any, Any]:
 
 
 def unwrapped(entries: Mapping[Any, Any]) -> dict[Any, Any]:
-    """Entries under their names in the model, without what wrappers add to them.
+    """Entries by their names in the model, without the prefixes of wrappers.
 
     Data parallel training adds `module.`
     and `torch.compile` adds `_orig_mod.`, also one in the other, and around a part of the model.
 
     Args:
-        entries: of a checkpoint, by their names.
+        entries: entries of a checkpoint by name.
 
     Raises:
         ModelFileError: two entries would have one name.

@@ -25,13 +25,13 @@ LOOKS = ("perceptual", "fidelity")
 LIGHT = "light"
 """The look with a network small enough for browsers. Not used by the Python decoder."""
 STRIP = 8
-"""Samples of the input across a strip: those of a tile of which a line is shown."""
+"""Samples of the input across a strip, which is a tile of which only a line is shown."""
 TENTS = 9
 """Inputs of the network for the number of tokens: one for each power of two up to 256."""
 
 
 UNFOLDED = ("middle", "last")
-"""Convolutions behind the first upsampling. Their inputs differ from row to row even where a picture does not."""
+"""Convolutions after the first upsampling. Their inputs differ from row to row even if the rows of a picture do not."""
 
 
 class Layers(Protocol):
@@ -80,6 +80,42 @@ def weights_of(look: str, tensors: Mapping[str, Any]) -> dict[str, Any]:
     """The weights of a look, without the prefix. Empty if the model does not have the look."""
     start = prefix(look)
     return {name.removeprefix(start): tensor for name, tensor in tensors.items() if name.startswith(start)}
+
+
+def quantised(name: str, weight: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    """A weight as it is stored: NAME.weight as int8 with NAME.step, float32, for each output; a bias as float32.
+
+    Args:
+        name: NAME.weight or NAME.bias.
+        weight: floats; the first axis is that of the outputs.
+    """
+    exact = weight.astype(np.float32)
+    if not name.endswith(".weight"):
+        return {name: exact}
+    flat = exact.reshape(len(exact), -1)
+    step = np.maximum(np.abs(flat).max(1) / 127, np.float32(1e-12)).astype(np.float32)
+    return {
+        name: np.rint(flat / step[:, None]).astype(np.int8).reshape(exact.shape),
+        f"{name.removesuffix('weight')}step": step,
+    }
+
+
+def restored(weights: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """The weights of a look as floats: the inverse of `quantised`. Weights that are floats stay.
+
+    Raises:
+        ValueError: there is not one step for each output.
+    """
+    found = dict(weights)
+    for name, weight in weights.items():
+        step_name = f"{name.removesuffix('weight')}step"
+        if weight.dtype != np.int8 or not name.endswith(".weight") or step_name not in weights:
+            continue
+        step = found.pop(step_name)
+        if step.shape != weight.shape[:1]:
+            raise ValueError(f"{step_name} has the shape {list(step.shape)}, not {list(weight.shape[:1])}")
+        found[name] = weight.astype(np.float32) * step.reshape(-1, *[1] * (weight.ndim - 1)).astype(np.float32)
+    return found
 
 
 def condition(counts: Sequence[int], scale: int, scales: int) -> NDArray[np.float32]:
@@ -151,7 +187,7 @@ def folded(weights: Mapping[str, NDArray[Any]], axis: int) -> dict[str, NDArray[
 
 
 def strip_correction(layers: Layers, small: Array, conditions: NDArray[np.float32], axis: int) -> Array:
-    """Apply the network of a look to tiles of which one line is shown, at an eighth of the cost.
+    """Apply the network of a look to tiles of which only one line is shown, at an eighth of the cost.
 
     Args:
         layers: the layers of the network with weights of `folded`.

@@ -5,7 +5,10 @@ The transform is orthonormal: the squared error of coefficients equals the squar
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+import numpy.typing as npt
 
 from ..pictures.axes import dct_matrix
 from ..pictures.tiling import TILE
@@ -68,3 +71,14 @@ class TileTransform:
         """Coefficients to pixels, not clamped: N x size -> float N x 3 x 256 x 256."""
         opponent = self.picture(vectors)
         return (self.colours.swapaxes(0, 1) @ opponent.reshape(len(vectors), 3, TILE**2)).reshape(opponent.shape)
+
+
+def coefficient_weights(luma: int, chroma: int, planes: Sequence[float]) -> npt.NDArray[np.float64]:
+    """The weight of each coefficient of a vector: float64 [luma^2 + 2 chroma^2].
+
+    Args:
+        luma: side of the square of brightness coefficients.
+        chroma: side of the squares of colour coefficients.
+        planes: weights of brightness, red minus blue, and green minus magenta.
+    """
+    return np.repeat(np.asarray(planes, np.float64), [luma * luma, chroma * chroma, chroma * chroma])

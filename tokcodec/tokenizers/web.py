@@ -19,6 +19,7 @@ import numpy.typing as npt
 from ..errors import ModelFileError
 from ..models.modelfile import Model, weight_names
 from .cascade_file import read_cascade
+from .look import quantised
 from .look_limits import check_look
 
 MAGIC = b"TOKM"
@@ -71,7 +72,7 @@ def pack_web(model: Model, tokens: int, *, all_scales: bool = False, look: str |
         except (KeyError, ValueError) as error:
             raise ModelFileError(f"{model.weights_path}: the look {look!r} does not fit ({error})") from error
         for name, weight in looks[look].items():
-            arrays |= _quantised(name, weight)
+            arrays |= quantised(name, weight)
     luma, chroma = (int(side) for side in stored["planes"])
     head = {
         "format": FORMAT,
@@ -88,6 +89,8 @@ def pack_web(model: Model, tokens: int, *, all_scales: bool = False, look: str |
         "bounds": list(model.scales),
         "look": look,
     }
+    if model.error_weights:
+        head["weights"] = list(model.error_weights)
     return _packed(head, arrays)
 
 
@@ -95,19 +98,6 @@ def looks_of(model: Model) -> list[str]:
     """The looks for which a model has a network. Raises ModelFileError if the model is damaged."""
     names = [name.split(".") for name in weight_names(model.weights_path)]
     return sorted({name[1] for name in names if name[0] == "look"})
-
-
-def _quantised(name: str, weight: npt.NDArray[np.generic]) -> Arrays:
-    """A network's weight as int8 with a step size for every output channel. A bias stays float32."""
-    exact = weight.astype(np.float32)
-    if not name.endswith(".weight"):
-        return {name: exact}
-    flat = exact.reshape(len(exact), -1)
-    step = np.maximum(np.abs(flat).max(1) / 127, np.float32(1e-12)).astype(np.float32)
-    return {
-        name: np.rint(flat / step[:, None]).astype(np.int8).reshape(exact.shape),
-        f"{name.removesuffix('weight')}step": step,
-    }
 
 
 def _packed(head: dict[str, object], arrays: Arrays) -> bytes:

@@ -20,7 +20,7 @@ import torch
 
 from ..tokenizers.cascade import CascadeConfig
 from ..tokenizers.codewords import Codewords
-from ..tokenizers.transform import TileTransform
+from ..tokenizers.transform import TileTransform, coefficient_weights
 from .data import crop_vectors, random_crop
 from .settings import CascadeTraining
 
@@ -43,7 +43,8 @@ class ScaleTrainer:
     """The words of one scale in training.
 
     `tensors` and `step` are its whole state: mean float32 [D], dims int64 [T, 2 h], words float32 [T, 2, K, h], counts
-    float32 [T, 2, K].
+    float32 [T, 2, K]. Here every coefficient is multiplied by the root of its weight, so that squared errors are
+    weighted ones.
 
     Args:
         pictures: training pictures, uint8 3 x H x W each.
@@ -57,6 +58,7 @@ class ScaleTrainer:
     ) -> None:
         self.pictures, self.config, self.training, self.scale = pictures, config, training, scale
         self.transform = transform_for(config)
+        self.root = torch.from_numpy(coefficient_weights(config.luma, config.chroma, config.weights)).sqrt().float()
         self.floor = self.uncoded_energy()
         self.tensors: dict[str, torch.Tensor] = {}
         self.step = 0
@@ -90,7 +92,7 @@ class ScaleTrainer:
         """Choose the coefficients of every token and give the words a first value by k-means."""
         config, started = self.config, time.monotonic()
         rng, half = self.random(3), config.half
-        residual = self.sample(INIT_STEP, self.training.init_crops)
+        residual = self.sample(INIT_STEP, self.training.init_crops) * self.root
         mean = residual.mean(0)
         residual = (residual - mean).T.contiguous()
         dims = torch.zeros(config.n_tokens, 2 * half, dtype=torch.int64)
@@ -121,16 +123,17 @@ class ScaleTrainer:
     # -- step 2: all tokens together ------
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """mean, dims and words, as `Codewords` takes them."""
-        return {name: tensor.numpy() for name, tensor in self.tensors.items() if name != "counts"}
+        """mean, dims and words of coefficients without weights, as `Codewords` takes them."""
+        mean, dims, words = (self.tensors[name] for name in ("mean", "dims", "words"))
+        root = self.root[dims].reshape(len(dims), 2, 1, self.config.half)
+        return {"mean": (mean / self.root).numpy(), "dims": dims.numpy(), "words": (words / root).numpy()}
 
     def train_step(self) -> dict[str, float]:
-        """Encode one batch by the whole cascade, move the words, and return the mean squared error left in a tile."""
+        """Encode one batch by the whole cascade, move the words, and return the mean weighted error left in a tile."""
         training, half = self.training, self.config.half
-        vectors = self.sample(self.step, training.crops)
-        tokens, errors = Codewords(**self.arrays(), array=torch.from_numpy).encode(
-            vectors.double(), self.config.n_tokens
-        )
+        vectors = self.sample(self.step, training.crops) * self.root
+        weighted = {name: tensor.numpy() for name, tensor in self.tensors.items() if name != "counts"}
+        tokens, errors = Codewords(**weighted, array=torch.from_numpy).encode(vectors.double(), self.config.n_tokens)
         residual = (vectors - self.tensors["mean"]).T.contiguous()
         words, counts, dims = (self.tensors[name] for name in ("words", "counts", "dims"))
         decay = min(training.decay, 1 - 1 / (10 + self.step))

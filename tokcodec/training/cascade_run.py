@@ -109,7 +109,8 @@ class CascadeRun(TrainingRun):
         self, trainers: Sequence[ScaleTrainer], tables: tuple[FrequencyTables, ...] | None = None
     ) -> CascadeTokenizer:
         """The tokenizer of some scales in their present state, with entropy tables or without."""
-        return CascadeTokenizer(pack_tensors(self.config, [trainer.arrays() for trainer in trainers]), tables=tables)
+        tensors = pack_tensors(self.config, [trainer.arrays() for trainer in trainers])
+        return CascadeTokenizer(tensors, tables=tables, weights=self.config.error_weights())
 
     def train(self, save_every: float = 180.0) -> None:
         """Resume, and train every scale to the end. Saves and validates every `save_every` seconds and at each end."""
@@ -165,6 +166,7 @@ class CascadeRun(TrainingRun):
             tensors={f"decoder.{key}": value for key, value in tensors.items()},
             hashed=["decoder."],
             scales=self.config.scales,
+            error_weights=self.config.error_weights(),
             ordered=True,
             default_tokens=min(64, self.config.n_tokens),
             licence=licence,

@@ -1,9 +1,10 @@
-"""What the training of a look lowers, and the figures that judge its pictures.
+"""The loss of the training of a look, and the figures that judge its pictures.
 
-Perceptual: squared error, and the features of image classifiers, two networks in turn, with a little LPIPS (arXiv
-1801.03924). They see the whole tile averaged 2 x 2 or a random part of it, mirrored and changed in contrast at random,
-so that the network finds no pattern that pleases a metric alone. Light: the same, for a network that is small enough
-for a web page. Fidelity: the logarithm of the squared error of each tile, which is PSNR.
+Perceptual: squared error, the distance of features of two image classifiers in turn, and some LPIPS (arXiv 1801.03924).
+The networks see the whole tile averaged 2 x 2, or a random part of it, mirrored and changed in contrast at random, so
+that the look does not learn patterns that only improve a metric. Light: the same, for a network that is small enough
+for a web page. Fidelity: the logarithm of the squared error of each tile, as in PSNR. In all of them the planes of
+colour are weighted as in the model's manifest, and the mean colours of large fields count once more, in OKLab.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from torch.nn import functional as F
 
 from ..pictures.tiling import TILE
 from ..ratecontrol.lpips import LPIPS
+from ..tokenizers.transform import COLOURS
+from .colour import colour_distance
 from .features import Classifier, feature_distance
 from .settings import LookTraining
 
@@ -30,16 +33,21 @@ class LookLoss:
         training: its settings.
         lpips: needed if features are compared.
         device: where the classifiers compute.
+        weights: what the squared errors of the planes count, see `CascadeTokenizer`. Default: all alike.
 
     Raises:
         ValueError: `lpips` is needed and not given.
         MissingPackageError: a classifier's package is not installed.
     """
 
-    def __init__(self, training: LookTraining, lpips: LPIPS | None, device: torch.device) -> None:
+    def __init__(
+        self, training: LookTraining, lpips: LPIPS | None, device: torch.device, weights: Sequence[float] = ()
+    ) -> None:
         if lpips is None and training.features:
             raise ValueError("the perceptual look is trained with LPIPS")
         self.training, self.lpips = training, lpips
+        planes = np.sqrt(weights or (1.0,) * len(COLOURS))[:, None] * COLOURS
+        self.planes = torch.from_numpy(planes).float().to(device)
         self.classifiers = [Classifier(name).to(device) for name in training.features]
 
     def __call__(
@@ -57,9 +65,11 @@ class LookLoss:
             The loss, a scalar, and each part of it by its name, float32 N.
         """
         training = self.training
-        squared = (drawn - tiles).square().mean((1, 2, 3))
+        squared = torch.einsum("cd,ndhw->nchw", self.planes, drawn - tiles).square().mean((1, 2, 3))
+        colour = colour_distance(drawn, tiles)
         if self.lpips is None or not self.classifiers:
-            return squared.add(2e-7).log().mean(), {"squared": squared}
+            loss = squared + training.colour * colour
+            return loss.add(2e-7).log().mean(), {"squared": squared, "colour": colour}
         view = self.view(len(tiles), np.random.default_rng([training.seed, 12, step]))
         seen, shown = view(tiles), view(drawn)
         classifier = self.classifiers[step % len(self.classifiers)]
@@ -67,11 +77,11 @@ class LookLoss:
         lpips = self.lpips(shown, seen)
         share = torch.tensor(shares, device=tiles.device)
         loss = (
-            training.squared * squared
+            training.squared * (squared + training.colour * colour)
             + training.feature * share**training.fading * feature
             + training.lpips * share**training.lpips_fading * lpips
         )
-        return loss.mean(), {"squared": squared, "feature": feature, "lpips": lpips}
+        return loss.mean(), {"squared": squared, "colour": colour, "feature": feature, "lpips": lpips}
 
     def view(self, number: int, rng: np.random.Generator) -> Callable[[torch.Tensor], torch.Tensor]:
         """A random view of `number` tiles: the whole reduced to `part` samples a side, or a random part of this side.

@@ -18,7 +18,7 @@ from ..ratecontrol.lpips import LPIPS
 from ..regularfile import read_regular
 from ..tokenizers import torch_device
 from ..tokenizers.cascade import CascadeTokenizer, load
-from ..tokenizers.look import LOOKS, condition, prefix
+from ..tokenizers.look import LOOKS, condition, prefix, quantised
 from ..tokenizers.networks import SIZES, LookNet, LookSize
 from .data import crop_pixels, load_pictures, load_validation
 from .fit import TrainingRun
@@ -67,7 +67,7 @@ class LookRun(TrainingRun):
     ) -> None:
         self.tokenizer, self.pictures, self.valid, self.training = tokenizer, pictures, valid, training
         self.device = torch.device(tokenizer.device)
-        self.loss = LookLoss(training, lpips, self.device)
+        self.loss = LookLoss(training, lpips, self.device, tokenizer.error_weights)
         super().__init__(Journal(folder, training.look, training.look))
         torch.manual_seed(training.seed)
         # A new look starts with the weights of another one, which has learned much of the same.
@@ -193,7 +193,7 @@ def starting(scales: int, weights: Mapping[str, NDArray[Any]], size: LookSize | 
 
 
 def install_look(folder: Path, look: str, net: LookNet) -> Model:
-    """Put a look's network into a model's folder, as float16. The model's hash stays: files decode to the same tokens.
+    """Put a look's network into a model's folder, with weights of 8 bits. The hash stays: files have the same tokens.
 
     Args:
         folder: folder of the model.
@@ -205,7 +205,8 @@ def install_look(folder: Path, look: str, net: LookNet) -> Model:
     """
     model, start = read_model(folder), prefix(look)
     tensors = {name: tensor for name, tensor in load_weights(model.weights_path).items() if not name.startswith(start)}
-    tensors |= {start + name: tensor.half().cpu().numpy() for name, tensor in net.state_dict().items()}
+    for name, tensor in net.state_dict().items():
+        tensors |= {start + part: array for part, array in quantised(name, tensor.float().cpu().numpy()).items()}
     try:
         card = read_regular(folder / CARD, MAX_FILE_BYTES).decode()
     except (OSError, ValueError) as error:
@@ -218,6 +219,7 @@ def install_look(folder: Path, look: str, net: LookNet) -> Model:
         tensors=tensors,
         hashed=model.hashed,
         scales=model.scales,
+        error_weights=model.error_weights,
         ordered=model.ordered,
         default_tokens=model.default_tokens,
         licence=model.licence,

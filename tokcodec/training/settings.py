@@ -51,6 +51,8 @@ class LookTraining:
     """Classifiers whose features are compared, in turn. None of them: squared error alone."""
     squared: float = 4.3
     """Weight of the squared error."""
+    colour: float = 1.0
+    """Weight of the squared distance of colours in OKLab, beside the squared error."""
     feature: float = 0.75
     """Weight of the distance of features, with all tokens."""
     lpips: float = 0.11

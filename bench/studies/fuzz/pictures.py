@@ -1,11 +1,11 @@
-"""Bad picture files through `read_picture`: a picture or a TokError may come out, soon and cheaply.
+"""Reads damaged picture files: each must give a picture or a TokError, within limits of time and memory.
 
     python -m bench.studies.fuzz.pictures [--files 20000] [--seed 0] [--journal FILE]
 
-The files are small pictures of many kinds (`originals`) damaged by the mutations of `mutants`; the checks of PNG chunks
-are put right in half of the files, since they keep damage from the decoders. File i of a seed is the same everywhere
-with the same version of Pillow. Chunks are read in processes of their own, since decoders are compiled code. Exit code
-1 when anything else came out, a process died, or a limit is missed.
+The files are small pictures of many kinds (`originals`), damaged by the mutations of `mutants`. The checksums of PNG
+chunks are corrected in half of the files, since decoders refuse chunks with wrong ones. File i of a seed is the same
+everywhere with the same version of Pillow. Each chunk of files is read in a process of its own, since decoders are
+compiled code. The exit status is 1 if a file gave anything else, a process died, or a limit was exceeded.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ import PIL
 from PIL import Image
 
 import tokcodec
+from bench.report.cells import markdown_lines
 from tokcodec.errors import TokError
 from tokcodec.pictures.images import read_picture
 from tokcodec.pictures.profiles import SRGB_POINTS, gamma_curve, rgb_profile
@@ -41,13 +42,13 @@ from .runs import Journal, chunks
 MUTATIONS = flip, flip, flip, cut, insert, delete, splice
 MAX_PIXELS = 1 << 20
 LIMIT_SECONDS, LIMIT_MB = 2.0, 256.0
-"""Of processor time for a file, and of growth of the process."""
+"""Limits of processor time for a file, and of the growth of the process."""
 SIZE = 48, 32
 
 
 @lru_cache(maxsize=1)
 def originals() -> dict[str, bytes]:
-    """Pictures of the kinds that most files have, by a name: drawn here, and written by Pillow."""
+    """Files of the usual kinds by name, drawn here and written by Pillow."""
     y, x = np.mgrid[0 : SIZE[1], 0 : SIZE[0]]
     drawn = np.stack([5 * x, 7 * y, 128 + 100 * np.sin(x / 5) * np.cos(y / 4)], -1).clip(0, 255).astype(np.uint8)
     rgb = Image.fromarray(drawn)
@@ -89,7 +90,7 @@ def originals() -> dict[str, bytes]:
 
 
 def mutant(seed: int, number: int) -> tuple[str, bytes]:
-    """File `number` of a seed, and the name of what it was."""
+    """File `number` of a seed, after the name of its original."""
     rng = random.Random(f"pictures/{seed}/{number}")
     files = originals()
     name = rng.choice(sorted(files))
@@ -101,7 +102,7 @@ def mutant(seed: int, number: int) -> tuple[str, bytes]:
 
 
 def repair_png(data: bytes) -> bytes:
-    """The file with right checks of its chunks, as far as they can be found."""
+    """The file with correct checksums of its chunks, up to the first whose end cannot be found."""
     found, at = bytearray(data), 8
     while at + 12 <= len(found):
         end = at + 8 + struct.unpack_from(">I", found, at)[0]
@@ -113,7 +114,7 @@ def repair_png(data: bytes) -> bytes:
 
 
 def examine(data: bytes) -> str:
-    """What reading makes of a file: "read", "read with notes", or the class of the TokError. Raises whatever else."""
+    """The outcome of reading a file: "read", "read with notes", or the class of the TokError. Raises the others."""
     notes: list[str] = []
     try:
         with warnings.catch_warnings():
@@ -129,9 +130,9 @@ def examine(data: bytes) -> str:
 
 
 def work(numbers: range, seed: int) -> dict[str, Any]:
-    """What comes of the files of these numbers, in a process of its own."""
+    """The outcomes of the files with these numbers. Runs in a process of its own."""
     give_memory_back()
-    for data in originals().values():  # all that is used has been loaded then: no file's fault
+    for data in originals().values():  # loads all modules, whose time and memory no file should be charged with
         examine(data)
     return tally(((number, mutant(seed, number)[1]) for number in numbers), examine).to_json()
 
@@ -154,11 +155,11 @@ def survive(numbers: range, seed: int) -> Tally:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the table; 0 if nothing but pictures and TokErrors came out and every limit is kept."""
+    """Print the table. Returns 0 if every file gave a picture or a TokError within the limits, otherwise 1."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--files", type=int, default=20_000, help="how many (default 20000)")
-    parser.add_argument("--seed", type=int, default=0, help="other files for another number (default 0)")
-    parser.add_argument("--journal", type=Path, metavar="FILE", help="note here what is done, and go on from it")
+    parser.add_argument("--files", type=int, default=20_000, help="number of files (default 20000)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the mutations (default 0)")
+    parser.add_argument("--journal", type=Path, metavar="FILE", help="store results here to resume")
     options = parser.parse_args(arguments)
     facts = {"tokcodec": tokcodec.__version__, "pillow": PIL.__version__, "seed": options.seed}
     journal = Journal(options.journal, options.seed, facts)
@@ -168,9 +169,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     found = journal.total(options.files)["pictures"]
     versions = f"tokcodec {tokcodec.__version__}, Pillow {PIL.__version__}"
     print(f"{versions}, {len(originals())} originals, seed {options.seed}")
-    print(f"\npictures of {found.files} files\n\n| outcome | files | share |\n| --- | --- | --- |")
-    for name, number in found.outcomes.most_common():
-        print(f"| {name} | {number} | {100 * number / found.files:.2f} % |")
+    rows = [[name, n, f"{100 * n / found.files:.2f} %"] for name, n in found.outcomes.most_common()]
+    print(f"\npictures of {found.files} files\n", *markdown_lines(["outcome", "files", "share"], rows), sep="\n")
     (slow, slowest), (grown, largest) = found.slowest, found.largest
     print(f"\nmean {1e3 * found.seconds / found.files:.2f} ms of processor time a file")
     names = {number: mutant(options.seed, number)[0] for number in (slowest, largest)}

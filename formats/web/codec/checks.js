@@ -32,8 +32,8 @@ export function asBytes(data) {
 }
 
 /**
- * @param {number} value an argument of a public function
- * @param {number} high its largest value; the smallest is 1
+ * @param {number} value an argument, at least 1
+ * @param {number} high its largest value
  * @param {string} name its name, for the error
  * @returns {number} the value
  * @throws {RangeError}

@@ -1,10 +1,9 @@
-/** Coefficients of tiles: from tokens, and to samples. */
+/** Coefficients of tiles from tokens, and their samples. */
 
 import { list, numbers } from "./arrays.js";
 import { TILE } from "./header.js";
 
-/** @typedef {import("./model.js").Model} Model */
-/** @typedef {import("./model.js").CodewordSet} CodewordSet */
+/** @import { Model, CodewordSet } from "./model.js" */
 
 /** Weights of red, green and blue in the planes of opponent colours. */
 export const THIRD = 1 / Math.sqrt(3);
@@ -15,9 +14,9 @@ export const SIXTH = 1 / Math.sqrt(6);
 const bases = new Map();
 
 /**
- * @param {number} count of vectors, the lowest frequencies first
+ * @param {number} count number of vectors, the lowest frequencies first
  * @param {number} size samples of each
- * @returns {Float64Array[]} the DCT-II for coefficients of the orthonormal one of 256 samples
+ * @returns {Float64Array[]} DCT-II vectors, scaled for coefficients of the orthonormal one of 256 samples
  */
 export function basis(count, size) {
   const key = count * 65536 + size;
@@ -63,12 +62,7 @@ export function coefficientsOf(model, set, tokens) {
   return vector;
 }
 
-/**
- * @param {Float64Array} out
- * @param {number} at
- * @param {number} factor
- * @param {Float64Array} values added to `out` from `at` on, times the factor
- */
+/** @type {(out: Float64Array, at: number, factor: number, values: Float64Array) => void} */
 function addScaled(out, at, factor, values) {
   for (let i = 0; i < values.length; i++) out[at + i] += factor * values[i];
 }
@@ -78,7 +72,7 @@ function addScaled(out, at, factor, values) {
  * @param {Float64Array} vector coefficients of a tile
  * @param {number} width samples
  * @param {number} height samples
- * @returns {Float64Array[]} three planes of opponent colours; frequencies that do not fit are left out
+ * @returns {Float64Array[]} three planes of opponent colours, without frequencies that do not fit
  */
 export function opponentPlanes(model, vector, width, height) {
   let at = 0;

@@ -1,20 +1,14 @@
-/** Layers of a network; pictures between them have their channels last. */
+/** Layers of a network. Features have their channels last. */
 
 import { list, numbers } from "./arrays.js";
 import { check } from "./checks.js";
 
-/** @typedef {import("./model.js").ModelArrays} ModelArrays */
-/** @typedef {"row" | "column"} Strip a thin picture that lies or stands: its tiles are drawn as one line each */
+/** @import { ModelArrays } from "./model.js" */
+/** @typedef {"row" | "column"} Strip a thin picture, whose tiles are drawn as one line each */
 
-/**
- * @typedef {object} Feature a picture of numbers, [height][width][channels]
- * @property {number} height
- * @property {number} width
- * @property {number} channels
- * @property {Float64Array} data
- */
+/** @typedef {{ height: number, width: number, channels: number, data: Float64Array }} Feature */
 
-/** A convolution with its weights in the order in which they are used. */
+/** A convolution with its weights in the order of their use. */
 export class Convolution {
   /**
    * @param {string} name of the layer
@@ -44,11 +38,11 @@ export class Convolution {
   }
 
   /**
-   * Prepares a 3 x 3 convolution for pictures that are constant along an axis, whose borders have no influence then.
+   * Folds a 3 x 3 convolution for pictures that are constant along an axis, so that their borders have no influence.
    * @param {Strip} strip
    */
   fold(strip) {
-    const size = 4 * this.inputs; // of a place in the window
+    const size = 4 * this.inputs; // numbers of a place in the window
     const [across, along] = strip === "row" ? [3, 1] : [1, 3]; // from place to place
     for (let from = 0; this.kernel === 3 && from < this.matrix.length; from += 9 * size) {
       for (let i = 0; i < 3 * size; i++) {
@@ -87,7 +81,7 @@ export class Convolution {
     for (let output = 0, weights = 0; output < outputs; output += 4, weights += 4 * kernel * run) {
       const used = Math.min(4, outputs - output);
       for (let pixel = 0; pixel < height * width; pixel += 2) {
-        // Two pixels and four outputs at once: every number that is read is used several times.
+        // Two pixels and four outputs at once, to use each number several times.
         let from = Math.floor(pixel / width) * stride * pitch + (pixel % width) * hop;
         let w = weights;
         let p0 = bias[output];
@@ -149,17 +143,10 @@ function padded({ height, width, channels, data }) {
 /** @param {number} x */
 export const swish = (x) => x / (1 + Math.exp(-x));
 
-/**
- * @param {Feature} x
- * @returns {Feature}
- */
+/** @type {(x: Feature) => Feature} */
 export const silu = (x) => ({ ...x, data: x.data.map(swish) });
 
-/**
- * @param {Feature} x
- * @param {Feature} y
- * @returns {Feature}
- */
+/** @type {(x: Feature, y: Feature) => Feature} */
 export const add = (x, y) => ({ ...x, data: x.data.map((value, i) => value + y.data[i]) });
 
 /**
@@ -179,7 +166,7 @@ export function enlarge({ height, width, channels, data }) {
 
 /**
  * @param {Feature} x
- * @returns {Feature} twice the size, a quarter of the channels: every four become a square of pixels
+ * @returns {Feature} twice the size: four channels become a square of pixels
  */
 export function shuffle({ height, width, channels, data }) {
   const out = new Float64Array(data.length);

@@ -1,20 +1,17 @@
-/** Counts of the range coder, and where each value's share of its scale begins. */
+/** Counts of the range coder, and the edges of each value's share of its range. */
 
 import { list } from "./arrays.js";
 
 const SCALE = 2 ** 24; // parts into which the coder divides its range
 const TOTAL = 65536; // sum of a row of counts
-const FACTORS = [256, 181, 128, 91, 64, 45, 32, 23]; // tokens of a tile by its level, in 256ths of the most
+const FACTORS = [256, 181, 128, 91, 64, 45, 32, 23]; // tokens of a tile by its level, in 256ths of the largest number
 
-/**
- * @param {number} radix number of values
- * @returns {number[]} counts that are as equal as they can be
- */
+/** @type {(radix: number) => number[]} counts of `radix` values, as equal as possible */
 export const equalCounts = (radix) => list(radix, (v) => Math.floor(TOTAL / radix) + (v < TOTAL % radix ? 1 : 0));
 
 /**
  * @param {ArrayLike<number>} counts of the values of a digit, with the sum 65536
- * @returns {Uint32Array} where each value's share begins, then where the last one ends
+ * @returns {Uint32Array} where each value's share begins, and where the last one ends
  */
 export function edgesOf(counts) {
   const edges = new Uint32Array(counts.length + 1);

@@ -3,10 +3,9 @@
 import { draw } from "./draw.js";
 import { networkOf } from "./network.js";
 
-/** @typedef {import("./checks.js").Bytes} Bytes */
-/** @typedef {import("./model.js").Model} Model */
-/** @typedef {import("./draw.js").DecodeOptions} DecodeOptions */
-/** @typedef {import("./draw.js").DecodedPicture} DecodedPicture */
+/** @import { Bytes } from "./checks.js" */
+/** @import { Model } from "./model.js" */
+/** @import { DecodeOptions, DecodedPicture } from "./draw.js" */
 
 /**
  * Draws a file, or any beginning of one that holds the header.

@@ -1,4 +1,4 @@
-/** Tiles to a picture. */
+/** Draws tiles and joins them to a picture. */
 
 import { clamp, list } from "./arrays.js";
 import { MAX_PIXELS, MAX_SIDE, check, checkInteger, checkSize } from "./checks.js";
@@ -9,10 +9,10 @@ import { blending, weigh, weighRows } from "./resampling.js";
 import { blendSeam } from "./seams.js";
 import { readContents } from "./tokens.js";
 
-/** @typedef {import("./checks.js").Bytes} Bytes */
-/** @typedef {import("./convolution.js").Strip} Strip */
-/** @typedef {import("./model.js").Model} Model */
-/** @typedef {import("./tokens.js").Contents} Contents */
+/** @import { Bytes } from "./checks.js" */
+/** @import { Strip } from "./convolution.js" */
+/** @import { Model } from "./model.js" */
+/** @import { Contents } from "./tokens.js" */
 
 /**
  * @typedef {object} Picture RGBA; an ImageData is one
@@ -25,9 +25,9 @@ import { readContents } from "./tokens.js";
 
 /**
  * @typedef {object} DrawOptions
- * @property {number} [tokens] draw at most this many tokens of a tile, 1..256; by default all
- * @property {number} [width] pixels of the result; follows `height` by default, or is the file's
- * @property {number} [height] pixels of the result; follows `width` by default, or is the file's
+ * @property {number} [tokens] largest number of tokens drawn per tile, 1..256; all by default
+ * @property {number} [width] pixels of the result; by default follows `height`, or the file's
+ * @property {number} [height] pixels of the result; by default follows `width`, or the file's
  * @property {string} [look] one of `model.looks`; the first by default
  * @property {number} [maxTiles] refuse files of more tiles; 500 by default
  */
@@ -36,20 +36,19 @@ import { readContents } from "./tokens.js";
 
 /** @typedef {(planes: Float64Array[], count: number, scale: number) => Float64Array} Correct what a network adds */
 
-const BLANK = 128; // grey level of a tile of which the bytes hold no token
+const BLANK = 128; // grey level of tiles without tokens
 const MAX_TILES = 500; // 32 megapixels at the default pitch: half a minute with a network
-const THIN = 2; // pixels across a picture up to which its tiles are drawn as strips
+const THIN = 2; // pixels across a picture whose tiles are drawn as strips
 const BARE = "bare"; // the look that is the sum of the codewords
 
 /**
- * How a tile is drawn. All that a picture of many tiles costs is decided here.
  * @param {string} look
- * @param {number} width pixels of the picture that one tile covers
+ * @param {number} width pixels of the picture that a tile covers
  * @param {number} height
- * @returns {{ look: string, width: number, height: number }} samples to draw of it
+ * @returns {{ look: string, width: number, height: number }} samples to draw of a tile
  */
 function sampling(look, width, height) {
-  // As many samples as a tile has pixels: what is shown small costs little.
+  // At most one sample per pixel, so that small pictures cost little.
   if (look === BARE) return { look, width: Math.min(TILE, width), height: Math.min(TILE, height) };
   return { look, width: TILE, height: TILE };
 }
@@ -57,18 +56,14 @@ function sampling(look, width, height) {
 /**
  * @param {number} width pixels of the picture
  * @param {number} height
- * @returns {Strip | null} which strip the picture is: a network draws one with less work
+ * @returns {Strip | null} whether the picture is a strip, which a network draws with less work
  */
 function stripOf(width, height) {
   if (Math.min(width, height) > THIN) return null;
   return height <= width ? "row" : "column";
 }
 
-/**
- * @param {number} side pixels of the picture
- * @param {number} n tiles along it
- * @returns {number} pixels that a tile covers, in steps that neighbours can share
- */
+/** @type {(side: number, n: number) => number} pixels that one of n tiles covers, in steps that neighbours can share */
 const extent = (side, n) => (n === 1 ? side : Math.ceil(tileEnd(side, n, 0) / OVERLAP) * OVERLAP);
 
 /**
@@ -95,7 +90,7 @@ function drawTile(model, scale, tokens, { width, height }, correct) {
   return planes;
 }
 
-/** A picture that tiles are added to. Where there are none it is grey. */
+/** A grey picture that tiles are added to. */
 class Canvas {
   /**
    * @param {number} width
@@ -151,17 +146,17 @@ function toRGBA([red, green, blue], width, height) {
 }
 
 /**
- * @param {number} side
- * @param {number} own the file's size in this direction
- * @param {number} other the file's size in the other one
- * @returns {number} the other side of the result
+ * @param {number} side a side of the result
+ * @param {number} own the same side of the file
+ * @param {number} other the file's other side
+ * @returns {number} the result's other side
  */
 const follow = (side, own, other) => clamp(Math.round((side * other) / own), 1, MAX_SIDE);
 
 /**
  * @param {Contents} contents
- * @param {number | undefined} most tokens of a tile
- * @returns {Int16Array[]} the tokens that a file cut to that many per tile has
+ * @param {number | undefined} most largest number of tokens per tile
+ * @returns {Int16Array[]} the tokens of the file cut to that number
  */
 function firstTokens({ header, levels, tokens }, most) {
   if (most === undefined || checkInteger(most, 256, "tokens") >= header.tokens) return tokens;
@@ -169,11 +164,11 @@ function firstTokens({ header, levels, tokens }, most) {
 }
 
 /**
- * `decode`, with the network as an argument: a page that draws the sums of codewords does not need its code.
+ * `decode` with the network as an argument, whose code pages that draw sums of codewords do not need.
  * @param {Bytes} bytes
  * @param {Model} model
  * @param {DecodeOptions} options
- * @param {((model: Model, strip: Strip | null) => Correct) | null} network makes what adds to a tile; null: only the look "bare"
+ * @param {((model: Model, strip: Strip | null) => Correct) | null} network null: only the look "bare"
  * @returns {DecodedPicture}
  */
 export function draw(bytes, model, options, network) {
@@ -193,7 +188,7 @@ export function draw(bytes, model, options, network) {
   if (whole && parts[0].length) return toRGBA(drawTile(model, scale, parts[0], samples, correct), width, height);
   const canvas = new Canvas(width, height, grid, samples);
   /** @type {Map<number, Float64Array[]>} */
-  let above = new Map(); // the row before, by column: tiles that hold a token
+  let above = new Map(); // tiles with tokens of the row before, by column
   for (let row = 0; row < rows; row++) {
     /** @type {typeof above} */
     const tiles = new Map();

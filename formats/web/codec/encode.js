@@ -1,4 +1,4 @@
-/** Pictures to files. */
+/** Encodes pictures as files. */
 
 import { clamp, list, sum } from "./arrays.js";
 import { MAX_SIDE, checkInteger } from "./checks.js";
@@ -8,8 +8,8 @@ import { encodeDigits } from "./range-encoder.js";
 import { search } from "./search.js";
 import { transform } from "./transform.js";
 
-/** @typedef {import("./draw.js").Picture} Picture */
-/** @typedef {import("./model.js").Model} Model */
+/** @import { Picture } from "./draw.js" */
+/** @import { Model } from "./model.js" */
 /** @typedef {import("./search.js").Path & { outside: number }} Tile `outside`: squared error that tokens cannot reduce */
 
 /**
@@ -18,7 +18,7 @@ import { transform } from "./transform.js";
  * @property {boolean} [bare] two bytes instead of the header, for readers who know the model; false by default
  * @property {number | "fit"} [pitch] pixels from tile to tile, or "fit" for one tile; 256 by default, bare "fit"
  * @property {string} [background] "#rrggbb" behind transparent pixels; "#ffffff" by default
- * @property {number} [targetSize] bytes that the file may have at most; `tokens` is then the most per tile
+ * @property {number} [targetSize] largest number of bytes of the file; `tokens` is then the largest number per tile
  */
 
 /**
@@ -93,9 +93,9 @@ function largest(most, fits) {
  * @param {Picture} picture
  * @param {number[]} background red, green and blue
  * @param {Model} model
- * @param {number[]} pitches that are tried, the coarsest first
- * @param {number} count tokens per tile at most
- * @param {number} size bytes at most
+ * @param {number[]} pitches to try, the largest first
+ * @param {number} count largest number of tokens per tile
+ * @param {number} size largest number of bytes
  * @param {boolean} bare
  * @returns {Uint8Array<ArrayBuffer>} the file with the least squared error
  */
@@ -117,7 +117,7 @@ function encodeToSize(picture, background, model, pitches, count, size, bare) {
       best = file(used);
       bestError = error;
       bestTiles = grid.tiles;
-    } else if (used < count) break; // the bytes are used up: finer pitches would be worse still
+    } else if (used < count) break; // the bytes are used up: smaller pitches would be even worse
   }
   if (!best) throw new RangeError(`targetSize must be larger than ${size} bytes for this picture`);
   return best;

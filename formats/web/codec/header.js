@@ -1,9 +1,9 @@
-/** The bytes before the payload, and the grid of tiles that they declare; formats/tok-v1.md describes both. */
+/** The header, and the grid of tiles that it declares; see formats/tok-v1.md. */
 
 import { clamp } from "./arrays.js";
 import { MAX_SIDE, asBytes, check } from "./checks.js";
 
-/** @typedef {import("./checks.js").Bytes} Bytes */
+/** @import { Bytes } from "./checks.js" */
 
 /**
  * @typedef {object} Header
@@ -11,17 +11,17 @@ import { MAX_SIDE, asBytes, check } from "./checks.js";
  * @property {number} pitch pixels from tile to tile, 0 for one tile
  * @property {number} width pixels
  * @property {number} height pixels
- * @property {boolean} flat the payload is coded with equal counts
+ * @property {boolean} flat coded with equal counts
  * @property {boolean} adaptive tiles have different numbers of tokens
  * @property {number | null} modelId the first byte of the model's hash; null for a bare file
  */
 
 /**
  * @typedef {object} Grid
- * @property {number} columns tiles from left to right
- * @property {number} rows tiles from top to bottom
+ * @property {number} columns
+ * @property {number} rows
  * @property {number} tiles columns times rows
- * @property {number} scale the set of codewords that tiles of this size use
+ * @property {number} scale set of codewords for tiles of this size
  */
 
 export const TILE = 256; // samples along a tile's side
@@ -90,11 +90,7 @@ export function headerCheck(head, hash) {
   return crc;
 }
 
-/**
- * @param {number} side pixels
- * @param {number} pitch
- * @returns {number} tiles along the side
- */
+/** @type {(side: number, pitch: number) => number} tiles along a side of pixels */
 const tilesAlong = (side, pitch) => (pitch === FIT ? 1 : Math.max(1, Math.floor((2 * side + pitch) / (2 * pitch))));
 
 /**
@@ -111,18 +107,8 @@ export function gridOf({ width, height, pitch }, bounds, bare) {
   return { columns, rows, tiles: columns * rows, scale: bare ? 0 : below.length };
 }
 
-/**
- * @param {number} side pixels, or any other unit
- * @param {number} n tiles along the side
- * @param {number} i a tile, from 0
- * @returns {number} where the tile begins
- */
+/** @type {(side: number, n: number, i: number) => number} where tile i of n along a side begins, in the side's unit */
 export const tileStart = (side, n, i) => ((OVERLAP - 1) * i * side) / ((OVERLAP - 1) * n + 1);
 
-/**
- * @param {number} side pixels, or any other unit
- * @param {number} n tiles along the side
- * @param {number} i a tile, from 0
- * @returns {number} where the tile ends
- */
+/** @type {(side: number, n: number, i: number) => number} where it ends */
 export const tileEnd = (side, n, i) => (((OVERLAP - 1) * i + OVERLAP) * side) / ((OVERLAP - 1) * n + 1);

@@ -1,16 +1,16 @@
-/** The model: codewords, the range coder's counts and the network of a look, from a `.tokm` file. */
+/** A model from a `.tokm` file: codewords, counts of the range coder, and the network of a look. */
 
 import { list, sum } from "./arrays.js";
 import { TokError, asBytes, check } from "./checks.js";
 import { edgesOf, equalCounts } from "./counts.js";
 import { TILE } from "./header.js";
 
-/** @typedef {import("./checks.js").Bytes} Bytes */
+/** @import { Bytes } from "./checks.js" */
 /** @typedef {(Uint16Array | Int8Array | Float32Array) & { shape: number[] }} ModelArray */
 /** @typedef {Record<string, ModelArray>} ModelArrays */
 
 /**
- * @typedef {object} ModelHead what a file's JSON says; README.md describes it
+ * @typedef {object} ModelHead a file's JSON, see README.md
  * @property {number} format
  * @property {string} name
  * @property {string} hash
@@ -23,17 +23,18 @@ import { TILE } from "./header.js";
  * @property {number[]} bounds
  * @property {number} scales
  * @property {string | null} look
+ * @property {number[]} [weights]
  * @property {[name: string, type: string, shape: number[]][]} arrays
  */
 
 /**
  * @typedef {object} CodewordSet codewords of one scale; token t's digit d has row 2 t + d
- * @property {ArrayLike<number>} mean coefficients of the mean tile that are not negligible
+ * @property {ArrayLike<number>} mean the mean tile's larger coefficients
  * @property {ArrayLike<number>} meanDims their places
  * @property {ArrayLike<number>} dims places of the coefficients that a digit changes, [row][half]
- * @property {Float64Array} words what each value of a digit adds to them, [row][value][half]
+ * @property {Float64Array} words changes of them by each value of a digit, [row][value][half]
  * @property {ArrayLike<number>[]} rows the coder's counts
- * @property {Uint32Array[]} edges of those rows that were needed so far
+ * @property {Uint32Array[]} edges of the rows needed so far
  */
 
 /** @type {Record<string, Uint16ArrayConstructor | Int8ArrayConstructor | Float32ArrayConstructor>} */
@@ -54,10 +55,11 @@ export class Model {
    * @internal
    */
   constructor(head, arrays) {
-    const { tokens, all_tokens, radix, half, luma, chroma, bounds, scales, look } = head;
+    const { tokens, all_tokens, radix, half, luma, chroma, bounds, scales, look, weights = [1, 1, 1] } = head;
     check(bounds.every((bound) => bound > 0) && all_tokens >= tokens, MISFIT);
     const sizes = [tokens, radix, half, luma, chroma, scales];
     check(sizes.every((n) => n >= 1 && n <= TILE) && scales <= bounds.length + 1, MISFIT);
+    check(weights.length === 3 && weights.every((weight) => weight > 0 && weight < 1e6), MISFIT);
     const hexadecimal = /^[0-9a-f]{64}$/.test(head.hash) && head.hash.match(/../g);
     check(hexadecimal, MISFIT);
     /** @type {string} */
@@ -77,7 +79,7 @@ export class Model {
     /** @internal Coefficients along a side of the colour planes. */
     this.chroma = chroma;
     /**
-     * Source pixels along a tile's side, below each of which the next set of codewords is used.
+     * Pixels along a tile's side, below each of which the next set of codewords is used.
      * @type {readonly number[]}
      */
     this.bounds = bounds;
@@ -85,6 +87,8 @@ export class Model {
     this.scales = scales;
     /** @internal Coefficients of a tile. */
     this.size = luma ** 2 + 2 * chroma ** 2;
+    /** @internal What the squared error of each plane of coefficients counts in the choice of tokens. */
+    this.weights = weights;
     /**
      * Looks that `decode` can draw, its default first.
      * @type {readonly string[]}
@@ -144,7 +148,7 @@ export class Model {
    * @param {number} scale
    * @param {number} row a digit's
    * @param {boolean} flat whether all values are equally likely
-   * @returns {Uint32Array} edges for the range coder
+   * @returns {Uint32Array} edges of its values
    * @internal
    */
   edges(scale, row, flat) {

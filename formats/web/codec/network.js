@@ -1,24 +1,23 @@
-/** The network of a look: adds detail to the sum of a tile's codewords, as tokcodec/tokenizers/look.py does. */
+/** The network of a look: adds detail to a tile's sum of codewords, as in tokcodec/tokenizers/look.py. */
 
 import { list, numbers, sum } from "./arrays.js";
 import { THIRD } from "./coefficients.js";
 import { Convolution, add, enlarge, shuffle, silu, swish } from "./convolution.js";
 
-/** @typedef {import("./convolution.js").Feature} Feature */
-/** @typedef {import("./convolution.js").Strip} Strip */
-/** @typedef {import("./model.js").Model} Model */
+/** @import { Feature, Strip } from "./convolution.js" */
+/** @import { Model } from "./model.js" */
 
-const TENTS = 9; // inputs that say how many tokens there are
-export const SIDE = 64; // samples along a side of what it gets
-const THIN = 8; // samples across a strip of what it gets
-const UNFOLDED = ["middle", "last"]; // behind the first shuffle, rows differ even where the picture's do not
+const TENTS = 9; // inputs for the number of tokens
+export const SIDE = 64; // samples along a side of the input
+const THIN = 8; // samples across a strip of the input
+const UNFOLDED = ["middle", "last"]; // after the first shuffle rows differ, even if those of the picture do not
 
 /** @type {WeakMap<Model, Map<Strip | null, Network>>} */
 const networks = new WeakMap();
 
 /**
  * @param {Model} model whose file has a network
- * @param {Strip | null} strip what it draws; null: whole tiles
+ * @param {Strip | null} strip null: whole tiles
  * @returns {Network}
  */
 export function networkOf(model, strip) {
@@ -73,7 +72,7 @@ class Network {
    * @param {Float64Array[]} planes a tile's opponent colours at 64 x 64
    * @param {number} count of its tokens
    * @param {number} scale of its codewords
-   * @returns {Float64Array} what to add to its 256 x 256 pixels, colours last
+   * @returns {Float64Array} change of its 256 x 256 pixels, colours last
    */
   correction(planes, count, scale) {
     const tents = list(TENTS, (i) => Math.max(0, 1 - Math.abs(Math.log2(count) - i)));
@@ -112,7 +111,7 @@ class Network {
   }
 
   /**
-   * @param {Feature} drawn what the last layer draws
+   * @param {Feature} drawn output of the last layer
    * @returns {Float64Array} for a strip: the mean of four lines in the middle, repeated across a tile
    */
   output({ width, data }) {

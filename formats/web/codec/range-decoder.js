@@ -1,12 +1,12 @@
-/** The range coder's reading half. */
+/** The range decoder. */
 
 const LOW = 2 ** 24; // numbers of 64 bits are kept as 40 bits above 24
 
-/** Reads a payload that is continued for ever with one byte. */
+/** Reads a payload, continued without end by one byte. */
 export class RangeDecoder {
   /**
    * @param {Uint8Array} payload
-   * @param {number} padding the byte that follows its end
+   * @param {number} padding the byte
    */
   constructor(payload, padding) {
     this.payload = payload;
@@ -34,12 +34,12 @@ export class RangeDecoder {
 
   /**
    * @param {Uint32Array} edges of the values, from `edgesOf`
-   * @returns {number} the next value, or -1 where no value has this code
+   * @returns {number} the next value, or -1 if no value has this code
    */
   decode(edges) {
     const step = this.rangeHigh; // the range divided by the coder's scale
     if (this.pointHigh >= step) return -1;
-    // The point over the step in two halves, so that every number stays below 2^53.
+    // Divides the point by the step in two halves: numbers stay below 2^53.
     const upper = this.pointHigh * 4096 + Math.floor(this.pointLow / 4096);
     const lower = (upper % step) * 4096 + (this.pointLow % 4096);
     const quantile = Math.floor(upper / step) * 4096 + Math.floor(lower / step);

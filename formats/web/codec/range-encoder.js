@@ -1,4 +1,4 @@
-/** The range coder's writing half. */
+/** The range encoder. */
 
 const WORD = 2n ** 32n;
 
@@ -6,7 +6,7 @@ const WORD = 2n ** 32n;
 
 /**
  * @param {Digit[]} digits
- * @returns {Uint8Array} the shortest payload all of whose continuations hold the digits
+ * @returns {Uint8Array} the shortest payload whose continuations all hold the digits
  */
 export function encodeDigits(digits) {
   /** @type {number[]} */

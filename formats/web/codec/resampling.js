@@ -1,4 +1,4 @@
-/** Samples of tiles to pixels: Lanczos kernels, and the weights with which tiles overlap. */
+/** Samples of tiles to pixels: Lanczos kernels, and blending weights. */
 
 import { clamp, list, numbers, sum } from "./arrays.js";
 import { tileEnd, tileStart } from "./header.js";
@@ -9,10 +9,10 @@ import { tileEnd, tileStart } from "./header.js";
 const sinc = (x) => (x ? Math.sin(Math.PI * x) / (Math.PI * x) : 1);
 
 /**
- * @param {number} place among the samples, from 0 at the edge of the first
- * @param {number} scale samples from pixel to pixel: the Lanczos-3 kernel is that much wider where it is above 1
- * @param {number} samples how many there are
- * @param {number} [total] the sum of the weights; 1 by default
+ * @param {number} place in samples, 0 at the edge of the first
+ * @param {number} scale samples per pixel, by which the Lanczos-3 kernel is wider if above 1
+ * @param {number} samples their number
+ * @param {number} [total] sum of the weights; 1 by default
  * @returns {Kernel}
  */
 export function lanczos(place, scale, samples, total = 1) {
@@ -31,8 +31,8 @@ export function lanczos(place, scale, samples, total = 1) {
  * @param {number} n tiles along it
  * @param {number} i a tile, from 0
  * @param {number} samples of the tile
- * @returns {{ first: number, pixels: Kernel[] }} the tile's first pixel, and for each of its pixels the weights of its
- *   samples times the pixel's blending weight
+ * @returns {{ first: number, pixels: Kernel[] }} the tile's first pixel, and for each pixel the weights of samples times
+ *   its blending weight
  */
 export function blending(side, n, i, samples) {
   const start = tileStart(side, n, i);

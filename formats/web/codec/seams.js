@@ -1,18 +1,18 @@
-/** Neighbouring tiles are adapted to each other where they overlap. */
+/** Adapts neighbouring tiles to each other. */
 
 import { basis } from "./coefficients.js";
 import { OVERLAP, TILE } from "./header.js";
 
 const FREQUENCIES = 16; // of the difference along a border that is evened out
-const REACH = 40; // samples from the overlap on until nothing is changed
+const REACH = 40; // samples beyond the overlap that are changed
 
 /**
- * Blends two neighbouring tiles: spreads half of the difference at their border into each, by membrane interpolation.
+ * Spreads half of the difference at the border of two tiles into each, by membrane interpolation.
  * @param {Float64Array[]} before planes of the left or upper tile, changed in place
  * @param {Float64Array[]} after planes of the right or lower tile, changed in place
  * @param {number} width samples of a tile
  * @param {number} height samples of a tile
- * @param {boolean} across whether they lie side by side
+ * @param {boolean} across whether they are side by side
  */
 export function blendSeam(before, after, width, height, across) {
   const along = across ? height : width;

@@ -4,13 +4,12 @@ import { numbers } from "./arrays.js";
 import { forEachChange } from "./coefficients.js";
 import { dot } from "./transform.js";
 
-/** @typedef {import("./model.js").Model} Model */
-/** @typedef {import("./model.js").CodewordSet} CodewordSet */
+/** @import { Model, CodewordSet } from "./model.js" */
 
 /**
  * @typedef {object} Path tokens of a tile
  * @property {Float64Array} rest what they leave of the coefficients
- * @property {number} left the square of it
+ * @property {number} left the weighted square of it
  * @property {number[]} tokens
  * @property {number[]} errors squared error that 0, 1, ... of them leave
  */
@@ -19,7 +18,8 @@ import { dot } from "./transform.js";
 
 /**
  * @typedef {object} Prices for each codeword of all digits, [row][value]
- * @property {Float64Array} halves half of its square
+ * @property {Float64Array} weighted its coefficients times what their errors count, as in `words`
+ * @property {Float64Array} halves half of its weighted square
  * @property {Float64Array} bits what its bits are worth, as a part of the error left
  */
 
@@ -33,23 +33,38 @@ const prices = new WeakMap();
 
 /**
  * @param {Model} model
+ * @param {number} dim place of a coefficient
+ * @returns {number} what its squared error counts
+ */
+function weightOf({ luma, chroma, weights }, dim) {
+  if (dim < luma ** 2) return weights[0];
+  return weights[dim < luma ** 2 + chroma ** 2 ? 1 : 2];
+}
+
+/**
+ * @param {Model} model
  * @param {CodewordSet} set
  * @returns {Prices}
  */
-function pricesOf({ radix, half }, set) {
+function pricesOf(model, set) {
   let found = prices.get(set);
   if (!found) {
-    const { words, rows } = set;
+    const { radix, half } = model;
+    const { words, rows, dims } = set;
+    const weighted = numbers(words.length, (i) => {
+      const dim = dims[Math.floor(i / (radix * half)) * half + (i % half)];
+      return words[i] * weightOf(model, dim);
+    });
     const halves = numbers(rows.length * radix, (i) => {
       let square = 0;
-      for (let at = i * half; at < (i + 1) * half; at++) square += words[at] * words[at];
+      for (let at = i * half; at < (i + 1) * half; at++) square += words[at] * weighted[at];
       return square / 2;
     });
     const bits = numbers(rows.length * radix, (i) => {
       const row = Math.floor(i / radix);
       return (RATE_WEIGHT / (2 * ((row >> 1) + 1))) * Math.log2(65536 / rows[row][i % radix]);
     });
-    prices.set(set, (found = { halves, bits }));
+    prices.set(set, (found = { weighted, halves, bits }));
   }
   return found;
 }
@@ -64,14 +79,14 @@ function pricesOf({ radix, half }, set) {
  */
 function bestWords(model, set, { rest, left }, row, number) {
   const { radix, half } = model;
-  const { dims, words } = set;
-  const { halves, bits } = pricesOf(model, set);
+  const { dims } = set;
+  const { weighted, halves, bits } = pricesOf(model, set);
   /** @type {Choice[]} */
   const best = [];
   for (let word = 0; word < radix; word++) {
     const at = row * radix + word;
     let value = -halves[at] - left * bits[at];
-    for (let i = 0; i < half; i++) value += rest[dims[row * half + i]] * words[at * half + i];
+    for (let i = 0; i < half; i++) value += rest[dims[row * half + i]] * weighted[at * half + i];
     if (best.length === number && value <= best[number - 1].value) continue;
     best.push({ value, word });
     best.sort((a, b) => b.value - a.value).splice(number);
@@ -89,9 +104,12 @@ function bestWords(model, set, { rest, left }, row, number) {
 export function search(model, set, vector, count) {
   const rest = vector.slice();
   for (let i = 0; i < set.mean.length; i++) rest[set.meanDims[i]] -= set.mean[i];
-  const left = dot(rest, rest);
+  const left = dot(
+    rest,
+    rest.map((value, dim) => value * weightOf(model, dim)),
+  );
   /** @type {Path[]} */
-  let paths = [{ rest, left, tokens: [], errors: [left] }];
+  let paths = [{ rest, left, tokens: [], errors: [dot(rest, rest)] }];
   const together = Math.min(BEAM_TOKENS, model.tokens);
   for (let token = 0; token < Math.max(count, together); token++) {
     const width = token < together - 1 ? BEAM[Math.min(token, BEAM.length - 1)] : 1;
@@ -111,12 +129,15 @@ export function search(model, set, vector, count) {
       .slice(0, width)
       .map((candidate) => {
         const next = { ...candidate.path, rest: width > 1 ? candidate.path.rest.slice() : candidate.path.rest };
+        let error = next.errors[token];
         forEachChange(model, set, token, candidate.token, (dim, change) => {
-          next.left -= change * (2 * next.rest[dim] - change);
+          const less = change * (2 * next.rest[dim] - change);
+          next.left -= weightOf(model, dim) * less;
+          error -= less;
           next.rest[dim] -= change;
         });
         next.tokens = [...next.tokens, candidate.token];
-        next.errors = [...next.errors, next.left];
+        next.errors = [...next.errors, error];
         return next;
       });
   }

@@ -4,6 +4,10 @@ import { asBytes, check } from "./checks.js";
 
 /** @typedef {import("./checks.js").Bytes} Bytes */
 
+/** The model of bare files that do not name it: that of release 1.0. */
+const FIRST_MODEL = "base-2";
+const NAME = /^[a-z0-9][a-z0-9._-]{0,63}$/i;
+
 /**
  * @param {Bytes} bytes
  * @returns {string} base64 (RFC 4648) with padding
@@ -28,21 +32,29 @@ export function fromBase64(text) {
 
 /**
  * @param {Bytes} bytes of a file
- * @param {{ bare?: boolean }} [options] bare: the file is a bare one; false by default
+ * @param {{ bare?: boolean, model?: string }} [options] bare: the file is a bare one; false by default. model: the name
+ *   of a bare file's model, which the file itself does not hold; by default "base-2", that of release 1.0
  * @returns {string} a data URL of the type image/x-tok or image/x-tok-bare
+ * @throws {RangeError} if the model's name has other characters than letters, digits, ".", "_" and "-"
  */
-export function toDataURL(bytes, { bare = false } = {}) {
-  return `data:image/x-tok${bare ? "-bare" : ""};base64,${toBase64(bytes)}`;
+export function toDataURL(bytes, { bare = false, model = FIRST_MODEL } = {}) {
+  if (!NAME.test(model)) throw new RangeError(`${model} is no name of a model`);
+  const type = bare ? `-bare${model === FIRST_MODEL ? "" : `;model=${model}`}` : "";
+  return `data:image/x-tok${type};base64,${toBase64(bytes)}`;
 }
 
 /**
  * @param {string} url what `toDataURL` returns, also with parameters such as `;charset=utf-8`
- * @returns {{ bytes: Uint8Array<ArrayBuffer>, bare: boolean }} the file, and whether it is a bare one
+ * @returns {{ bytes: Uint8Array<ArrayBuffer>, bare: boolean, model: string | null }} the file, whether it is a bare one,
+ *   and then the name of its model; the header of another file tells the model
  * @throws {TokError} if it is another URL
  */
 export function fromDataURL(url) {
-  const match = /^\s*data:image\/x-tok(-bare)?(?:;[^;,]*)*;base64\s*,([^]*)$/i.exec(url);
+  const match = /^\s*data:image\/x-tok(-bare)?((?:;[^;,]*)*);base64\s*,([^]*)$/i.exec(url);
   check(match, "not a data URL of the type image/x-tok or image/x-tok-bare");
-  const text = match[2].replace(/%(2b|2f|3d|0d|0a|20)/gi, (code) => String.fromCharCode(parseInt(code.slice(1), 16)));
-  return { bytes: fromBase64(text), bare: Boolean(match[1]) };
+  const text = match[3].replace(/%(2b|2f|3d|0d|0a|20)/gi, (code) => String.fromCharCode(parseInt(code.slice(1), 16)));
+  const bare = Boolean(match[1]);
+  const name = /;model=([^;]*)/i.exec(match[2])?.[1] ?? FIRST_MODEL;
+  check(NAME.test(name), "the parameter model of the data URL is no name of a model");
+  return { bytes: fromBase64(text), bare, model: bare ? name : null };
 }

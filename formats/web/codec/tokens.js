@@ -7,14 +7,13 @@ import { gridOf, headerCheck, readHeader } from "./header.js";
 import { checkModel } from "./model.js";
 import { RangeDecoder } from "./range-decoder.js";
 
-/** @typedef {import("./checks.js").Bytes} Bytes */
-/** @typedef {import("./header.js").Header} Header */
-/** @typedef {import("./header.js").Grid} Grid */
-/** @typedef {import("./model.js").Model} Model */
+/** @import { Bytes } from "./checks.js" */
+/** @import { Header, Grid } from "./header.js" */
+/** @import { Model } from "./model.js" */
 
 /**
  * @typedef {object} ReadOptions
- * @property {boolean} [bare] the file is a bare one, with two bytes instead of the header; false by default
+ * @property {boolean} [bare] the file is bare: two bytes instead of the header; false by default
  * @property {number} [maxPixels] refuse pictures with more pixels; 89478485 by default
  */
 
@@ -22,8 +21,8 @@ import { RangeDecoder } from "./range-decoder.js";
  * @typedef {object} Contents
  * @property {Header} header
  * @property {Grid} grid
- * @property {number[]} levels of the tiles of an adaptive file; fewer if the file ends before
- * @property {Int16Array[]} tokens of every tile, as many as the bytes hold
+ * @property {number[]} levels of the tiles of an adaptive file, as far as the bytes reach
+ * @property {Int16Array[]} tokens of every tile that the bytes hold
  */
 
 /**
@@ -33,7 +32,7 @@ import { RangeDecoder } from "./range-decoder.js";
  */
 function* tokenOrder(counts) {
   /** @type {Map<number, Set<number>>} */
-  const byKey = new Map(); // key -> counts whose tiles have a token there
+  const byKey = new Map(); // counts whose tiles have a token with this key
   for (const count of new Set(counts)) {
     for (let rank = 0; rank < count; rank++) {
       const key = Math.floor((rank * 2 ** 24) / count);
@@ -46,9 +45,9 @@ function* tokenOrder(counts) {
 }
 
 /**
- * Reads the next value only where every continuation of the payload has the same one.
+ * Reads values that every continuation of the payload has.
  * @param {Uint8Array} payload
- * @returns {(edges: Uint32Array) => number} the next value, or -1 at the end of what the payload holds
+ * @returns {(edges: Uint32Array) => number} the next value, or -1 at the end
  */
 function digitReader(payload) {
   const zeros = new RangeDecoder(payload, 0x00);
@@ -107,7 +106,7 @@ export function readContents(data, model, bare, maxPixels) {
  * @param {Bytes} bytes a file, or any beginning of one that holds the header
  * @param {Model} model
  * @param {ReadOptions} [options]
- * @returns {Int16Array[]} for every tile as many tokens as the bytes hold
+ * @returns {Int16Array[]} tokens of every tile that the bytes hold
  * @throws {TokError} if the file is damaged or too large, or needs what the model lacks
  */
 export function readTokens(bytes, model, { bare = false, maxPixels = MAX_PIXELS } = {}) {

@@ -1,12 +1,12 @@
-/** Parts of pictures to coefficients. */
+/** Transforms parts of pictures to coefficients. */
 
 import { clamp, list } from "./arrays.js";
 import { HALF, SIXTH, THIRD, basis } from "./coefficients.js";
 import { TILE } from "./header.js";
 import { lanczos, weigh, weighRows } from "./resampling.js";
 
-/** @typedef {import("./model.js").Model} Model */
-/** @typedef {import("./draw.js").Picture} Picture */
+/** @import { Model } from "./model.js" */
+/** @import { Picture } from "./draw.js" */
 
 const OPPONENT = [
   [THIRD, THIRD, THIRD],

@@ -26,7 +26,7 @@ for (const name of readdirSync(folder)
     const picture = readPPM(readFileSync(join(folder, name)));
     const bytes = encode(picture, model, { tokens: Number(tokens), bare: true });
     console.log(`<img src="${escaped(name)}" width="${picture.width}" height="${picture.height}" alt=""`);
-    console.log(`     previewsrc="${toDataURL(bytes, { bare: true })}">`);
+    console.log(`     previewsrc="${toDataURL(bytes, { bare: true, model: model.name })}">`);
   } catch (error) {
     console.error(`${name}: ${error.message}`);
     process.exitCode = 1;

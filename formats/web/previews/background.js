@@ -1,8 +1,8 @@
-/** A picture as the background of an image's own box, after which the page's styles are what they were. */
+/** Shows a picture as the background of an image's own box, and restores the page's styles. */
 
 const STYLES = ["image", "size", "position", "origin", "clip", "repeat"].map((name) => `background-${name}`);
 
-/** @typedef {{ value: string, priority: string, ours: string }} Style what the page set, and what we set */
+/** @typedef {{ value: string, priority: string, ours: string }} Style the page's value and ours */
 
 export class Background {
   /** @type {string | null} */
@@ -18,7 +18,7 @@ export class Background {
   /**
    * Shows a picture once it is ready to be drawn.
    * @param {Blob} blob
-   * @param {() => boolean} wanted whether it is still to be shown then
+   * @param {() => boolean} wanted whether to show it then
    */
   async show(blob, wanted) {
     const address = URL.createObjectURL(blob);
@@ -28,7 +28,7 @@ export class Background {
       () => false,
     );
     const { style } = this.img;
-    const changed = this.#styles && style.backgroundImage !== this.#styles[0].ours; // by the page: it stays so
+    const changed = this.#styles && style.backgroundImage !== this.#styles[0].ours; // by the page, which is respected
     if (!ready || changed || !wanted()) {
       URL.revokeObjectURL(address);
       if (ready) return;
@@ -49,7 +49,7 @@ export class Background {
     this.#address = address;
   }
 
-  /** Gives the page its own styles back, where they are still ours. */
+  /** Restores the page's styles that are still ours. */
   remove() {
     if (!this.#address) return;
     const { style } = this.img;

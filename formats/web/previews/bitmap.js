@@ -1,12 +1,11 @@
-/** Decoded pictures as Windows bitmaps: every browser shows them, and writing them takes no time. */
+/** Decoded pictures as Windows bitmaps, which every browser shows and which are quick to write. */
 
 import { decode } from "../codec/decode.js";
 import { toBase64 } from "../codec/text.js";
 
-/** @typedef {import("../codec/checks.js").Bytes} Bytes */
-/** @typedef {import("../codec/draw.js").DecodeOptions} DecodeOptions */
-/** @typedef {import("../codec/draw.js").Picture} Picture */
-/** @typedef {import("../codec/model.js").Model} Model */
+/** @import { Bytes } from "../codec/checks.js" */
+/** @import { DecodeOptions, Picture } from "../codec/draw.js" */
+/** @import { Model } from "../codec/model.js" */
 
 const HEADER = 54; // bytes
 
@@ -33,7 +32,7 @@ export function writeBitmap({ width, height, data }) {
 
 /**
  * @param {Picture} picture
- * @returns {Blob} that an image or a download takes
+ * @returns {Blob} for an image or a download
  */
 export const bitmapBlob = (picture) => new Blob([writeBitmap(picture)], { type: "image/bmp" });
 

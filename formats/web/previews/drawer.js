@@ -1,8 +1,8 @@
-/** Draws previews in a worker, or here where there can be none. */
+/** Draws previews in a worker, or on the page's thread if there can be none. */
 
 import { draw } from "./job.js";
 
-/** @typedef {import("./job.js").PreviewJob} PreviewJob */
+/** @import { PreviewJob } from "./job.js" */
 
 /**
  * @typedef {object} Waiting
@@ -22,7 +22,7 @@ export function drawer() {
   /** @type {Map<number, Waiting>} */
   const waiting = new Map(); // by the job's number
   /** @type {Worker | null | undefined} */
-  let worker; // undefined: not needed yet, null: there can be none
+  let worker; // undefined: not needed yet; null: impossible
   let last = 0;
 
   function startWorker() {

@@ -1,7 +1,7 @@
 /** One preview: from its data URL to a bitmap. */
 
 import { TokError } from "../codec/checks.js";
-import { gridOf, readHeader } from "../codec/header.js";
+import { gridOf, headerCheck, readHeader } from "../codec/header.js";
 import { loadModel } from "../codec/model.js";
 import { fromDataURL } from "../codec/text.js";
 import { toBlob } from "./bitmap.js";
@@ -10,7 +10,7 @@ import { toBlob } from "./bitmap.js";
 
 /**
  * @typedef {object} PreviewJob
- * @property {string} address of the model file
+ * @property {string[]} addresses of model files, one for each model
  * @property {string} url a data URL
  * @property {number} size pixels of the longer side
  * @property {boolean} [fine] draw it with the model's network instead of the sum of the codewords alone
@@ -41,17 +41,42 @@ function modelAt(address) {
 }
 
 /**
+ * @param {Uint8Array} bytes a file with a header
+ * @param {Model} model
+ * @returns {boolean} whether it was made with the model
+ */
+function belongs(bytes, { hash }) {
+  return bytes.length >= 10 && headerCheck(bytes, hash) === 256 * bytes[8] + bytes[9];
+}
+
+/**
+ * @param {string[]} addresses of model files; those are fetched that are needed to find the model
+ * @param {Uint8Array} bytes a file
+ * @param {string | null} name of the model of a bare file
+ * @returns {Promise<Model>} the file's
+ */
+async function modelOf(addresses, bytes, name) {
+  const named = (/** @type {string} */ address) => Number(name !== null && address.includes(name));
+  for (const address of [...addresses].sort((a, b) => named(b) - named(a))) {
+    const model = await modelAt(address);
+    if (name === null ? belongs(bytes, model) : model.name === name) return model;
+  }
+  if (name !== null) throw new TokError(`it needs the model ${name}, of which start({ model }) names no file`);
+  throw new TokError("its header is damaged, or start({ model }) names no file of its model");
+}
+
+/**
  * Draws the preview of a data URL.
  * @param {PreviewJob} job
  * @returns {Promise<Blob | null>} null with `fine` where the model has no network, or where that would take long
  */
-export async function draw({ address, url, size, fine = false }) {
+export async function draw({ addresses, url, size, fine = false }) {
   const tooLong = `a preview has at most ${MAX_BYTES} bytes`;
   if (url.length > 4 * MAX_BYTES) throw new TokError(tooLong);
-  const { bytes, bare } = fromDataURL(url);
+  const { bytes, bare, model: name } = fromDataURL(url);
   if (bytes.length > MAX_BYTES) throw new TokError(tooLong);
-  const model = await modelAt(address);
   const header = readHeader(bytes, { bare });
+  const model = await modelOf(addresses, bytes, name);
   const { tiles } = gridOf(header, model.bounds, bare);
   if (tiles > MAX_TILES) throw new TokError(`a preview has at most ${MAX_TILES} tiles`);
   if (fine && (model.looks[0] === "bare" || tiles > MAX_FINE_TILES)) return null;

@@ -1,26 +1,28 @@
-/** The polyfill of `previewsrc`: draws a preview as the background of the image's own box until the image is there. */
+/** The polyfill of `previewsrc`: shows a preview until the image has loaded. */
 
 import { Background } from "./background.js";
 import { drawer } from "./drawer.js";
 
 /**
  * @typedef {object} PreviewOptions
- * @property {string | URL} [model] address of the model file; by default that of `base-2-64.tokm` beside the module
+ * @property {string | URL | (string | URL)[]} [model] addresses of the page's model files, one for each model; they are
+ *   fetched when a preview needs them. By default that of `base-2-64.tokm` beside the module
  * @property {number} [size] pixels of a first preview's longer side, 1..512; 64 by default
  */
 
 /** @typedef {{ url: string, background: Background }} Preview */
 
-const NEAR = "600px"; // from the view, where an element's preview is drawn
+const OWN_MODEL = new URL("../base-2-64.tokm", import.meta.url);
+const NEAR = "600px"; // distance from the view at which previews are drawn
 const FINEST = 512; // pixels of a finer preview's longer side
 const SAMPLE = "data:image/x-tok;base64,9RBfAJAAAACy7ol5";
 
-/** Ends the last `start`. */
+/** Stops the last `start`. */
 let endLast = () => {};
 
 /**
- * Shows the previews of a page, also of elements that are added later, where the browser does not do it.
- * Does nothing where there is no page, or no IntersectionObserver: in Node and jsdom.
+ * Shows the previews of a page, also of elements that are added later, in browsers that do not.
+ * Does nothing without a page or IntersectionObserver, as in Node and jsdom.
  * @param {PreviewOptions} [options]
  * @returns {() => void} stops it and its worker; another `start` does the same
  */
@@ -34,7 +36,7 @@ export function start(options) {
     const sample = new Image();
     sample.src = SAMPLE;
     sample.decode().catch(() => {
-      if (!ended) end = begin(options); // it knows the attribute, but not the type
+      if (!ended) end = begin(options); // the browser knows the attribute, but not the type
     });
   }
   endLast = () => {
@@ -58,15 +60,15 @@ function imagesIn(node) {
  * @param {PreviewOptions} [options]
  * @returns {() => void} ends it
  */
-function begin({ model = new URL("../base-2-64.tokm", import.meta.url), size = 64 } = {}) {
+function begin({ model = OWN_MODEL, size = 64 } = {}) {
   const allowed = Number.isInteger(size) && size >= 1 && size <= FINEST;
   if (!allowed) throw new RangeError(`size must be 1..${FINEST}, not ${size}`);
-  const address = new URL(model, document.baseURI).href;
+  const addresses = [model].flat().map((address) => new URL(address, document.baseURI).href);
   const { ask, end } = drawer();
   /** @type {Map<HTMLImageElement, Preview>} */
   const shown = new Map();
   /** @type {Promise<void>} */
-  let turn = Promise.resolve(); // of the finer previews, which take their time
+  let turn = Promise.resolve(); // of the finer previews, which are slow
 
   function clear(/** @type {HTMLImageElement} */ img) {
     near.unobserve(img);
@@ -77,9 +79,9 @@ function begin({ model = new URL("../base-2-64.tokm", import.meta.url), size = 6
 
   async function show(/** @type {HTMLImageElement} */ img, /** @type {Preview} */ preview) {
     near.unobserve(img);
-    const wanted = () => shown.get(img) === preview; // else the image was first
+    const wanted = () => shown.get(img) === preview; // otherwise the image has loaded
     const drawAt = async (/** @type {number} */ side, fine = false) => {
-      const blob = wanted() && (await ask({ address, url: preview.url, size: side, fine }));
+      const blob = wanted() && (await ask({ addresses, url: preview.url, size: side, fine }));
       if (blob && wanted()) await preview.background.show(blob, wanted);
     };
     try {
@@ -97,7 +99,7 @@ function begin({ model = new URL("../base-2-64.tokm", import.meta.url), size = 6
     const url = img.getAttribute("previewsrc");
     if (img.isConnected && shown.get(img)?.url === url && !img.complete) return;
     clear(img);
-    if (!url || !img.isConnected || img.complete) return; // also complete: nothing to load
+    if (!url || !img.isConnected || img.complete) return; // an image without a source is complete too
     shown.set(img, { url, background: new Background(img) });
     near.observe(img);
   }
@@ -120,8 +122,8 @@ function begin({ model = new URL("../base-2-64.tokm", import.meta.url), size = 6
   });
   const done = async (/** @type {Event} */ { target }) => {
     if (!(target instanceof HTMLImageElement) || !shown.has(target)) return;
-    await target.decode().catch(() => {}); // until then the background shows through
-    if (target.complete) clear(target); // else it has got another src
+    await target.decode().catch(() => {}); // until it is drawn, the preview stays
+    if (target.complete) clear(target); // otherwise it has a new src
   };
   const attributeFilter = ["previewsrc", "src", "srcset"];
   changes.observe(document, { subtree: true, childList: true, attributes: true, attributeFilter });

@@ -214,7 +214,7 @@ def test_recognition_at_equal_bytes() -> None:
 
 
 def test_from_how_many_bytes_on_pictures_are_recognised() -> None:
-    shown = table(summarise(seen_rows()), "Recognised from how many bytes on")
+    shown = table(summarise(seen_rows()), "Bytes from which on pictures are recognised")
     assert shown.header == ["codec", "top-1 of 50%", "top-1 of 80%", "top-5 of 50%", "top-5 of 80%"]
     ours, webp = ({r[0]: r[1:] for r in shown.rows}[c] for c in CURVES)
     assert ours == ["108 B", "396 B", "108 B", "108 B"]
@@ -223,7 +223,7 @@ def test_from_how_many_bytes_on_pictures_are_recognised() -> None:
     for r in changed:
         if r["codec"] == "tokcodec" and r["setting"]["tokens"] == 256:
             r["metrics"] |= {"top1": 0.0}
-    again = table(summarise(changed), "Recognised from how many bytes on")
+    again = table(summarise(changed), "Bytes from which on pictures are recognised")
     assert {r[0]: r[1:] for r in again.rows}[CURVES[0]][:2] == ["never", "never"], "not if larger files are not"
 
 

@@ -1,4 +1,4 @@
-"""How the columns of a shard of tokens are stored in Parquet, by what its first row group holds."""
+"""Chooses how the columns of a shard of tokens are stored in Parquet, by its first row group."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import pyarrow.parquet as pq
 from ..columns import KEY, TOK, TOKENS
 
 DICTIONARY_VALUES = 4096
-"""Different tokens up to which a dictionary packs them: 12 bits each. With more, its page and its numbers cost more
-than BYTE_STREAM_SPLIT with zstd, which stores the low bytes and the high bytes of tokens apart."""
+"""Largest number of different tokens for a dictionary, which takes 12 bits each. With more, its page and its numbers
+take more than BYTE_STREAM_SPLIT with zstd, which stores the low and the high bytes of tokens separately."""
 DICTIONARY_USES = 8
-"""Tokens for each different one from which the page of a dictionary pays."""
+"""Smallest number of tokens per different token for which a dictionary is smaller."""
 
 
 def writer_options(table: pa.Table) -> dict[str, Any]:
@@ -33,7 +33,7 @@ def writer_options(table: pa.Table) -> dict[str, Any]:
     leaves = _leaves(table.schema)
     of_tokens = next(leaf for leaf in leaves if leaf.startswith(f"{TOKENS}."))
     encodings = {TOK: "DELTA_LENGTH_BYTE_ARRAY"}  # PLAIN has four bytes for each length
-    plain = {KEY, TOK}  # a dictionary would hold every value once, and number them
+    plain = {KEY, TOK}  # a dictionary would hold every value and number it
     tokens = table[TOKENS].combine_chunks().flatten()
     different = pc.count_distinct(tokens).as_py()
     if different > DICTIONARY_VALUES or len(tokens) < DICTIONARY_USES * different:

@@ -21,7 +21,7 @@ from ..sources.tar_members import BoundedMember
 TAR_RECIPE = "TOKCODEC.recipe"  # in the global header, which other readers ignore
 ERROR_KIND = "error"
 NO_SAMPLES = ".tokcodec"
-"""Member of a tar without samples: readers of WebDataset's layout skip hidden names."""
+"""Name of the only member of a tar without samples. Readers of WebDataset's layout skip hidden names."""
 
 
 def write_tar(

@@ -15,7 +15,7 @@ from ..sources.sizes import row_bytes
 from .encodings import writer_options
 
 ROW_GROUP = 20_000
-"""Rows of a row group at most. With 1,000 rows the dictionaries of tokens cost 9 % of the file."""
+"""Largest number of rows of a row group. With 1,000 rows the dictionaries of tokens take 9 % of the file."""
 GROUP_BYTES = 32 << 20
 """Bytes at which a row group ends before ROW_GROUP rows, so that large samples need bounded memory."""
 
@@ -44,7 +44,7 @@ class TableWriter:
     def __init__(self, stream: Any, schema: pa.Schema, metadata: dict[bytes, bytes]) -> None:
         self.schema = schema.with_metadata(metadata)
         self.stream = stream
-        self.file: Any = None  # opened with the first row group, whose content decides on the encodings
+        self.file: Any = None  # opened with the first row group, which determines the encodings
         self.waiting: list[pa.Table] = []
         self.rows = self.bytes = 0
 

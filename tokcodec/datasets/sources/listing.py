@@ -55,7 +55,7 @@ class LeftOut:
     suffixes: Counter[str] = field(default_factory=Counter)
     """Number of files by their suffix."""
     notes: list[tuple[str, str]] = field(default_factory=list)
-    """Name of and a line about each Parquet file without pictures."""
+    """Name of each Parquet file without pictures, and a line about it."""
     linked: Counter[str] = field(default_factory=Counter)
     """Number of linked folders that were not searched, by the source."""
 

@@ -20,7 +20,7 @@ def read_samples(
     batch_size: int = DEFAULT_BATCH,
     max_sample_bytes: int = DEFAULT_MAX_SAMPLE_BYTES,
 ) -> Iterator[Samples]:
-    """The samples of a shard in their order, in batches of about BATCH_BYTES at most: one at least, perhaps empty.
+    """The samples of a shard in order, in batches of at most about BATCH_BYTES. There is at least one, perhaps empty.
 
     Args:
         shard: from `find_shards`.

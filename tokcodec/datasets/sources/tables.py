@@ -30,7 +30,7 @@ LIST_RATIO = 16
 """Bytes of lists in a row group that are read even above the limit, as a multiple of their bytes in the file."""
 
 ROWS = 100_000
-"""Rows that every file may have."""
+"""Number of rows that any file may have."""
 ROWS_PER_BYTE = 16
 """Further rows for each byte of the file. A run of equal rows takes a few bytes, however long it is."""
 
@@ -50,7 +50,7 @@ class Rows:
 def read_rows(
     stream: Any, batch_size: int, max_sample_bytes: int, columns: list[str] | None = None, keep: Sequence[str] = ()
 ) -> Iterator[Rows]:
-    """All rows of a Parquet file in order, in batches of about BATCH_BYTES at most. Without rows there is one, empty.
+    """All rows of a Parquet file in order, in batches of at most about BATCH_BYTES. Without rows there is an empty one.
 
     Args:
         stream: the file, opened for reading anywhere in it.

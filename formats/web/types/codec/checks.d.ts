@@ -12,8 +12,8 @@ export function check(valid: unknown, text: string): asserts valid;
  */
 export function asBytes(data: Bytes): Uint8Array;
 /**
- * @param {number} value an argument of a public function
- * @param {number} high its largest value; the smallest is 1
+ * @param {number} value an argument, at least 1
+ * @param {number} high its largest value
  * @param {string} name its name, for the error
  * @returns {number} the value
  * @throws {RangeError}

@@ -1,7 +1,7 @@
 /**
- * @param {number} count of vectors, the lowest frequencies first
+ * @param {number} count number of vectors, the lowest frequencies first
  * @param {number} size samples of each
- * @returns {Float64Array[]} the DCT-II for coefficients of the orthonormal one of 256 samples
+ * @returns {Float64Array[]} DCT-II vectors, scaled for coefficients of the orthonormal one of 256 samples
  */
 export function basis(count: number, size: number): Float64Array[];
 /**
@@ -25,14 +25,13 @@ export function coefficientsOf(model: Model, set: CodewordSet, tokens: ArrayLike
  * @param {Float64Array} vector coefficients of a tile
  * @param {number} width samples
  * @param {number} height samples
- * @returns {Float64Array[]} three planes of opponent colours; frequencies that do not fit are left out
+ * @returns {Float64Array[]} three planes of opponent colours, without frequencies that do not fit
  */
 export function opponentPlanes(model: Model, vector: Float64Array, width: number, height: number): Float64Array[];
-/** @typedef {import("./model.js").Model} Model */
-/** @typedef {import("./model.js").CodewordSet} CodewordSet */
+/** @import { Model, CodewordSet } from "./model.js" */
 /** Weights of red, green and blue in the planes of opponent colours. */
 export const THIRD: number;
 export const HALF: number;
 export const SIXTH: number;
-export type Model = import("./model.js").Model;
-export type CodewordSet = import("./model.js").CodewordSet;
+import type { Model } from "./model.js";
+import type { CodewordSet } from "./model.js";

@@ -5,19 +5,13 @@
 export function enlarge({ height, width, channels, data }: Feature): Feature;
 /**
  * @param {Feature} x
- * @returns {Feature} twice the size, a quarter of the channels: every four become a square of pixels
+ * @returns {Feature} twice the size: four channels become a square of pixels
  */
 export function shuffle({ height, width, channels, data }: Feature): Feature;
-/** @typedef {import("./model.js").ModelArrays} ModelArrays */
-/** @typedef {"row" | "column"} Strip a thin picture that lies or stands: its tiles are drawn as one line each */
-/**
- * @typedef {object} Feature a picture of numbers, [height][width][channels]
- * @property {number} height
- * @property {number} width
- * @property {number} channels
- * @property {Float64Array} data
- */
-/** A convolution with its weights in the order in which they are used. */
+/** @import { ModelArrays } from "./model.js" */
+/** @typedef {"row" | "column"} Strip a thin picture, whose tiles are drawn as one line each */
+/** @typedef {{ height: number, width: number, channels: number, data: Float64Array }} Feature */
+/** A convolution with its weights in the order of their use. */
 export class Convolution {
     /**
      * @param {string} name of the layer
@@ -32,7 +26,7 @@ export class Convolution {
     /** Blocks of four outputs: [block][place in the window][input][output]. */
     matrix: Float64Array<ArrayBuffer>;
     /**
-     * Prepares a 3 x 3 convolution for pictures that are constant along an axis, whose borders have no influence then.
+     * Folds a 3 x 3 convolution for pictures that are constant along an axis, so that their borders have no influence.
      * @param {Strip} strip
      */
     fold(strip: Strip): void;
@@ -48,19 +42,18 @@ export class Convolution {
     apply(x: Feature): Feature;
 }
 export function swish(x: number): number;
-export function silu(x: Feature): Feature;
-export function add(x: Feature, y: Feature): Feature;
-export type ModelArrays = import("./model.js").ModelArrays;
+/** @type {(x: Feature) => Feature} */
+export const silu: (x: Feature) => Feature;
+/** @type {(x: Feature, y: Feature) => Feature} */
+export const add: (x: Feature, y: Feature) => Feature;
 /**
- * a thin picture that lies or stands: its tiles are drawn as one line each
+ * a thin picture, whose tiles are drawn as one line each
  */
 export type Strip = "row" | "column";
-/**
- * a picture of numbers, [height][width][channels]
- */
 export type Feature = {
     height: number;
     width: number;
     channels: number;
     data: Float64Array;
 };
+import type { ModelArrays } from "./model.js";

@@ -1,7 +1,6 @@
-/** @typedef {import("./checks.js").Bytes} Bytes */
-/** @typedef {import("./model.js").Model} Model */
-/** @typedef {import("./draw.js").DecodeOptions} DecodeOptions */
-/** @typedef {import("./draw.js").DecodedPicture} DecodedPicture */
+/** @import { Bytes } from "./checks.js" */
+/** @import { Model } from "./model.js" */
+/** @import { DecodeOptions, DecodedPicture } from "./draw.js" */
 /**
  * Draws a file, or any beginning of one that holds the header.
  * @param {Bytes} bytes
@@ -12,7 +11,7 @@
  * @throws {RangeError | TypeError} if an option is wrong
  */
 export function decode(bytes: Bytes, model: Model, options?: DecodeOptions): DecodedPicture;
-export type Bytes = import("./checks.js").Bytes;
-export type Model = import("./model.js").Model;
-export type DecodeOptions = import("./draw.js").DecodeOptions;
-export type DecodedPicture = import("./draw.js").DecodedPicture;
+import type { Bytes } from "./checks.js";
+import type { Model } from "./model.js";
+import type { DecodeOptions } from "./draw.js";
+import type { DecodedPicture } from "./draw.js";

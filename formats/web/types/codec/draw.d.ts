@@ -1,16 +1,12 @@
 /**
- * `decode`, with the network as an argument: a page that draws the sums of codewords does not need its code.
+ * `decode` with the network as an argument, whose code pages that draw sums of codewords do not need.
  * @param {Bytes} bytes
  * @param {Model} model
  * @param {DecodeOptions} options
- * @param {((model: Model, strip: Strip | null) => Correct) | null} network makes what adds to a tile; null: only the look "bare"
+ * @param {((model: Model, strip: Strip | null) => Correct) | null} network null: only the look "bare"
  * @returns {DecodedPicture}
  */
 export function draw(bytes: Bytes, model: Model, options: DecodeOptions, network: ((model: Model, strip: Strip | null) => Correct) | null): DecodedPicture;
-export type Bytes = import("./checks.js").Bytes;
-export type Strip = import("./convolution.js").Strip;
-export type Model = import("./model.js").Model;
-export type Contents = import("./tokens.js").Contents;
 /**
  * RGBA; an ImageData is one
  */
@@ -33,15 +29,15 @@ export type DecodedPicture = Picture & {
 };
 export type DrawOptions = {
     /**
-     * draw at most this many tokens of a tile, 1..256; by default all
+     * largest number of tokens drawn per tile, 1..256; all by default
      */
     tokens?: number | undefined;
     /**
-     * pixels of the result; follows `height` by default, or is the file's
+     * pixels of the result; by default follows `height`, or the file's
      */
     width?: number | undefined;
     /**
-     * pixels of the result; follows `width` by default, or is the file's
+     * pixels of the result; by default follows `width`, or the file's
      */
     height?: number | undefined;
     /**
@@ -58,3 +54,6 @@ export type DecodeOptions = import("./tokens.js").ReadOptions & DrawOptions;
  * what a network adds
  */
 export type Correct = (planes: Float64Array[], count: number, scale: number) => Float64Array;
+import type { Bytes } from "./checks.js";
+import type { Model } from "./model.js";
+import type { Strip } from "./convolution.js";

@@ -7,8 +7,6 @@
  * @throws {RangeError | TypeError} if an argument is wrong
  */
 export function encode(picture: Picture, model: Model, { tokens, bare, pitch, background: colour, targetSize }?: EncodeOptions): Uint8Array<ArrayBuffer>;
-export type Picture = import("./draw.js").Picture;
-export type Model = import("./model.js").Model;
 /**
  * `outside`: squared error that tokens cannot reduce
  */
@@ -33,7 +31,9 @@ export type EncodeOptions = {
      */
     background?: string | undefined;
     /**
-     * bytes that the file may have at most; `tokens` is then the most per tile
+     * largest number of bytes of the file; `tokens` is then the largest number per tile
      */
     targetSize?: number | undefined;
 };
+import type { Picture } from "./draw.js";
+import type { Model } from "./model.js";

@@ -31,31 +31,32 @@ export function gridOf({ width, height, pitch }: {
     height: number;
     pitch: number;
 }, bounds: readonly number[], bare: boolean): Grid;
-/** @typedef {import("./checks.js").Bytes} Bytes */
+/** @import { Bytes } from "./checks.js" */
 /**
  * @typedef {object} Header
  * @property {number} tokens tokens per tile, 1..256
  * @property {number} pitch pixels from tile to tile, 0 for one tile
  * @property {number} width pixels
  * @property {number} height pixels
- * @property {boolean} flat the payload is coded with equal counts
+ * @property {boolean} flat coded with equal counts
  * @property {boolean} adaptive tiles have different numbers of tokens
  * @property {number | null} modelId the first byte of the model's hash; null for a bare file
  */
 /**
  * @typedef {object} Grid
- * @property {number} columns tiles from left to right
- * @property {number} rows tiles from top to bottom
+ * @property {number} columns
+ * @property {number} rows
  * @property {number} tiles columns times rows
- * @property {number} scale the set of codewords that tiles of this size use
+ * @property {number} scale set of codewords for tiles of this size
  */
 export const TILE: 256;
 export const OVERLAP: 16;
 export const FIT: 0;
 export const PITCHES: number[];
-export function tileStart(side: number, n: number, i: number): number;
-export function tileEnd(side: number, n: number, i: number): number;
-export type Bytes = import("./checks.js").Bytes;
+/** @type {(side: number, n: number, i: number) => number} where tile i of n along a side begins, in the side's unit */
+export const tileStart: (side: number, n: number, i: number) => number;
+/** @type {(side: number, n: number, i: number) => number} where it ends */
+export const tileEnd: (side: number, n: number, i: number) => number;
 export type Header = {
     /**
      * tokens per tile, 1..256
@@ -74,7 +75,7 @@ export type Header = {
      */
     height: number;
     /**
-     * the payload is coded with equal counts
+     * coded with equal counts
      */
     flat: boolean;
     /**
@@ -87,20 +88,15 @@ export type Header = {
     modelId: number | null;
 };
 export type Grid = {
-    /**
-     * tiles from left to right
-     */
     columns: number;
-    /**
-     * tiles from top to bottom
-     */
     rows: number;
     /**
      * columns times rows
      */
     tiles: number;
     /**
-     * the set of codewords that tiles of this size use
+     * set of codewords for tiles of this size
      */
     scale: number;
 };
+import type { Bytes } from "./checks.js";

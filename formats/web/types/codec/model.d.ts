@@ -34,7 +34,7 @@ export class Model {
     /** @internal Coefficients along a side of the colour planes. */
     chroma: number;
     /**
-     * Source pixels along a tile's side, below each of which the next set of codewords is used.
+     * Pixels along a tile's side, below each of which the next set of codewords is used.
      * @type {readonly number[]}
      */
     bounds: readonly number[];
@@ -42,6 +42,8 @@ export class Model {
     scales: number;
     /** @internal Coefficients of a tile. */
     size: number;
+    /** @internal What the squared error of each plane of coefficients counts in the choice of tokens. */
+    weights: number[];
     /**
      * Looks that `decode` can draw, its default first.
      * @type {readonly string[]}
@@ -60,19 +62,18 @@ export class Model {
      * @param {number} scale
      * @param {number} row a digit's
      * @param {boolean} flat whether all values are equally likely
-     * @returns {Uint32Array} edges for the range coder
+     * @returns {Uint32Array} edges of its values
      * @internal
      */
     edges(scale: number, row: number, flat: boolean): Uint32Array;
     #private;
 }
-export type Bytes = import("./checks.js").Bytes;
 export type ModelArray = (Uint16Array | Int8Array | Float32Array) & {
     shape: number[];
 };
 export type ModelArrays = Record<string, ModelArray>;
 /**
- * what a file's JSON says; README.md describes it
+ * a file's JSON, see README.md
  */
 export type ModelHead = {
     format: number;
@@ -87,6 +88,7 @@ export type ModelHead = {
     bounds: number[];
     scales: number;
     look: string | null;
+    weights?: number[] | undefined;
     arrays: [name: string, type: string, shape: number[]][];
 };
 /**
@@ -94,7 +96,7 @@ export type ModelHead = {
  */
 export type CodewordSet = {
     /**
-     * coefficients of the mean tile that are not negligible
+     * the mean tile's larger coefficients
      */
     mean: ArrayLike<number>;
     /**
@@ -106,7 +108,7 @@ export type CodewordSet = {
      */
     dims: ArrayLike<number>;
     /**
-     * what each value of a digit adds to them, [row][value][half]
+     * changes of them by each value of a digit, [row][value][half]
      */
     words: Float64Array;
     /**
@@ -114,7 +116,8 @@ export type CodewordSet = {
      */
     rows: ArrayLike<number>[];
     /**
-     * of those rows that were needed so far
+     * of the rows needed so far
      */
     edges: Uint32Array[];
 };
+import type { Bytes } from "./checks.js";

@@ -1,20 +1,19 @@
 /**
  * @param {Model} model whose file has a network
- * @param {Strip | null} strip what it draws; null: whole tiles
+ * @param {Strip | null} strip null: whole tiles
  * @returns {Network}
  */
 export function networkOf(model: Model, strip: Strip | null): Network;
 export const SIDE: 64;
-export type Feature = import("./convolution.js").Feature;
-export type Strip = import("./convolution.js").Strip;
-export type Model = import("./model.js").Model;
+import type { Model } from "./model.js";
+import type { Strip } from "./convolution.js";
 declare class Network {
     /**
      * @param {Model} model
      * @param {Strip | null} strip
      */
     constructor({ arrays, bounds }: Model, strip: Strip | null);
-    strip: import("./convolution.js").Strip | null;
+    strip: Strip | null;
     scales: number;
     /** @type {Map<string, Convolution>} */
     layers: Map<string, Convolution>;
@@ -34,7 +33,7 @@ declare class Network {
      * @param {Float64Array[]} planes a tile's opponent colours at 64 x 64
      * @param {number} count of its tokens
      * @param {number} scale of its codewords
-     * @returns {Float64Array} what to add to its 256 x 256 pixels, colours last
+     * @returns {Float64Array} change of its 256 x 256 pixels, colours last
      */
     correction(planes: Float64Array[], count: number, scale: number): Float64Array;
     /**
@@ -43,10 +42,11 @@ declare class Network {
      */
     input(planes: Float64Array[]): Feature;
     /**
-     * @param {Feature} drawn what the last layer draws
+     * @param {Feature} drawn output of the last layer
      * @returns {Float64Array} for a strip: the mean of four lines in the middle, repeated across a tile
      */
     output({ width, data }: Feature): Float64Array;
 }
 import { Convolution } from "./convolution.js";
+import type { Feature } from "./convolution.js";
 export {};

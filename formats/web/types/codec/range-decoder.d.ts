@@ -1,8 +1,8 @@
-/** Reads a payload that is continued for ever with one byte. */
+/** Reads a payload, continued without end by one byte. */
 export class RangeDecoder {
     /**
      * @param {Uint8Array} payload
-     * @param {number} padding the byte that follows its end
+     * @param {number} padding the byte
      */
     constructor(payload: Uint8Array, padding: number);
     payload: Uint8Array<ArrayBufferLike>;
@@ -18,7 +18,7 @@ export class RangeDecoder {
     shift(): void;
     /**
      * @param {Uint32Array} edges of the values, from `edgesOf`
-     * @returns {number} the next value, or -1 where no value has this code
+     * @returns {number} the next value, or -1 if no value has this code
      */
     decode(edges: Uint32Array): number;
 }

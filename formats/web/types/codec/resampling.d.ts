@@ -1,8 +1,8 @@
 /**
- * @param {number} place among the samples, from 0 at the edge of the first
- * @param {number} scale samples from pixel to pixel: the Lanczos-3 kernel is that much wider where it is above 1
- * @param {number} samples how many there are
- * @param {number} [total] the sum of the weights; 1 by default
+ * @param {number} place in samples, 0 at the edge of the first
+ * @param {number} scale samples per pixel, by which the Lanczos-3 kernel is wider if above 1
+ * @param {number} samples their number
+ * @param {number} [total] sum of the weights; 1 by default
  * @returns {Kernel}
  */
 export function lanczos(place: number, scale: number, samples: number, total?: number): Kernel;
@@ -11,8 +11,8 @@ export function lanczos(place: number, scale: number, samples: number, total?: n
  * @param {number} n tiles along it
  * @param {number} i a tile, from 0
  * @param {number} samples of the tile
- * @returns {{ first: number, pixels: Kernel[] }} the tile's first pixel, and for each of its pixels the weights of its
- *   samples times the pixel's blending weight
+ * @returns {{ first: number, pixels: Kernel[] }} the tile's first pixel, and for each pixel the weights of samples times
+ *   its blending weight
  */
 export function blending(side: number, n: number, i: number, samples: number): {
     first: number;

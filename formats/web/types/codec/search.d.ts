@@ -6,8 +6,6 @@
  * @returns {Path}
  */
 export function search(model: Model, set: CodewordSet, vector: Float64Array, count: number): Path;
-export type Model = import("./model.js").Model;
-export type CodewordSet = import("./model.js").CodewordSet;
 /**
  * tokens of a tile
  */
@@ -17,7 +15,7 @@ export type Path = {
      */
     rest: Float64Array;
     /**
-     * the square of it
+     * the weighted square of it
      */
     left: number;
     tokens: number[];
@@ -38,7 +36,11 @@ export type Choice = {
  */
 export type Prices = {
     /**
-     * half of its square
+     * its coefficients times what their errors count, as in `words`
+     */
+    weighted: Float64Array;
+    /**
+     * half of its weighted square
      */
     halves: Float64Array;
     /**
@@ -46,3 +48,5 @@ export type Prices = {
      */
     bits: Float64Array;
 };
+import type { Model } from "./model.js";
+import type { CodewordSet } from "./model.js";

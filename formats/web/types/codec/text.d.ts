@@ -1,4 +1,3 @@
-/** @typedef {import("./checks.js").Bytes} Bytes */
 /**
  * @param {Bytes} bytes
  * @returns {string} base64 (RFC 4648) with padding
@@ -12,19 +11,24 @@ export function toBase64(bytes: Bytes): string;
 export function fromBase64(text: string): Uint8Array<ArrayBuffer>;
 /**
  * @param {Bytes} bytes of a file
- * @param {{ bare?: boolean }} [options] bare: the file is a bare one; false by default
+ * @param {{ bare?: boolean, model?: string }} [options] bare: the file is a bare one; false by default. model: the name
+ *   of a bare file's model, which the file itself does not hold; by default "base-2", that of release 1.0
  * @returns {string} a data URL of the type image/x-tok or image/x-tok-bare
+ * @throws {RangeError} if the model's name has other characters than letters, digits, ".", "_" and "-"
  */
-export function toDataURL(bytes: Bytes, { bare }?: {
+export function toDataURL(bytes: Bytes, { bare, model }?: {
     bare?: boolean;
+    model?: string;
 }): string;
 /**
  * @param {string} url what `toDataURL` returns, also with parameters such as `;charset=utf-8`
- * @returns {{ bytes: Uint8Array<ArrayBuffer>, bare: boolean }} the file, and whether it is a bare one
+ * @returns {{ bytes: Uint8Array<ArrayBuffer>, bare: boolean, model: string | null }} the file, whether it is a bare one,
+ *   and then the name of its model; the header of another file tells the model
  * @throws {TokError} if it is another URL
  */
 export function fromDataURL(url: string): {
     bytes: Uint8Array<ArrayBuffer>;
     bare: boolean;
+    model: string | null;
 };
 export type Bytes = import("./checks.js").Bytes;

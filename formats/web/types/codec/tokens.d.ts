@@ -10,17 +10,13 @@ export function readContents(data: Bytes, model: Model, bare: boolean, maxPixels
  * @param {Bytes} bytes a file, or any beginning of one that holds the header
  * @param {Model} model
  * @param {ReadOptions} [options]
- * @returns {Int16Array[]} for every tile as many tokens as the bytes hold
+ * @returns {Int16Array[]} tokens of every tile that the bytes hold
  * @throws {TokError} if the file is damaged or too large, or needs what the model lacks
  */
 export function readTokens(bytes: Bytes, model: Model, { bare, maxPixels }?: ReadOptions): Int16Array[];
-export type Bytes = import("./checks.js").Bytes;
-export type Header = import("./header.js").Header;
-export type Grid = import("./header.js").Grid;
-export type Model = import("./model.js").Model;
 export type ReadOptions = {
     /**
-     * the file is a bare one, with two bytes instead of the header; false by default
+     * the file is bare: two bytes instead of the header; false by default
      */
     bare?: boolean | undefined;
     /**
@@ -32,11 +28,15 @@ export type Contents = {
     header: Header;
     grid: Grid;
     /**
-     * of the tiles of an adaptive file; fewer if the file ends before
+     * of the tiles of an adaptive file, as far as the bytes reach
      */
     levels: number[];
     /**
-     * of every tile, as many as the bytes hold
+     * of every tile that the bytes hold
      */
     tokens: Int16Array[];
 };
+import type { Bytes } from "./checks.js";
+import type { Model } from "./model.js";
+import type { Header } from "./header.js";
+import type { Grid } from "./header.js";

@@ -19,5 +19,5 @@ export function transform(model: Model, { width, height, data }: Picture, backgr
     vector: Float64Array;
     outside: number;
 };
-export type Model = import("./model.js").Model;
-export type Picture = import("./draw.js").Picture;
+import type { Model } from "./model.js";
+import type { Picture } from "./draw.js";

@@ -1,4 +1,4 @@
-/** @typedef {{ value: string, priority: string, ours: string }} Style what the page set, and what we set */
+/** @typedef {{ value: string, priority: string, ours: string }} Style the page's value and ours */
 export class Background {
     /** @param {HTMLImageElement} img */
     constructor(img: HTMLImageElement);
@@ -6,15 +6,15 @@ export class Background {
     /**
      * Shows a picture once it is ready to be drawn.
      * @param {Blob} blob
-     * @param {() => boolean} wanted whether it is still to be shown then
+     * @param {() => boolean} wanted whether to show it then
      */
     show(blob: Blob, wanted: () => boolean): Promise<void>;
-    /** Gives the page its own styles back, where they are still ours. */
+    /** Restores the page's styles that are still ours. */
     remove(): void;
     #private;
 }
 /**
- * what the page set, and what we set
+ * the page's value and ours
  */
 export type Style = {
     value: string;

@@ -6,7 +6,7 @@ export function writeBitmap({ width, height, data }: Picture): Uint8Array<ArrayB
 export function bitmapBlob(picture: Picture): Blob;
 export function toBlob(bytes: Bytes, model: Model, options?: DecodeOptions): Blob;
 export function toDataURL(bytes: Bytes, model: Model, options?: DecodeOptions): string;
-export type Bytes = import("../codec/checks.js").Bytes;
-export type DecodeOptions = import("../codec/draw.js").DecodeOptions;
-export type Picture = import("../codec/draw.js").Picture;
-export type Model = import("../codec/model.js").Model;
+import type { Picture } from "../codec/draw.js";
+import type { Bytes } from "../codec/checks.js";
+import type { Model } from "../codec/model.js";
+import type { DecodeOptions } from "../codec/draw.js";

@@ -1,4 +1,4 @@
-/** @typedef {import("./job.js").PreviewJob} PreviewJob */
+/** @import { PreviewJob } from "./job.js" */
 /**
  * @typedef {object} Waiting
  * @property {PreviewJob} job
@@ -12,7 +12,6 @@
  */
 /** @returns {Drawer} */
 export function drawer(): Drawer;
-export type PreviewJob = import("./job.js").PreviewJob;
 export type Waiting = {
     job: PreviewJob;
     resolve: (blob: Blob | null | PromiseLike<Blob | null>) => void;
@@ -28,3 +27,4 @@ export type Drawer = {
      */
     end: () => void;
 };
+import type { PreviewJob } from "./job.js";

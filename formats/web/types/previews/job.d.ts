@@ -3,13 +3,13 @@
  * @param {PreviewJob} job
  * @returns {Promise<Blob | null>} null with `fine` where the model has no network, or where that would take long
  */
-export function draw({ address, url, size, fine }: PreviewJob): Promise<Blob | null>;
+export function draw({ addresses, url, size, fine }: PreviewJob): Promise<Blob | null>;
 export type Model = import("../codec/model.js").Model;
 export type PreviewJob = {
     /**
-     * of the model file
+     * of model files, one for each model
      */
-    address: string;
+    addresses: string[];
     /**
      * a data URL
      */

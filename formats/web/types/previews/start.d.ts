@@ -1,15 +1,16 @@
 /**
- * Shows the previews of a page, also of elements that are added later, where the browser does not do it.
- * Does nothing where there is no page, or no IntersectionObserver: in Node and jsdom.
+ * Shows the previews of a page, also of elements that are added later, in browsers that do not.
+ * Does nothing without a page or IntersectionObserver, as in Node and jsdom.
  * @param {PreviewOptions} [options]
  * @returns {() => void} stops it and its worker; another `start` does the same
  */
 export function start(options?: PreviewOptions): () => void;
 export type PreviewOptions = {
     /**
-     * address of the model file; by default that of `base-2-64.tokm` beside the module
+     * addresses of the page's model files, one for each model; they are
+     * fetched when a preview needs them. By default that of `base-2-64.tokm` beside the module
      */
-    model?: string | URL | undefined;
+    model?: string | URL | (string | URL)[] | undefined;
     /**
      * pixels of a first preview's longer side, 1..512; 64 by default
      */
