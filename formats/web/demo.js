@@ -1,13 +1,13 @@
-// The page index.html: encodes a picture here, shows it beside other placeholders of about as many bytes.
+// The page index.html: encodes a picture, and shows it beside other placeholders of about the same size.
 import { start } from "./tok-preview.js";
 import { encode } from "./tok-encode.js";
 import { decode, loadModel, toBase64, toDataURL } from "./tok.js";
 
 const SAMPLES = ["cat", "coffee", "astronaut", "rocket"];
-const LONGEST = 512; // side of the picture that is encoded: more would show nowhere
+const LONGEST = 512; // longer side of the encoded picture: more pixels would not be visible
 const GALLERY = 20;
-const SLOW = 250; // milliseconds from image to image, and
-const FIRST = 1000; // until the first
+const SLOW = 250; // milliseconds between images, and
+const FIRST = 1000; // before the first one
 
 const $ = (id) => document.getElementById(id);
 const caption = (id, text) => ($(id).closest("figure").querySelector("span").textContent = text);
@@ -64,7 +64,7 @@ async function update() {
   await webP(bytes.length);
 }
 
-/** The largest WebP that the browser can make of at most so many bytes, enlarged. */
+/** The largest WebP that the browser can make within a number of bytes, enlarged. */
 async function webP(most) {
   const made = async (side) => {
     const { canvas } = pixels(whole(), side);
@@ -79,12 +79,12 @@ async function webP(most) {
     if (next.length > most) break;
     best = next;
   }
-  if (bytes.length !== most) return undefined; // the slider has moved on
+  if (bytes.length !== most) return undefined; // the slider has moved
   show("webp", pixels(await createImageBitmap(new Blob([best], { type: "image/webp" })), 64).data);
   return caption("webp", smallest > most ? `${smallest} bytes at least: a single colour` : `${best.length} bytes`);
 }
 
-/** A WebP with nothing but its pixels: browsers add a colour profile of half a kilobyte. */
+/** A WebP without the colour profile of half a kilobyte that browsers add. */
 function withoutProfile(file) {
   const view = new DataView(file.buffer);
   for (let at = 12; at < file.length; at += 8 + ((view.getUint32(at + 4, true) + 1) & ~1)) {
@@ -131,7 +131,7 @@ function whole() {
   return canvas;
 }
 
-// ---- the gallery: parts of the samples, encoded here, whose images a service worker sends late
+// ---- the gallery: parts of the samples, encoded here, whose images a service worker delays
 
 async function gallery() {
   const [cache] = await Promise.all([caches.open("slow"), navigator.serviceWorker.register("slow.js")]);
@@ -162,7 +162,7 @@ async function gallery() {
 let loads = 0;
 
 function load(images) {
-  loads++; // the browser keeps images by their address
+  loads++; // the browser caches images by address
   const elements = images.map(({ width, height, preview, alt }, i) => {
     const img = Object.assign(new Image(width, height), { alt });
     img.setAttribute("previewsrc", preview);
@@ -172,14 +172,14 @@ function load(images) {
   $("gallery").replaceChildren(...elements);
 }
 
-// ---- what can be done
+// ---- events
 
 async function copy(text) {
   try {
     await navigator.clipboard.writeText(text);
     $("note").textContent = "Copied.";
   } catch {
-    $("note").textContent = text; // no right to the clipboard: it can be copied by hand
+    $("note").textContent = text; // without access to the clipboard, it can be copied by hand
   }
 }
 

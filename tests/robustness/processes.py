@@ -133,9 +133,9 @@ class Commands:
     ) -> list[Ended]:
         """Run commands at the same time in a folder.
 
-        user: the number of the user whose rights they have; 0: those of this process.
+        user: number of the user whose rights they have; 0: those of this process.
         step: they are killed at this access to a name below the folder, counted from 1; 0: at none.
-        after: seconds until they are sent a signal, default never.
+        after: seconds until they get a signal. Default: never.
         sent: the signal.
         """
         assert self.server.stdin is not None and self.server.stdout is not None

@@ -113,7 +113,7 @@ def check(
     whole: bool | None,
     lines: int = 1,
 ) -> None:
-    """A command without room must print its lines, exit with 1 and leave all as it was.
+    """A command on a full disk must print its lines, exit with 1 and change nothing.
 
     tabulate: takes a row for the report.
     surroundings: in words.

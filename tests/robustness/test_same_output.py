@@ -22,7 +22,7 @@ TITLE = "Racing writers"
 
 @pytest.mark.parametrize("force", [False, True])
 def test_processes_that_write_the_same_output(commands: Commands, place: Path, make_tok: MakeTok, force: bool) -> None:
-    """One wins whole: without -f the first, and the others print a line, with -f the last."""
+    """One output is complete: without -f the first, and the others print a line. With -f it is the last."""
     data = make_tok(width=200, height=200, pitch=16, tokens=16)
     (place / "in.tok").write_bytes(data)
     expected = [tokcodec.truncate(data, tokens=tokens) for tokens in (2, 7, 12, 16)]

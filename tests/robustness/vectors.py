@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+from numpy.typing import NDArray
 
 import tokcodec
 import tokcodec.tokenizers
@@ -51,7 +51,7 @@ def same_tokens(name: str) -> bool:
     return [[token for token in row if token >= 0] for row in rows] == FILES[name]["tokens"]
 
 
-def decode_vector(name: str, device: str = "cpu", dtype: str = "float32") -> tuple[npt.NDArray[np.int16], bytes]:
+def decode_vector(name: str, device: str = "cpu", dtype: str = "float32") -> tuple[NDArray[np.int16], bytes]:
     """(by how many levels the pixels that are written down are off, a hash of all pixels)."""
     expected = FILES[name]
     picture = tokcodec.decode(

@@ -226,5 +226,5 @@ def clear(folder: Path) -> None:
 
 
 def share(total: int, parts: int, part: int) -> int:
-    """How much of `total` falls to part number `part`, from 0, of `parts` equal ones."""
+    """Share of `total` for part number `part`, from 0, of `parts` nearly equal ones."""
     return total // parts + (part < total % parts)

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from tests.tokenizers.test_cascade import CONFIG, CPU, DEVICES, some_tokens, tensors, write
 from tokcodec.errors import ModelFileError
@@ -31,7 +31,7 @@ from tokcodec.tokenizers.networks import LookNet, LookSize
 from tokcodec.tokenizers.tiles import Drawn, draw
 from tokcodec.tokenizers.transform import TileTransform
 
-Weights = dict[str, npt.NDArray[Any]]
+Weights = dict[str, NDArray[Any]]
 SMALL = {"widths": (8, 9, 10), "tops": (6, 4), "blocks": (1, 2, 1, 1, 2)}
 
 
@@ -278,7 +278,7 @@ def test_steps_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         load(model, None, None)
 
 
-def changed(name: str, weight: npt.NDArray[Any] | None) -> Weights:
+def changed(name: str, weight: NDArray[Any] | None) -> Weights:
     """A look of which a weight is another, or missing."""
     look = random_look()
     if weight is None:

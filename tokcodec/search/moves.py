@@ -115,7 +115,7 @@ class Moves:
             tokens: int64 N x T. Changed in place.
             used: bool N x T, the tokens that may change.
             rest: float32 N x D, the target less the sum of the codewords. Changed in place.
-            price: float32 N, half of the squared weighted error that equals one bit in cost.
+            price: float32 N, half of the weighted squared error that equals one bit in cost.
             drifts: float32 P x N x D, from `drifts`. Changed in place. Default: no prefix is held.
             hold: weight of a drift's squared length, relative to that of the rest. Default: 0.
         """

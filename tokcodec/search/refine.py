@@ -38,10 +38,8 @@ CURVATURE_OF_FEATURES = 2 / 3000
 class Tune:
     """The loss of the search: squared error of a tile's 256 x 256 x 3 values, plus weighted distances.
 
-    The squared error weighs colour as the model's manifest says.
-
-    Weights of distances are those of a tile with all tokens, in units of its first squared error. They are proportional
-    to the square root of the number of tokens.
+    In the squared error the planes of colour have the model's weights. Weights of distances are those of a tile with
+    all tokens, in units of its first squared error. They are proportional to the square root of the number of tokens.
     """
 
     look: str
@@ -154,7 +152,7 @@ class Search:
             self.seen = None if self.distance is None else self.distance(tiles)
 
     def _weights_of_errors(self) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """What errors count: of coefficients, float32 [D] or 1; of planes, as the matrix from RGB, 3 x 3 or None."""
+        """Weights of the errors of coefficients, float32 [D] or 1, and of planes, a matrix from RGB, 3 x 3 or None."""
         if not self.tokenizer.error_weights:
             return torch.ones((), device=self.tiles.device), None
         transform, weights = self.tokenizer.transform, self.tokenizer.error_weights

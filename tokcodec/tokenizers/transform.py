@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
+from numpy.typing import NDArray
 
 from ..pictures.axes import dct_matrix
 from ..pictures.tiling import TILE
@@ -73,7 +73,7 @@ class TileTransform:
         return (self.colours.swapaxes(0, 1) @ opponent.reshape(len(vectors), 3, TILE**2)).reshape(opponent.shape)
 
 
-def coefficient_weights(luma: int, chroma: int, planes: Sequence[float]) -> npt.NDArray[np.float64]:
+def coefficient_weights(luma: int, chroma: int, planes: Sequence[float]) -> NDArray[np.float64]:
     """The weight of each coefficient of a vector: float64 [luma^2 + 2 chroma^2].
 
     Args:

@@ -14,7 +14,7 @@ import json
 import struct
 
 import numpy as np
-import numpy.typing as npt
+from numpy.typing import NDArray
 
 from ..errors import ModelFileError
 from ..models.modelfile import Model, weight_names
@@ -27,7 +27,7 @@ FORMAT = 1
 NEGLIGIBLE = 0.02
 """Smaller coefficients of the mean are omitted: all of them together change no pixel by one level."""
 
-Arrays = dict[str, npt.NDArray[np.generic]]
+Arrays = dict[str, NDArray[np.generic]]
 
 
 def pack_web(model: Model, tokens: int, *, all_scales: bool = False, look: str | None = None) -> bytes:

@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
+from numpy.typing import NDArray
 
 from ..tokenizers.cascade import CascadeConfig
 from ..tokenizers.codewords import Codewords
@@ -122,7 +122,7 @@ class ScaleTrainer:
 
     # -- step 2: all tokens together ------
 
-    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+    def arrays(self) -> dict[str, NDArray[Any]]:
         """mean, dims and words of coefficients without weights, as `Codewords` takes them."""
         mean, dims, words = (self.tensors[name] for name in ("mean", "dims", "words"))
         root = self.root[dims].reshape(len(dims), 2, 1, self.config.half)

@@ -33,7 +33,7 @@ class LookLoss:
         training: its settings.
         lpips: needed if features are compared.
         device: where the classifiers compute.
-        weights: what the squared errors of the planes count, see `CascadeTokenizer`. Default: all alike.
+        weights: weights of the squared errors of the planes, see `CascadeTokenizer`. Default: equal ones.
 
     Raises:
         ValueError: `lpips` is needed and not given.

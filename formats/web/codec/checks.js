@@ -20,35 +20,20 @@ export function check(valid, text) {
   if (!valid) throw new TokError(text);
 }
 
-/**
- * @param {Bytes} data
- * @returns {Uint8Array} the same memory as bytes
- * @throws {TypeError}
- */
+/** @type {(data: Bytes) => Uint8Array} the same memory; throws a TypeError */
 export function asBytes(data) {
   if (data instanceof ArrayBuffer) return new Uint8Array(data);
   if (!ArrayBuffer.isView(data)) throw new TypeError("bytes must be a Uint8Array or an ArrayBuffer");
   return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }
 
-/**
- * @param {number} value an argument, at least 1
- * @param {number} high its largest value
- * @param {string} name its name, for the error
- * @returns {number} the value
- * @throws {RangeError}
- */
+/** @type {(value: number, high: number, name: string) => number} throws a RangeError unless 1 <= value <= high */
 export function checkInteger(value, high, name) {
   if (Number.isInteger(value) && value >= 1 && value <= high) return value;
   throw new RangeError(`${name} must be 1..${high}, not ${value}`);
 }
 
-/**
- * @param {number} width
- * @param {number} height
- * @param {number} maxPixels
- * @throws {TokError} if the picture has more pixels
- */
+/** @type {(width: number, height: number, maxPixels: number) => void} throws a TokError for more pixels */
 export function checkSize(width, height, maxPixels) {
   check(width * height <= maxPixels, `${width}x${height} pixels exceed the limit of ${maxPixels} (maxPixels)`);
 }

@@ -128,10 +128,7 @@ export class Convolution {
   }
 }
 
-/**
- * @param {Feature} x
- * @returns {Float64Array} its numbers with a border of one zero pixel
- */
+/** @type {(x: Feature) => Float64Array} its numbers with a border of one zero pixel */
 function padded({ height, width, channels, data }) {
   const pitch = (width + 2) * channels;
   const line = width * channels;
@@ -149,10 +146,7 @@ export const silu = (x) => ({ ...x, data: x.data.map(swish) });
 /** @type {(x: Feature, y: Feature) => Feature} */
 export const add = (x, y) => ({ ...x, data: x.data.map((value, i) => value + y.data[i]) });
 
-/**
- * @param {Feature} x
- * @returns {Feature} twice the size, each pixel four times
- */
+/** @type {(x: Feature) => Feature} twice the size, each pixel four times */
 export function enlarge({ height, width, channels, data }) {
   const out = new Float64Array(4 * data.length);
   for (let y = 0, to = 0; y < 2 * height; y++) {
@@ -164,10 +158,7 @@ export function enlarge({ height, width, channels, data }) {
   return { height: 2 * height, width: 2 * width, channels, data: out };
 }
 
-/**
- * @param {Feature} x
- * @returns {Feature} twice the size: four channels become a square of pixels
- */
+/** @type {(x: Feature) => Feature} twice the size: four channels become a square of pixels */
 export function shuffle({ height, width, channels, data }) {
   const out = new Float64Array(data.length);
   for (let y = 0, to = 0; y < 2 * height; y++) {

@@ -9,10 +9,7 @@ const FACTORS = [256, 181, 128, 91, 64, 45, 32, 23]; // tokens of a tile by its 
 /** @type {(radix: number) => number[]} counts of `radix` values, as equal as possible */
 export const equalCounts = (radix) => list(radix, (v) => Math.floor(TOTAL / radix) + (v < TOTAL % radix ? 1 : 0));
 
-/**
- * @param {ArrayLike<number>} counts of the values of a digit, with the sum 65536
- * @returns {Uint32Array} where each value's share begins, and where the last one ends
- */
+/** @type {(counts: ArrayLike<number>) => Uint32Array} where each value's share begins, and where the last one ends */
 export function edgesOf(counts) {
   const edges = new Uint32Array(counts.length + 1);
   for (let value = 0, below = 0; value < counts.length; below += counts[value], value++) {
@@ -25,9 +22,5 @@ export function edgesOf(counts) {
 /** For the level of a tile of an adaptive file. */
 export const LEVEL_EDGES = edgesOf(equalCounts(FACTORS.length));
 
-/**
- * @param {number} tokens the header's tokens per tile
- * @param {number} level of a tile
- * @returns {number} the tile's tokens
- */
+/** @type {(tokens: number, level: number) => number} a tile's tokens by its level and the header's tokens */
 export const tileCount = (tokens, level) => Math.max(1, Math.floor((tokens * FACTORS[level] + 128) / 256));

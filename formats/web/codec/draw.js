@@ -53,11 +53,7 @@ function sampling(look, width, height) {
   return { look, width: TILE, height: TILE };
 }
 
-/**
- * @param {number} width pixels of the picture
- * @param {number} height
- * @returns {Strip | null} whether the picture is a strip, which a network draws with less work
- */
+/** @type {(width: number, height: number) => Strip | null} the strip that the picture is, which is drawn faster */
 function stripOf(width, height) {
   if (Math.min(width, height) > THIN) return null;
   return height <= width ? "row" : "column";
@@ -129,12 +125,7 @@ class Canvas {
   }
 }
 
-/**
- * @param {ArrayLike<number>[]} planes red, green and blue
- * @param {number} width
- * @param {number} height
- * @returns {DecodedPicture}
- */
+/** @type {(planes: ArrayLike<number>[], width: number, height: number) => DecodedPicture} */
 function toRGBA([red, green, blue], width, height) {
   const data = new Uint8ClampedArray(4 * red.length).fill(255); // rounds and clamps
   for (let i = 0, to = 0; i < red.length; i++, to += 4) {
@@ -145,12 +136,7 @@ function toRGBA([red, green, blue], width, height) {
   return { width, height, data };
 }
 
-/**
- * @param {number} side a side of the result
- * @param {number} own the same side of the file
- * @param {number} other the file's other side
- * @returns {number} the result's other side
- */
+/** @type {(side: number, own: number, other: number) => number} other side of the result, by the file's sides */
 const follow = (side, own, other) => clamp(Math.round((side * other) / own), 1, MAX_SIDE);
 
 /**

@@ -76,11 +76,7 @@ export function writeHeader({ tokens, pitch, width, height, flat }, hash, bare) 
   return head;
 }
 
-/**
- * @param {Uint8Array} head a header's bytes
- * @param {Uint8Array} hash the model's
- * @returns {number} CRC-16 of the first 8 bytes and the hash
- */
+/** @type {(head: Uint8Array, hash: Uint8Array) => number} CRC-16 of the first 8 bytes and the model's hash */
 export function headerCheck(head, hash) {
   let crc = 0xffff;
   for (const byte of [...head.subarray(0, 8), ...hash]) {

@@ -10,21 +10,9 @@ import { TILE } from "./header.js";
 /** @typedef {Record<string, ModelArray>} ModelArrays */
 
 /**
- * @typedef {object} ModelHead a file's JSON, see README.md
- * @property {number} format
- * @property {string} name
- * @property {string} hash
- * @property {number} tokens
- * @property {number} all_tokens
- * @property {number} radix
- * @property {number} half
- * @property {number} luma
- * @property {number} chroma
- * @property {number[]} bounds
- * @property {number} scales
- * @property {string | null} look
- * @property {number[]} [weights]
- * @property {[name: string, type: string, shape: number[]][]} arrays
+ * @typedef {{ format: number, name: string, hash: string, tokens: number, all_tokens: number, radix: number,
+ *   half: number, luma: number, chroma: number, bounds: number[], scales: number, look: string | null,
+ *   weights?: number[], arrays: [name: string, type: string, shape: number[]][] }} ModelHead see README.md
  */
 
 /**
@@ -87,7 +75,7 @@ export class Model {
     this.scales = scales;
     /** @internal Coefficients of a tile. */
     this.size = luma ** 2 + 2 * chroma ** 2;
-    /** @internal What the squared error of each plane of coefficients counts in the choice of tokens. */
+    /** @internal Weights of the squared errors of planes, for `encode`. */
     this.weights = weights;
     /**
      * Looks that `decode` can draw, its default first.
@@ -169,10 +157,7 @@ function checkNetwork(arrays) {
   }
 }
 
-/**
- * @param {Uint8Array} bytes
- * @returns {{ head: ModelHead, arrays: ModelArrays }}
- */
+/** @type {(bytes: Uint8Array) => { head: ModelHead, arrays: ModelArrays }} */
 function parse(bytes) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   check(bytes.length > 8 && view.getUint32(0) === 0x544f4b4d, "not a .tokm model file");
@@ -207,10 +192,7 @@ export function loadModel(data) {
   }
 }
 
-/**
- * @param {unknown} model
- * @throws {TypeError} unless it is what `loadModel` returns
- */
+/** @param {unknown} model */
 export function checkModel(model) {
   if (!(model instanceof Model)) throw new TypeError("model must be what loadModel returns");
 }

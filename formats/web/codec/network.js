@@ -15,11 +15,7 @@ const UNFOLDED = ["middle", "last"]; // after the first shuffle rows differ, eve
 /** @type {WeakMap<Model, Map<Strip | null, Network>>} */
 const networks = new WeakMap();
 
-/**
- * @param {Model} model whose file has a network
- * @param {Strip | null} strip null: whole tiles
- * @returns {Network}
- */
+/** @type {(model: Model, strip: Strip | null) => Network} for strips, or for whole tiles */
 export function networkOf(model, strip) {
   const made = networks.get(model) ?? new Map();
   networks.set(model, made);

@@ -31,8 +31,8 @@ export function lanczos(place, scale, samples, total = 1) {
  * @param {number} n tiles along it
  * @param {number} i a tile, from 0
  * @param {number} samples of the tile
- * @returns {{ first: number, pixels: Kernel[] }} the tile's first pixel, and for each pixel the weights of samples times
- *   its blending weight
+ * @returns {{ first: number, pixels: Kernel[] }} the tile's first pixel, and for each pixel the weights of samples
+ *   times its blending weight
  */
 export function blending(side, n, i, samples) {
   const start = tileStart(side, n, i);
@@ -51,23 +51,14 @@ export function blending(side, n, i, samples) {
   return { first, pixels };
 }
 
-/**
- * @param {Kernel} kernel
- * @param {ArrayLike<number>} values
- * @returns {number} the weighted sum of values
- */
+/** @type {(kernel: Kernel, values: ArrayLike<number>) => number} the weighted sum of values */
 export function weigh({ from, shares }, values) {
   let value = 0;
   for (let i = 0; i < shares.length; i++) value += shares[i] * values[from + i];
   return value;
 }
 
-/**
- * @param {Kernel} kernel
- * @param {Float64Array} plane rows of `width` numbers
- * @param {number} width
- * @returns {Float64Array} the weighted sum of rows
- */
+/** @type {(kernel: Kernel, plane: Float64Array, width: number) => Float64Array} the weighted sum of rows */
 export function weighRows({ from, shares }, plane, width) {
   const line = new Float64Array(width);
   for (let i = 0; i < shares.length; i++) {

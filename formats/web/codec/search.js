@@ -14,28 +14,24 @@ import { dot } from "./transform.js";
  * @property {number[]} errors squared error that 0, 1, ... of them leave
  */
 
-/** @typedef {{ value: number, word: number }} Choice a codeword, and by how much it is worth to take it */
+/** @typedef {{ value: number, word: number }} Choice a codeword, and the error that it saves less its price */
 
 /**
  * @typedef {object} Prices for each codeword of all digits, [row][value]
- * @property {Float64Array} weighted its coefficients times what their errors count, as in `words`
+ * @property {Float64Array} weighted its coefficients times their weights, as in `words`
  * @property {Float64Array} halves half of its weighted square
- * @property {Float64Array} bits what its bits are worth, as a part of the error left
+ * @property {Float64Array} bits price of its bits, as a part of the error left
  */
 
-const RATE_WEIGHT = 0.013; // part of the error left, over the number of the token, that one bit is worth
+const RATE_WEIGHT = 0.013; // price of a bit, as a part of the error left over the number of the token
 const BEAM = [2, 4, 8]; // paths kept after each of the first tokens
 const BEAM_TOKENS = 16; // tokens that are searched together
-const BEST = 3; // codewords of each digit that a path may go on with
+const BEST = 3; // codewords of each digit that may continue a path
 
 /** @type {WeakMap<CodewordSet, Prices>} */
 const prices = new WeakMap();
 
-/**
- * @param {Model} model
- * @param {number} dim place of a coefficient
- * @returns {number} what its squared error counts
- */
+/** @type {(model: Model, dim: number) => number} weight of a coefficient's squared error */
 function weightOf({ luma, chroma, weights }, dim) {
   if (dim < luma ** 2) return weights[0];
   return weights[dim < luma ** 2 + chroma ** 2 ? 1 : 2];

@@ -26,9 +26,8 @@ import { RangeDecoder } from "./range-decoder.js";
  */
 
 /**
- * The tile of every token in the order of the payload.
  * @param {number[]} counts tokens of the tiles
- * @returns {Generator<number, void>}
+ * @returns {Generator<number, void>} the tile of every token in the order of the payload
  */
 function* tokenOrder(counts) {
   /** @type {Map<number, Set<number>>} */
@@ -44,11 +43,7 @@ function* tokenOrder(counts) {
   }
 }
 
-/**
- * Reads values that every continuation of the payload has.
- * @param {Uint8Array} payload
- * @returns {(edges: Uint32Array) => number} the next value, or -1 at the end
- */
+/** @type {(payload: Uint8Array) => (edges: Uint32Array) => number} reads values that every continuation has, then -1 */
 function digitReader(payload) {
   const zeros = new RangeDecoder(payload, 0x00);
   const ones = new RangeDecoder(payload, 0xff);

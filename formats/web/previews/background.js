@@ -1,4 +1,4 @@
-/** Shows a picture as the background of an image's own box, and restores the page's styles. */
+/** Shows a picture as an image's background, and restores the page's styles. */
 
 const STYLES = ["image", "size", "position", "origin", "clip", "repeat"].map((name) => `background-${name}`);
 

@@ -1,4 +1,4 @@
-/** Decoded pictures as Windows bitmaps, which every browser shows and which are quick to write. */
+/** Writes decoded pictures as Windows bitmaps, which is fast. */
 
 import { decode } from "../codec/decode.js";
 import { toBase64 } from "../codec/text.js";
@@ -10,8 +10,8 @@ import { toBase64 } from "../codec/text.js";
 const HEADER = 54; // bytes
 
 /**
- * @param {Picture} picture its transparency is dropped
- * @returns {Uint8Array<ArrayBuffer>} a bitmap with 24 bits per pixel
+ * @param {Picture} picture
+ * @returns {Uint8Array<ArrayBuffer>} a bitmap of 24 bits per pixel
  */
 export function writeBitmap({ width, height, data }) {
   const line = (3 * width + 3) & ~3;
@@ -30,10 +30,7 @@ export function writeBitmap({ width, height, data }) {
   return bytes;
 }
 
-/**
- * @param {Picture} picture
- * @returns {Blob} for an image or a download
- */
+/** @param {Picture} picture */
 export const bitmapBlob = (picture) => new Blob([writeBitmap(picture)], { type: "image/bmp" });
 
 /**

@@ -1,23 +1,13 @@
-/** Draws previews in a worker, or on the page's thread if there can be none. */
+/** Draws previews in a worker, or else on the page's thread. */
 
 import { draw } from "./job.js";
 
 /** @import { PreviewJob } from "./job.js" */
 
-/**
- * @typedef {object} Waiting
- * @property {PreviewJob} job
- * @property {(blob: Blob | null | PromiseLike<Blob | null>) => void} resolve
- * @property {(error: Error) => void} reject
- */
+/** @typedef {(blob: Blob | null | PromiseLike<Blob | null>) => void} Resolve */
+/** @typedef {{ job: PreviewJob, resolve: Resolve, reject: (error: Error) => void }} Waiting */
 
-/**
- * @typedef {object} Drawer
- * @property {(job: PreviewJob) => Promise<Blob | null>} ask resolves to the job's picture, see `draw`
- * @property {() => void} end terminates the worker and drops pending jobs
- */
-
-/** @returns {Drawer} */
+/** @returns {{ ask: (job: PreviewJob) => Promise<Blob | null>, end: () => void }} `end` drops pending jobs */
 export function drawer() {
   /** @type {Map<number, Waiting>} */
   const waiting = new Map(); // by the job's number

@@ -1,4 +1,4 @@
-/** One preview: from its data URL to a bitmap. */
+/** Draws one preview. */
 
 import { TokError } from "../codec/checks.js";
 import { gridOf, headerCheck, readHeader } from "../codec/header.js";
@@ -6,27 +6,24 @@ import { loadModel } from "../codec/model.js";
 import { fromDataURL } from "../codec/text.js";
 import { toBlob } from "./bitmap.js";
 
-/** @typedef {import("../codec/model.js").Model} Model */
+/** @import { Model } from "../codec/model.js" */
 
 /**
  * @typedef {object} PreviewJob
  * @property {string[]} addresses of model files, one for each model
  * @property {string} url a data URL
  * @property {number} size pixels of the longer side
- * @property {boolean} [fine] draw it with the model's network instead of the sum of the codewords alone
+ * @property {boolean} [fine] draw with the model's network
  */
 
 const MAX_BYTES = 4096; // of a preview
 const MAX_TILES = 256;
-const MAX_FINE_TILES = 6; // that the network draws: each takes it about 60 ms
+const MAX_FINE_TILES = 6; // that the network draws, in about 60 ms each
 
 /** @type {Map<string, Promise<Model>>} */
-const models = new Map(); // by their address: one serves all previews
+const models = new Map(); // by address
 
-/**
- * @param {string} address
- * @returns {Promise<Model>}
- */
+/** @type {(address: string) => Promise<Model>} */
 function modelAt(address) {
   let model = models.get(address);
   if (!model) {
@@ -40,20 +37,16 @@ function modelAt(address) {
   return model;
 }
 
-/**
- * @param {Uint8Array} bytes a file with a header
- * @param {Model} model
- * @returns {boolean} whether it was made with the model
- */
+/** @type {(bytes: Uint8Array, model: Model) => boolean} whether a file was made with the model */
 function belongs(bytes, { hash }) {
   return bytes.length >= 10 && headerCheck(bytes, hash) === 256 * bytes[8] + bytes[9];
 }
 
 /**
- * @param {string[]} addresses of model files; those are fetched that are needed to find the model
+ * @param {string[]} addresses of model files, which are fetched until the model is found
  * @param {Uint8Array} bytes a file
- * @param {string | null} name of the model of a bare file
- * @returns {Promise<Model>} the file's
+ * @param {string | null} name of a bare file's model
+ * @returns {Promise<Model>} the file's model
  */
 async function modelOf(addresses, bytes, name) {
   const named = (/** @type {string} */ address) => Number(name !== null && address.includes(name));
@@ -66,9 +59,8 @@ async function modelOf(addresses, bytes, name) {
 }
 
 /**
- * Draws the preview of a data URL.
  * @param {PreviewJob} job
- * @returns {Promise<Blob | null>} null with `fine` where the model has no network, or where that would take long
+ * @returns {Promise<Blob | null>} null with `fine` if the model has no network or the file has too many tiles for it
  */
 export async function draw({ addresses, url, size, fine = false }) {
   const tooLong = `a preview has at most ${MAX_BYTES} bytes`;

@@ -5,8 +5,8 @@ import { drawer } from "./drawer.js";
 
 /**
  * @typedef {object} PreviewOptions
- * @property {string | URL | (string | URL)[]} [model] addresses of the page's model files, one for each model; they are
- *   fetched when a preview needs them. By default that of `base-2-64.tokm` beside the module
+ * @property {string | URL | (string | URL)[]} [model] addresses of the page's model files, which are fetched when
+ *   needed; by default that of `base-2-64.tokm` beside the module
  * @property {number} [size] pixels of a first preview's longer side, 1..512; 64 by default
  */
 
@@ -22,7 +22,7 @@ let endLast = () => {};
 
 /**
  * Shows the previews of a page, also of elements that are added later, in browsers that do not.
- * Does nothing without a page or IntersectionObserver, as in Node and jsdom.
+ * Does nothing without a page or IntersectionObserver.
  * @param {PreviewOptions} [options]
  * @returns {() => void} stops it and its worker; another `start` does the same
  */
@@ -46,20 +46,14 @@ export function start(options) {
   return endLast;
 }
 
-/**
- * @param {unknown} node
- * @returns {HTMLImageElement[]} the images in it
- */
+/** @type {(node: unknown) => HTMLImageElement[]} the images in it */
 function imagesIn(node) {
   if (!(node instanceof Element)) return [];
   const inside = [...node.querySelectorAll("img")];
   return node instanceof HTMLImageElement ? [node, ...inside] : inside;
 }
 
-/**
- * @param {PreviewOptions} [options]
- * @returns {() => void} ends it
- */
+/** @type {(options?: PreviewOptions) => () => void} */
 function begin({ model = OWN_MODEL, size = 64 } = {}) {
   const allowed = Number.isInteger(size) && size >= 1 && size <= FINEST;
   if (!allowed) throw new RangeError(`size must be 1..${FINEST}, not ${size}`);

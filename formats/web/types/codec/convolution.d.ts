@@ -1,13 +1,5 @@
-/**
- * @param {Feature} x
- * @returns {Feature} twice the size, each pixel four times
- */
-export function enlarge({ height, width, channels, data }: Feature): Feature;
-/**
- * @param {Feature} x
- * @returns {Feature} twice the size: four channels become a square of pixels
- */
-export function shuffle({ height, width, channels, data }: Feature): Feature;
+export function enlarge(x: Feature): Feature;
+export function shuffle(x: Feature): Feature;
 /** @import { ModelArrays } from "./model.js" */
 /** @typedef {"row" | "column"} Strip a thin picture, whose tiles are drawn as one line each */
 /** @typedef {{ height: number, width: number, channels: number, data: Float64Array }} Feature */

@@ -14,11 +14,6 @@ export function readHeader(data: Bytes, { bare }?: {
  * @returns {Uint8Array<ArrayBuffer>} the header's bytes
  */
 export function writeHeader({ tokens, pitch, width, height, flat }: Omit<Header, "adaptive" | "modelId">, hash: Uint8Array, bare: boolean): Uint8Array<ArrayBuffer>;
-/**
- * @param {Uint8Array} head a header's bytes
- * @param {Uint8Array} hash the model's
- * @returns {number} CRC-16 of the first 8 bytes and the hash
- */
 export function headerCheck(head: Uint8Array, hash: Uint8Array): number;
 /**
  * @param {{ width: number, height: number, pitch: number }} header

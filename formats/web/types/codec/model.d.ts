@@ -4,10 +4,7 @@
  * @throws {TokError} if it is not one, or a damaged one
  */
 export function loadModel(data: Bytes): Model;
-/**
- * @param {unknown} model
- * @throws {TypeError} unless it is what `loadModel` returns
- */
+/** @param {unknown} model */
 export function checkModel(model: unknown): void;
 /** A model, as `loadModel` returns it. */
 export class Model {
@@ -42,7 +39,7 @@ export class Model {
     scales: number;
     /** @internal Coefficients of a tile. */
     size: number;
-    /** @internal What the squared error of each plane of coefficients counts in the choice of tokens. */
+    /** @internal Weights of the squared errors of planes, for `encode`. */
     weights: number[];
     /**
      * Looks that `decode` can draw, its default first.
@@ -73,7 +70,7 @@ export type ModelArray = (Uint16Array | Int8Array | Float32Array) & {
 };
 export type ModelArrays = Record<string, ModelArray>;
 /**
- * a file's JSON, see README.md
+ * see README.md
  */
 export type ModelHead = {
     format: number;
@@ -88,7 +85,7 @@ export type ModelHead = {
     bounds: number[];
     scales: number;
     look: string | null;
-    weights?: number[] | undefined;
+    weights?: number[];
     arrays: [name: string, type: string, shape: number[]][];
 };
 /**

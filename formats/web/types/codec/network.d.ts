@@ -1,8 +1,3 @@
-/**
- * @param {Model} model whose file has a network
- * @param {Strip | null} strip null: whole tiles
- * @returns {Network}
- */
 export function networkOf(model: Model, strip: Strip | null): Network;
 export const SIDE: 64;
 import type { Model } from "./model.js";

@@ -11,26 +11,15 @@ export function lanczos(place: number, scale: number, samples: number, total?: n
  * @param {number} n tiles along it
  * @param {number} i a tile, from 0
  * @param {number} samples of the tile
- * @returns {{ first: number, pixels: Kernel[] }} the tile's first pixel, and for each pixel the weights of samples times
- *   its blending weight
+ * @returns {{ first: number, pixels: Kernel[] }} the tile's first pixel, and for each pixel the weights of samples
+ *   times its blending weight
  */
 export function blending(side: number, n: number, i: number, samples: number): {
     first: number;
     pixels: Kernel[];
 };
-/**
- * @param {Kernel} kernel
- * @param {ArrayLike<number>} values
- * @returns {number} the weighted sum of values
- */
-export function weigh({ from, shares }: Kernel, values: ArrayLike<number>): number;
-/**
- * @param {Kernel} kernel
- * @param {Float64Array} plane rows of `width` numbers
- * @param {number} width
- * @returns {Float64Array} the weighted sum of rows
- */
-export function weighRows({ from, shares }: Kernel, plane: Float64Array, width: number): Float64Array;
+export function weigh(kernel: Kernel, values: ArrayLike<number>): number;
+export function weighRows(kernel: Kernel, plane: Float64Array, width: number): Float64Array;
 /**
  * weights of samples `from`, `from` + 1, ...
  */

@@ -25,7 +25,7 @@ export type Path = {
     errors: number[];
 };
 /**
- * a codeword, and by how much it is worth to take it
+ * a codeword, and the error that it saves less its price
  */
 export type Choice = {
     value: number;
@@ -36,7 +36,7 @@ export type Choice = {
  */
 export type Prices = {
     /**
-     * its coefficients times what their errors count, as in `words`
+     * its coefficients times their weights, as in `words`
      */
     weighted: Float64Array;
     /**
@@ -44,7 +44,7 @@ export type Prices = {
      */
     halves: Float64Array;
     /**
-     * what its bits are worth, as a part of the error left
+     * price of its bits, as a part of the error left
      */
     bits: Float64Array;
 };

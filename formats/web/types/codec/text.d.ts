@@ -11,10 +11,10 @@ export function toBase64(bytes: Bytes): string;
 export function fromBase64(text: string): Uint8Array<ArrayBuffer>;
 /**
  * @param {Bytes} bytes of a file
- * @param {{ bare?: boolean, model?: string }} [options] bare: the file is a bare one; false by default. model: the name
- *   of a bare file's model, which the file itself does not hold; by default "base-2", that of release 1.0
+ * @param {{ bare?: boolean, model?: string }} [options] bare: the file is bare; false by default. model: name of a bare
+ *   file's model; "base-2" by default
  * @returns {string} a data URL of the type image/x-tok or image/x-tok-bare
- * @throws {RangeError} if the model's name has other characters than letters, digits, ".", "_" and "-"
+ * @throws {RangeError} if the model's name is not of letters, digits, ".", "_" and "-"
  */
 export function toDataURL(bytes: Bytes, { bare, model }?: {
     bare?: boolean;
@@ -22,8 +22,8 @@ export function toDataURL(bytes: Bytes, { bare, model }?: {
 }): string;
 /**
  * @param {string} url what `toDataURL` returns, also with parameters such as `;charset=utf-8`
- * @returns {{ bytes: Uint8Array<ArrayBuffer>, bare: boolean, model: string | null }} the file, whether it is a bare one,
- *   and then the name of its model; the header of another file tells the model
+ * @returns {{ bytes: Uint8Array<ArrayBuffer>, bare: boolean, model: string | null }} the file, whether it is bare, and
+ *   the name of a bare file's model
  * @throws {TokError} if it is another URL
  */
 export function fromDataURL(url: string): {
@@ -31,4 +31,4 @@ export function fromDataURL(url: string): {
     bare: boolean;
     model: string | null;
 };
-export type Bytes = import("./checks.js").Bytes;
+import type { Bytes } from "./checks.js";

@@ -1,6 +1,6 @@
 /**
- * @param {Picture} picture its transparency is dropped
- * @returns {Uint8Array<ArrayBuffer>} a bitmap with 24 bits per pixel
+ * @param {Picture} picture
+ * @returns {Uint8Array<ArrayBuffer>} a bitmap of 24 bits per pixel
  */
 export function writeBitmap({ width, height, data }: Picture): Uint8Array<ArrayBuffer>;
 export function bitmapBlob(picture: Picture): Blob;

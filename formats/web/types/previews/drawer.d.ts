@@ -1,30 +1,15 @@
 /** @import { PreviewJob } from "./job.js" */
-/**
- * @typedef {object} Waiting
- * @property {PreviewJob} job
- * @property {(blob: Blob | null | PromiseLike<Blob | null>) => void} resolve
- * @property {(error: Error) => void} reject
- */
-/**
- * @typedef {object} Drawer
- * @property {(job: PreviewJob) => Promise<Blob | null>} ask resolves to the job's picture, see `draw`
- * @property {() => void} end terminates the worker and drops pending jobs
- */
-/** @returns {Drawer} */
-export function drawer(): Drawer;
+/** @typedef {(blob: Blob | null | PromiseLike<Blob | null>) => void} Resolve */
+/** @typedef {{ job: PreviewJob, resolve: Resolve, reject: (error: Error) => void }} Waiting */
+/** @returns {{ ask: (job: PreviewJob) => Promise<Blob | null>, end: () => void }} `end` drops pending jobs */
+export function drawer(): {
+    ask: (job: PreviewJob) => Promise<Blob | null>;
+    end: () => void;
+};
+export type Resolve = (blob: Blob | null | PromiseLike<Blob | null>) => void;
 export type Waiting = {
     job: PreviewJob;
-    resolve: (blob: Blob | null | PromiseLike<Blob | null>) => void;
+    resolve: Resolve;
     reject: (error: Error) => void;
-};
-export type Drawer = {
-    /**
-     * resolves to the job's picture, see `draw`
-     */
-    ask: (job: PreviewJob) => Promise<Blob | null>;
-    /**
-     * terminates the worker and drops pending jobs
-     */
-    end: () => void;
 };
 import type { PreviewJob } from "./job.js";

@@ -1,10 +1,8 @@
 /**
- * Draws the preview of a data URL.
  * @param {PreviewJob} job
- * @returns {Promise<Blob | null>} null with `fine` where the model has no network, or where that would take long
+ * @returns {Promise<Blob | null>} null with `fine` if the model has no network or the file has too many tiles for it
  */
 export function draw({ addresses, url, size, fine }: PreviewJob): Promise<Blob | null>;
-export type Model = import("../codec/model.js").Model;
 export type PreviewJob = {
     /**
      * of model files, one for each model
@@ -19,7 +17,7 @@ export type PreviewJob = {
      */
     size: number;
     /**
-     * draw it with the model's network instead of the sum of the codewords alone
+     * draw with the model's network
      */
     fine?: boolean | undefined;
 };
