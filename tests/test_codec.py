@@ -290,4 +290,4 @@ def test_a_target_of_a_high_rate_is_noted(tiny: Model, monkeypatch: pytest.Monke
     for picture, options, noted in cases:
         said: list[str] = []
         tokcodec.encode(picture, model="tiny", warn=said.append, **options)
-        assert any("above 0.2 a WebP file of the same quality" in line for line in said) == noted
+        assert any("above 0.2 a JPEG or WebP file of that quality" in line for line in said) == noted

@@ -294,7 +294,7 @@ def note_rate(bpp: float, picture: Image.Image, warn: Warn) -> None:
         warn: called with the note.
     """
     if bpp > HIGH_RATE and picture.width * picture.height >= HIGH_RATE_PIXELS:
-        warn(f"{bpp:.1f} bits per pixel: above {HIGH_RATE:g} a WebP file of the same quality is usually smaller")
+        warn(f"{bpp:.1f} bits per pixel: above {HIGH_RATE:g} a JPEG or WebP file of that quality is usually smaller")
 
 
 def note_tiles(grid: Grid, warn: Warn) -> None:

@@ -58,6 +58,18 @@ def test_a_whole_round(call: Call, tmp_path: Path, photos: dict[str, bytes]) -> 
     assert sorted(path.name for path in (tmp_path / "back" / "photos").iterdir()) == ["a.png.webp", "c.png.webp"]
 
 
+def test_linked_folders_are_noted_or_followed(call: Call, tmp_path: Path, photos: dict[str, bytes]) -> None:
+    """As by `encode -r`."""
+    first = next(iter(photos.values()))
+    make_folder(tmp_path, {"in/a.png": first, "out/b.png": first})
+    (tmp_path / "in" / "linked").symlink_to("../out")
+    done = call(*ENCODE, "tokens", "--tokens", "4", "in")
+    assert done.exit_code == 0
+    assert "in: note: a linked folder is left out: --follow-links searches it" in done.stderr
+    done = call(*ENCODE, "more", "--tokens", "4", "--follow-links", "in")
+    assert done.exit_code == 0 and "2 samples" in done.stderr and "linked" not in done.stderr
+
+
 def test_a_key_that_is_there_twice_is_damage(call: Call, tmp_path: Path) -> None:
     make_parquet(tmp_path / "a.parquet", [png(0), png(1)], key=["x", "x"])
     assert call(*ENCODE, "out", "a.parquet").exit_code == 0

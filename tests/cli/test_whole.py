@@ -26,7 +26,7 @@ def source(tmp_path: Path, picture: bytes) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("content", [b"", b"not tokens", b"\xf5", b"\xf5\x90" + bytes(20)])
+@pytest.mark.parametrize("content", [b"", b"not tokens", b"\xf5", b"\xf6\x90" + bytes(20)])
 def test_what_is_no_tok_file_is_made_anew(call: Call, source: Path, tmp_path: Path, content: bytes) -> None:
     target = tmp_path / "out" / "a.tok"
     target.parent.mkdir()
@@ -65,9 +65,12 @@ def test_headers(tmp_path: Path, tiny: Model) -> None:
         (b"", {"bare": True}, False),
         (to_base64(bare), {"bare": True, "base64": True}, True),
         (b"!", {"bare": True, "base64": True}, False),
-        (tokcodec.encode(picture_array, model="tiny"), {}, True),
+        (plain := tokcodec.encode(picture_array, model="tiny"), {}, True),
+        (plain[:1] + bytes([plain[1] + 16]) + plain[2:], {}, True),  # of a newer tokcodec: never replaced
+        (plain[:3], {}, False),
     ):
         file.write_bytes(data)
         assert is_whole_tok(str(file), **options) == whole
     assert is_whole_tok(str(tmp_path / "missing")) and is_whole_picture(str(tmp_path / "missing"))
+    file.write_bytes(plain)
     assert not is_whole_picture(str(file))

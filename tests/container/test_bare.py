@@ -185,7 +185,8 @@ def test_base64_as_editors_and_pages_store_it(data: bytes) -> None:
     types = ("image/x-tok-bare", "IMAGE/X-TOK-BARE;charset=utf-8", "", "text/plain;a=b;c=d")
     urls = [f"data:{kind};base64,{text}".encode() for kind in types]
     escaped = f' "data:;base64,{text.strip().replace("+", "%2B").replace("/", "%2f").replace("=", "%3D")}"'.encode()
-    for form in (*marked, *plain, *urls, escaped):
+    quoted = [f'"{text.strip()}"\n'.encode(), f"'{text.strip()}'".encode()]
+    for form in (*marked, *plain, *urls, escaped, *quoted):
         assert from_base64(form) == data
 
 

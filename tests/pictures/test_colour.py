@@ -241,3 +241,29 @@ def test_jpeg_2000_of_few_bits_reaches_white(bits: int) -> None:
     image, said = read(bytes(data))
     right = np.rint(levels * 255 / ((1 << bits) - 1))
     assert np.abs(np.asarray(image, int)[:, :, 0] - right).max() <= 1 and said == []
+
+
+@pytest.mark.parametrize("opaque", [True, False])
+def test_linear_grey_with_opacity_of_16_bits(opaque: bool) -> None:
+    grey = DRAWN[..., :1]
+    alpha = np.full(grey.shape, 65535 if opaque else 32768)
+    samples = np.concatenate([np.rint(65535 * light(grey)), alpha], axis=2).astype(">u2")
+    rows = b"".join(b"\0" + row.tobytes() for row in samples)
+    image, said = read(png(64, 48, 16, 4, rows, (b"gAMA", struct.pack(">I", 100000))))
+    right = grey if opaque else (grey + 255) / 2
+    assert np.abs(np.asarray(image, int) - right).max() <= 2 and len(said) == (not opaque)
+
+
+def test_cicp_behind_a_long_text() -> None:
+    long = (b"tEXt", b"Comment\0" + b"x" * (1 << 17))
+    image, said = read(with_chunks(with_gamma(1), long, (b"cICP", b"\1\x08\0\1")))
+    assert far(image) < 2 and said == []
+
+
+def test_colour_space_2_of_exif_is_adobe_rgb() -> None:
+    results = []
+    for space in (1, 2, 65535):
+        exif = Image.Exif()
+        exif[0x8769] = {0xA001: space}
+        results.append(np.asarray(read(saved(SMOOTH, "JPEG", quality=95, exif=exif))[0], int))
+    assert np.array_equal(results[0], results[2]) and np.abs(results[0] - results[1]).mean() > 2

@@ -242,3 +242,44 @@ def test_lzw_of_pillow_with_a_profile() -> None:
     data = saved(light, "TIFF", compression="tiff_lzw", icc_profile=profile)
     assert isinstance(Image.open(io.BytesIO(data)), TiffImagePlugin.TiffImageFile)
     assert np.abs(np.asarray(read(data)[0], int) - np.asarray(photograph(), int)).mean() < 6
+
+
+def test_colours_of_fewer_bits_by_the_largest_sample() -> None:
+    values = COLOURS.astype(np.int64) * 4095 // 255
+    opaque = np.concatenate([values, np.full((30, 48, 1), 4095)], axis=2)
+    for order, samples in product("<>", (values, opaque)):
+        count = samples.shape[2]
+        tags = page(samples, 16, 2) | {281: [4095] * count} | ({338: 2} if count == 4 else {})
+        data = file_of((tags, [packed(samples, 16, order)]), order=order)
+        image, said = read(data)
+        assert np.abs(np.asarray(image, int) - COLOURS).max() <= 1 and said == []
+        opened = to_rgb(Image.open(io.BytesIO(data)), warn=pytest.fail)
+        assert np.array_equal(np.asarray(opened), np.asarray(image))
+
+
+def test_a_palette_of_8_bits_in_16() -> None:
+    """Some writers do not multiply the entries by 257."""
+    levels = list(range(255, -1, -1))
+    for factor in (1, 257):
+        tags = page(GREY, 8, 3) | {320: [factor * level for level in levels] * 3}
+        image, said = read(file_of((tags, [packed(GREY, 8, "<")])))
+        assert np.array_equal(np.asarray(image, int)[..., 0], 255 - GREY) and said == []
+
+
+def test_pages_of_a_kind_of_our_own_are_noted() -> None:
+    picture = page(GREY, 12, 1), [packed(GREY * 16, 12, "<")]
+    assert read(file_of(picture, picture))[1] == ["only the first of several frames or pages is used"]
+    assert read(file_of(picture))[1] == []
+
+
+@pytest.mark.parametrize("below", [False, True])
+def test_a_thumbnail_of_raw_data_without_a_mark(below: bool) -> None:
+    raw = page(GREY, 16, 32803), [packed(GREY, 16, "<")]
+    with pytest.raises(PictureError, match="camera's raw file"):
+        read(file_of(SMALL, raw, below=below))
+    assert read(file_of(LARGE, raw, below=below))[0].size == (48, 30)  # as large as the raw data: developed
+
+
+def test_big_tiff_of_the_other_order_is_named() -> None:
+    with pytest.raises(PictureError, match="big-endian"):
+        read(file_of(LARGE, order=">", big=True))

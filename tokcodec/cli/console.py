@@ -65,6 +65,13 @@ class Report:
         if not self.quiet:
             self._echo(f"tokcodec: {_label(name)}: note: {text}")
 
+    def note_linked(self, name: str, number: int) -> None:
+        """Print a note about the linked folders below a folder that were not searched."""
+        text = "a linked folder is left out: --follow-links searches it"
+        if number > 1:
+            text = f"{number} linked folders are left out: --follow-links searches them"
+        self.note(name, text)
+
     def count(self, unit: str, amount: float) -> None:
         """Add to an amount whose rate `sum_up` prints."""
         self.amounts[unit] = self.amounts.get(unit, 0) + amount

@@ -84,6 +84,7 @@ max_errors_option = click.option(
     metavar="N",
     help="Pictures per output file, for folders.",
 )
+@click.option("--follow-links", is_flag=True, help="Search linked folders too.")
 @batch_option
 @max_errors_option
 @click.option("--tokens", type=tokens_type, metavar="N", help="Tokens per tile. Default: the model's choice.")
@@ -101,6 +102,7 @@ def encode(
     output: str,
     column: str | None,
     shard_size: int,
+    follow_links: bool,
     batch_size: int,
     max_errors: int | None,
     device: str,
@@ -131,6 +133,7 @@ def encode(
         max_sample_bytes=max_sample_bytes,
         jobs=pool.jobs,
         max_errors=max_errors,
+        follow_links=follow_links,
     )
     follow(run, engine, report, max_errors)
 
@@ -210,6 +213,8 @@ def follow(run: Run, engine: Engine, report: Report, max_errors: int | None, whe
     started = time.perf_counter()
     for name, text in run.left_out.notes:
         report.note(name, text)
+    for name, number in run.left_out.linked.items():
+        report.note_linked(name, number)
     report.left_out += run.left_out.suffixes
     finished: list[Outcome] = []
     report.skipped = len(run.done)

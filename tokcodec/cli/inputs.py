@@ -77,5 +77,4 @@ def _walk(
             elif os.path.isfile(path) or not os.path.exists(path):  # reading a dangling link fails
                 yield path
     if linked:
-        folders_text = "a linked folder is" if linked == 1 else f"{linked} linked folders are"
-        report.note(top, f"{folders_text} left out: --follow-links searches them")
+        report.note_linked(top, linked)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..container.bare import from_base64, parse_bare
 from ..container.header import parse_header
-from ..errors import PictureError, TokError
+from ..errors import PictureError, TokError, UnsupportedVersionError
 from ..pictures.limits import DEFAULT_MAX_PIXELS
 
 HEAD_BYTES = 4096
@@ -28,6 +28,8 @@ def is_whole_tok(path: str, *, bare: bool = False, base64: bool = False) -> bool
             parse_header(data)
     except OSError:
         return True
+    except UnsupportedVersionError:  # of a newer tokcodec. In a bare file there is no more to tell that by than one bit
+        return not bare
     except TokError:
         return False
     return True

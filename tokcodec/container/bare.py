@@ -87,6 +87,8 @@ def to_base64(data: bytes) -> bytes:
 def from_base64(text: bytes) -> bytes:
     """Data of a base64 text in either alphabet, with or without padding and white space, or of a data URL of one.
 
+    Quotation marks around it are left out.
+
     Args:
         text: UTF-8 with or without a byte order mark, or UTF-16 as editors of Windows write it.
 
@@ -112,8 +114,8 @@ def _utf8(text: bytes) -> bytes:
 
 def _payload(text: bytes) -> bytes:
     """The base64 text in a data URL (RFC 2397) with any type and parameters, in which %2B may stand for +."""
-    url = text.strip().strip(b"\"'")
-    head, comma, rest = url.partition(b",")
+    text = text.strip().strip(b"\"'")
+    head, comma, rest = text.partition(b",")
     if not comma or not head.lower().startswith(b"data:") or not head.lower().rstrip().endswith(b";base64"):
         return text
     return unquote_to_bytes(rest)

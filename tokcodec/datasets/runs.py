@@ -117,6 +117,7 @@ def plan_encoding(
     max_sample_bytes: int = DEFAULT_MAX_SAMPLE_BYTES,
     jobs: int = 0,
     max_errors: int | None = None,
+    follow_links: bool = False,
 ) -> Run:
     """Plan the encoding of a data set. Reads no pictures and writes nothing.
 
@@ -131,6 +132,7 @@ def plan_encoding(
         max_sample_bytes: bytes of a sample at most; a larger one is an error.
         jobs: threads of each worker that read ahead, 0..64.
         max_errors: errors after which a shard ends (None: never).
+        follow_links: whether linked folders are searched. Default: False.
 
     Raises:
         ValueError: wrong options.
@@ -143,7 +145,7 @@ def plan_encoding(
     facts = _facts(options, settings, column, max_pixels, max_sample_bytes)
     place = Place(output)
     left_out = LeftOut()
-    shards = find_shards(sources, shard_size, place, left_out)
+    shards = find_shards(sources, shard_size, place, left_out, follow_links)
 
     def recipe(shard: Shard) -> Recipe:
         hash, kind, source = model.hash.hex(), shard.kind, shard.place.name

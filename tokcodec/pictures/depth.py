@@ -45,6 +45,11 @@ class TiffSamples:
     format = "TIFF"
 
     @property
+    def is_animated(self) -> bool:
+        """Whether further pages follow."""
+        return bool(self.tags.next)
+
+    @property
     def size(self) -> tuple[int, int]:
         """Width and height in pixels, before orientation."""
         return tiff.size(self.tags)
@@ -109,7 +114,17 @@ def is_misread(image: Image.Image) -> bool:
 
 
 def _png(stream: IO[bytes]) -> Samples:
-    """Decode a PNG twice, since Pillow has no mode for 16-bit colour: first the higher bytes, then the lower ones."""
+    """Decode a PNG twice, since Pillow has no mode for 16-bit colour: first the higher bytes, then the lower ones.
+
+    Grey with opacity has as many bytes in a pixel as 8-bit RGBA, so that it is decoded once.
+    """
+    stream.seek(0)
+    image = PngImagePlugin.PngImageFile(stream)
+    if image.tile[0].args == "LA;16B":
+        image.tile = [image.tile[0]._replace(args="RGBA")]
+        pairs = np.asarray(image).view(">u2")
+        opacity = Image.fromarray((pairs[..., 1] >> 8).astype(np.uint8))
+        return Samples(pairs[..., :1].astype(np.uint16), opacity, image.getexif().get(Tag.Orientation, 1))
     parts = []
     for order in ("B", "L"):
         stream.seek(0)
@@ -170,6 +185,14 @@ def note_dim(high: int, warn: Warn) -> None:
 def note_dim_colour(image: Image.Image, warn: Warn) -> None:
     """`note_dim` for a picture of which Pillow has decoded the higher 8 of 16 bits."""
     note_dim(int(np.asarray(image.convert("RGB").getextrema()).max()) << 8 | 255, warn)
+
+
+def spread_palette(image: Image.Image) -> None:
+    """Correct the palette of a decoded TIFF picture that has 8 bits in 16, of which Pillow keeps the higher ones: 0."""
+    if isinstance(image, TiffImagePlugin.TiffImageFile) and image.mode == "P":
+        palette = tiff.full_palette(image.tag_v2)
+        if palette is not None:
+            image.putpalette(palette)
 
 
 def spread_few_bits(image: Image.Image, bits: int) -> Image.Image:

@@ -40,8 +40,10 @@ _GAMMAS = {4: 2.2, 5: 2.8, 8: 1.0}
 _HDR = {16: "PQ", 18: "HLG"}
 _ADOBE_RGB: tuple[Point, Point, Point, Point] = (_WHITE, (0.64, 0.33), (0.21, 0.71), (0.15, 0.06))
 _ADOBE_GAMMA = 563 / 256
+_ADOBE_SPACE = 2  # not in the standard, which has 1 (sRGB) and 65535
 _HEAD = 1 << 16
 """Bytes at the beginning of a file that are searched for fields."""
+_CHUNK = 4  # bytes of cICP
 _TOLERANCE = 0.05  # relative, of a gamma, as in libpng: 0.45455 is the curve of sRGB
 _POINT_TOLERANCE = 0.002
 
@@ -57,7 +59,7 @@ def colour_profile(image: Image.Image, warn: Warn) -> bytes | None:
     head = _file_head(image)
     grey = image.mode in _GREY
     profile = embedded if isinstance(embedded, bytes) and embedded else None
-    numbers = _png_chunk(head, b"cICP")[:2] if image.format == "PNG" else b""
+    numbers = _png_chunk(image, b"cICP")[:2]
     if len(numbers) == 2 and (_is_known(*numbers) or profile is None):
         return _coded(numbers, grey, warn)
     if profile is not None:
@@ -77,8 +79,8 @@ def colour_profile(image: Image.Image, warn: Warn) -> bytes | None:
 
 def _file_head(image: Image.Image) -> bytes:
     """The beginning of the file, b"" if it is closed. Keeps its position."""
-    stream: IO[bytes] | None = image.fp if isinstance(image, ImageFile.ImageFile) and image.tile else None
-    if stream is None or image.format not in ("PNG", "AVIF", "JPEG2000"):
+    stream = _stream(image, "AVIF", "JPEG2000")
+    if stream is None:
         return b""
     position = stream.tell()
     stream.seek(0)
@@ -87,15 +89,31 @@ def _file_head(image: Image.Image) -> bytes:
     return head
 
 
-def _png_chunk(head: bytes, name: bytes) -> bytes:
-    """The data of a chunk before the pixels, b"" if there is none."""
-    at = 8
-    while at + 8 <= len(head) and head[at + 4 : at + 8] not in (b"IDAT", b"IEND"):
-        size = int.from_bytes(head[at : at + 4], "big")
-        if head[at + 4 : at + 8] == name:
-            return head[at + 8 : at + 8 + size]
+def _stream(image: Image.Image, *formats: str) -> IO[bytes] | None:
+    """The file of a picture if it is still open and of one of the formats."""
+    if not isinstance(image, ImageFile.ImageFile) or image.format not in formats:
+        return None
+    return image.fp if image.tile else None
+
+
+def _png_chunk(image: Image.Image, name: bytes) -> bytes:
+    """The first bytes of a chunk before the pixels, b"" if there is none. Keeps the position of the file."""
+    stream = _stream(image, "PNG")
+    if stream is None:
+        return b""
+    position, data, at = stream.tell(), b"", 8
+    while True:
+        stream.seek(at)
+        start = stream.read(8 + _CHUNK)
+        if len(start) < 8 or start[4:8] in (b"IDAT", b"IEND"):
+            break
+        size = int.from_bytes(start[:4], "big")
+        if start[4:8] == name:
+            data = start[8 : 8 + size]
+            break
         at += 12 + size
-    return b""
+    stream.seek(position)
+    return data
 
 
 def _png(image: Image.Image, grey: bool, warn: Warn) -> bytes | None:
@@ -155,13 +173,14 @@ def _jpeg_2000(head: bytes) -> bytes | None:
 
 
 def _marks_adobe_rgb(image: Image.Image) -> bool:
-    """Whether EXIF says Adobe RGB as cameras do (DCF 2.0): colour space "uncalibrated", and the index R03."""
+    """Whether EXIF says Adobe RGB: by the index R03 as in DCF 2.0, or by colour space 2 as some cameras do."""
     try:
         exif = image.getexif()
         index = exif.get_ifd(ExifTags.IFD.Interop).get(1, "") if exif else ""
+        space = exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.ColorSpace) if exif else None
     except Exception:  # damaged EXIF data: images.py says so
         return False
-    return str(index).startswith("R03")
+    return str(index).startswith("R03") or space == _ADOBE_SPACE
 
 
 def jpeg_2000_bits(image: Image.Image) -> int:

@@ -74,7 +74,7 @@ def read_picture(
             image = open_picture(stream, max_pixels)
             check_size(*image.size, max_pixels)
             picture = _to_rgb(image, background, notes.append, max_pixels)
-            if isinstance(image, ImageFile.ImageFile) and _has_more_frames(image):
+            if _has_more_frames(image):
                 notes.append("only the first of several frames or pages is used")
     except OSError as error:
         raise PictureError(reason(error)) from error
@@ -106,7 +106,7 @@ def process_limit(max_pixels: int) -> Iterator[None]:
         Image.MAX_IMAGE_PIXELS = before
 
 
-def _has_more_frames(image: ImageFile.ImageFile) -> bool:
+def _has_more_frames(image: ImageFile.ImageFile | depth.TiffSamples) -> bool:
     if image.format in _ONE_PICTURE:
         return False
     try:
@@ -196,6 +196,7 @@ def _split(
         check_size(*image.size, max_pixels)
     if isinstance(image, TiffImagePlugin.TiffImageFile) and tiff.is_reduced(image.tag_v2):
         warn("the picture is marked as a thumbnail or a mask of another one")
+    depth.spread_palette(image)
     if cut:
         depth.note_dim_colour(image, warn)
     image = _upright(depth.spread_few_bits(image, bits), warn)

@@ -46,6 +46,21 @@ _SIGNATURES = (
     (0, b"Rar!\x1a\x07", "is a RAR archive: unpack it first"),
     (257, b"ustar", "is a tar archive: `tokcodec dataset encode` reads it"),
     (0, b"P7\n", "is a PAM picture, which is not read: convert it to PNG first"),
+    (0, b"\x76\x2f\x31\x01", "is an OpenEXR picture, which is not read: convert it to PNG or TIFF first"),
+    (0, b"#?RADIANCE", "is a Radiance HDR picture, which is not read: convert it to PNG or TIFF first"),
+    (0, b"#?RGBE", "is a Radiance HDR picture, which is not read: convert it to PNG or TIFF first"),
+    (0, b"8BPS\0\2", "is a PSB picture of Photoshop, which is not read: convert it to PNG first"),
+    (0, b"gimp xcf ", "is a picture of GIMP (XCF), which is not read: export it as PNG first"),
+    (0, b"/* XPM */", "is an XPM picture, which is not read: convert it to PNG first"),
+    (0, b"II\xbc", "is a JPEG XR picture, which is not read: convert it to PNG first"),
+    (0, b"\xff\xd8\xff\xf7", "is a JPEG-LS picture, which is not read: convert it to PNG first"),
+    (0, b"\x8aMNG\r\n\x1a\n", "is an MNG animation, which is not read: convert it to PNG first"),
+    (0, b"\x8bJNG\r\n\x1a\n", "is a JNG picture, which is not read: convert it to PNG first"),
+    (0, b"BPG\xfb", "is a BPG picture, which is not read: convert it to PNG first"),
+    (0, b"FLIF", "is a FLIF picture, which is not read: convert it to PNG first"),
+    (0, b"AT&TFORM", "is a DjVu document: export its pages as PNG first"),
+    (128, b"DICM", "is a DICOM picture, which is not read: convert it to PNG or TIFF first"),
+    (0, b"\xabKTX ", "is a texture (KTX), which is not read: convert it to PNG first"),
     (0, b"PF\n", "is a PFM picture in colour, which is not read: convert it to PNG or TIFF first"),
     (0, b"PAR1", "is a Parquet file: `tokcodec dataset encode` reads it"),
     (0, b"\x93NUMPY", "is an array of NumPy: the library encodes arrays"),
@@ -61,6 +76,9 @@ _MARKUP = (
     (b"<html", "is an HTML page, perhaps the answer of a server instead of the picture"),
     (b"<?xml", "is an XML file"),
 )
+
+_BASE64 = b"/9j/", b"iVBORw0KGgo", b"R0lGOD", b"UklGR"
+"""How JPEG, PNG, GIF and WebP begin in base64."""
 
 
 def is_heif(head: bytes) -> bool:
@@ -96,12 +114,32 @@ def describe(head: bytes) -> str | None:
     for offset, signature, text in _SIGNATURES:
         if head[offset : offset + len(signature)] == signature:
             return text
+    if _is_tga(head):
+        return "is a TGA picture, it seems, which is not read: convert it to PNG first"
     if head.startswith(b"RIFF"):
         return _RIFF.get(head[8:12])
     markup = _as_text(head)
     if markup.startswith(b"<?xml") and b"<svg" in markup:
         return _MARKUP[0][1]
-    return next((line for start, line in _MARKUP if markup.startswith(start)), None)
+    known = next((line for start, line in _MARKUP if markup.startswith(start)), None)
+    return known or _text_kind(head)
+
+
+def _is_tga(head: bytes) -> bool:
+    """Whether a file has a header of TGA without a palette, whose first bytes are also those of Windows' cursors."""
+    return head[:2] == b"\0\0" and head[2:3] in (b"\2", b"\3", b"\x0a", b"\x0b") and head[3:8] == bytes(5) and (
+        head[16:17] in (b"\x08", b"\x0f", b"\x10", b"\x18", b"\x20")
+    )
+
+
+def _text_kind(head: bytes) -> str | None:
+    """What a file is that begins as the text of a picture or of the answer of a server."""
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if text.startswith((b"data:image/", *_BASE64)):
+        return "is base64 text: decode it to a file first, by `base64 -d` for example"
+    if text[:1] in (b"{", b"[") and text[1:].lstrip()[:1] in (b'"', b"{", b"[", b"}", b"]"):
+        return "is JSON text, perhaps the answer of a server instead of the picture"
+    return None
 
 
 def _as_text(head: bytes) -> bytes:

@@ -58,7 +58,7 @@ def open_picture(stream: IO[bytes], max_pixels: int) -> ImageFile.ImageFile | Ti
         except Exception as error:
             raise damaged(name, error) from error
     if claimed:
-        raise PictureError(f"damaged or unsupported {claimed} picture")
+        raise PictureError(describe(head) or f"damaged or unsupported {claimed} picture")
     raise PictureError(describe(head) or _other_kind(head) or "not a picture that Pillow can read")
 
 

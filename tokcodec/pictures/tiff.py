@@ -6,6 +6,7 @@ Pillow reads the first directory of a file. In raw files of cameras (DNG, NEF, A
 from __future__ import annotations
 
 import io
+import math
 import struct
 from collections.abc import Iterator
 from typing import IO, Any
@@ -57,18 +58,22 @@ def main_directory(stream: IO[bytes]) -> tuple[Tags, IO[bytes]]:
         LimitError: the file is too large for a copy of it.
         Exception: the file is damaged.
     """
-    first, head, chosen, raw = None, _header(stream), None, False
+    first, head, chosen, raw, sensor = None, _header(stream), None, False, 0
+    if head[:4] == b"MM\0+":
+        raise PictureError("a BigTIFF in big-endian order, which Pillow does not read: convert it to TIFF first")
     for tags in _directories(stream, head):
         first = first or tags
         raw = raw or Tag.DNGVersion in tags
+        if _is_raw_data(tags):
+            sensor = max(sensor, math.prod(size(tags)))
         if chosen is None and _holds_picture(tags) and not is_reduced(tags):
             chosen = tags
     if first is None:
         raise PictureError("a TIFF without a picture")
     chosen = chosen or first
-    compression, photometric = _one(chosen, Tag.Compression, 1), _one(chosen, Tag.PhotometricInterpretation, 0)
     stream.seek(8)
-    if photometric in _RAW_PHOTOMETRIC or compression in _RAW_COMPRESSION or stream.read(2) == b"CR":  # CR: Canon's CR2
+    is_raw = _is_raw_data(chosen) or sensor > math.prod(size(chosen))  # some cameras do not mark their thumbnails
+    if is_raw or stream.read(2) == b"CR":  # Canon's CR2
         raise PictureError(CAMERA_RAW)
     if chosen is first:
         return chosen, stream
@@ -78,6 +83,12 @@ def main_directory(stream: IO[bytes]) -> tuple[Tags, IO[bytes]]:
     order = "<" if chosen.prefix == b"II" else ">"
     start = head[: 8 if big else 4] + struct.pack(order + ("Q" if big else "I"), chosen.offset)
     return chosen, io.BytesIO(start + _all(stream)[len(start) :])
+
+
+def _is_raw_data(tags: Tags) -> bool:
+    """Whether a directory holds a camera's raw data."""
+    photometric, compression = _one(tags, Tag.PhotometricInterpretation, 0), _one(tags, Tag.Compression, 1)
+    return photometric in _RAW_PHOTOMETRIC or compression in _RAW_COMPRESSION
 
 
 def is_reduced(tags: Tags) -> bool:
@@ -162,8 +173,9 @@ def is_readable(tags: Tags) -> bool:
 
 
 def is_misread(tags: Tags) -> bool:
-    """Whether Pillow misreads a directory without an error: it takes 16 bits in planes for 8."""
-    return sample_bits(tags) == 16 and _one(tags, Tag.PlanarConfiguration, 1) == 2 and is_readable(tags)
+    """Whether Pillow misreads 16-bit colours without an error: those in planes, and those that declare fewer bits."""
+    colours = sample_bits(tags) == 16 and _one(tags, Tag.SamplesPerPixel, 1) >= 3 and is_readable(tags)
+    return colours and (_one(tags, Tag.PlanarConfiguration, 1) == 2 or _white(tags, 0) < _FULL)
 
 
 def read_samples(stream: IO[bytes], tags: Tags) -> NDArray[np.uint16]:
@@ -217,6 +229,15 @@ def _white(tags: Tags, largest: int) -> int:
     full = (1 << sample_bits(tags)) - 1 or _FULL  # floats, of 0 bits, are scaled already
     declared = max(_many(tags, Tag.MaxSampleValue), default=0)
     return declared if max(largest, 256) <= declared < full and declared & (declared + 1) == 0 else full
+
+
+def full_palette(tags: Tags) -> bytes | None:
+    """The palette of a file whose writer has put 8 bits into its 16, red, green and blue of each entry. Else None."""
+    levels = _many(tags, Tag.ColorMap)
+    count = len(levels) // 3
+    if not count or max(levels) > 255:
+        return None
+    return bytes(levels[i + channel * count] for i in range(count) for channel in range(3))
 
 
 def _rows_of_bytes(data: bytes, tags: Tags, plane: int, planes: int, row_bits: int) -> NDArray[np.uint8]:

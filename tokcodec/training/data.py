@@ -44,6 +44,8 @@ def picture_files(sources: Sequence[Path]) -> Iterator[tuple[str, bytes]]:
     """Yield (name, encoded bytes) of every picture in folders (recursively) and tar archives, in sorted order."""
     for source in sources:
         if source.is_dir():
+            if linked := sum(path.is_symlink() and path.is_dir() for path in source.rglob("*")):
+                log.warning("%s: %d linked folders are left out", source, linked)
             for path in sorted(p for p in source.rglob("*") if p.suffix.lower() in PICTURE_SUFFIXES and p.is_file()):
                 yield str(path), path.read_bytes()
         elif source.is_file() and tarfile.is_tarfile(source):

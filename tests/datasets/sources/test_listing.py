@@ -74,6 +74,30 @@ def test_parquet_files_without_pictures_are_left_out_of_folders(tmp_path: Path) 
     assert len(find_shards([str(tmp_path / "0.parquet")])) == 1
 
 
+def test_damaged_metadata_beside_its_tar_is_left_out(tmp_path: Path) -> None:
+    """img2dataset was interrupted: both would have the same output."""
+    make_folder(tmp_path, {"0.tar": b"", "0.parquet": b"", "1.parquet": b""})
+    left_out = LeftOut()
+    found = find_shards([str(tmp_path)], left_out=left_out)
+    assert [shard.place.base for shard in found] == ["0.tar", "1.parquet"]
+    assert [(Path(name).name, line[:20]) for name, line in left_out.notes] == [("0.parquet", "left out: it is dama")]
+
+
+def test_linked_folders_are_counted_or_searched_once(tmp_path: Path) -> None:
+    make_folder(tmp_path, {"in/a.jpg": b"1", "out/b.jpg": b"2", "out/deep/c.jpg": b"3"})
+    for name, target in (("1", "../out"), ("2", "../out"), ("circle", "."), ("gone", "none"), ("self", "self")):
+        (tmp_path / "in" / name).symlink_to(target)
+    left_out = LeftOut()
+    (shard,) = find_shards([str(tmp_path / "in")], left_out=left_out)
+    assert shard.names == ("a.jpg",) and left_out.linked == {str(tmp_path / "in"): 3}
+    left_out = LeftOut()
+    (shard,) = find_shards([str(tmp_path / "in")], left_out=left_out, follow_links=True)
+    assert shard.names == ("1/b.jpg", "1/deep/c.jpg", "a.jpg") and not left_out.linked
+    (tmp_path / "in" / "a.jpg").unlink()
+    with pytest.raises(SourceError, match="3 linked, which --follow-links searches"):
+        find_shards([str(tmp_path / "in")])
+
+
 def test_what_earlier_runs_have_made_is_no_source(tmp_path: Path) -> None:
     recipe = Recipe("encode", "1", "m", "00", {}, "folder", "a", "b")
     pq.write_table(

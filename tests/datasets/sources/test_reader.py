@@ -63,6 +63,12 @@ def test_members_of_a_tar_with_one_key_are_a_sample(tmp_path: Path) -> None:
     assert carried(second)["seg.png"] == [b"s"]
 
 
+def test_the_members_of_a_sample_without_a_picture_are_named(tmp_path: Path) -> None:
+    path = make_tar(tmp_path / "a.tar", {"0.jpg": b"p", "1.v2.png": b"s", "1.txt": b"t"})
+    (batch,) = read(path)
+    assert str(batch.pictures[1]) == "no picture in this sample: its members are .v2.png, .txt"
+
+
 def test_the_picture_of_a_tar_may_be_named(tmp_path: Path) -> None:
     path = make_tar(tmp_path / "a.tar", {"0.jpg": b"p", "0.seg.png": b"s"})
     (batch,) = read(path, "seg.png")

@@ -56,6 +56,8 @@ class LeftOut:
     """Number of files by their suffix."""
     notes: list[tuple[str, str]] = field(default_factory=list)
     """Name of each Parquet file without pictures, and a line about it."""
+    linked: Counter[str] = field(default_factory=Counter)
+    """Number of linked folders that were not searched, by the source."""
 
 
 def find_shards(
@@ -63,6 +65,7 @@ def find_shards(
     shard_size: int = DEFAULT_SHARD_SIZE,
     output: Place | None = None,
     left_out: LeftOut | None = None,
+    follow_links: bool = False,
 ) -> list[Shard]:
     """The shards of folders, tar and Parquet files.
 
@@ -74,26 +77,31 @@ def find_shards(
         shard_size: pictures of a folder in a shard.
         output: the output of the run (None: it is not inside a source).
         left_out: gets what is left out of folders.
+        follow_links: whether linked folders of this machine are searched too. Default: False.
 
     Raises:
         SourceError: a source is of another kind or holds no pictures, or two shards would have the same output.
     """
     shards: dict[str, Shard] = {}
-    left_out = left_out or LeftOut()
+    left_out = LeftOut() if left_out is None else left_out
     for source in sources:
-        found = 0
-        for found, shard in enumerate(_shards(Place(source), shard_size, output, left_out), 1):  # noqa: B007 (used below)
+        found, parts = 0, _shards(Place(source), shard_size, output, left_out, follow_links)
+        for found, shard in enumerate(parts, 1):  # noqa: B007 (used below)
             other = shards.setdefault(shard.output, shard)
             if other is not shard:
                 names = f"{other.place.name} and {shard.place.name}"
                 raise SourceError(f"{names}: both would be written to {shard.output}; encode them apart")
         if not found:
             unfit = f"; {len(left_out.notes)} .parquet files hold no pictures" if left_out.notes else ""
+            if linked := left_out.linked[Place(source).name]:
+                unfit += f"; {linked} linked, which --follow-links searches"
             raise SourceError(f"{source}: no pictures, .tar or .parquet files in this folder{unfit}")
     return list(shards.values())
 
 
-def _shards(place: Place, shard_size: int, output: Place | None, left_out: LeftOut) -> Iterator[Shard]:
+def _shards(
+    place: Place, shard_size: int, output: Place | None, left_out: LeftOut, follow_links: bool
+) -> Iterator[Shard]:
     kind = place.type()
     if kind == FileType.NotFound:
         raise SourceError(f"{place.name}: no such file or folder")
@@ -105,12 +113,17 @@ def _shards(place: Place, shard_size: int, output: Place | None, left_out: LeftO
         return
     inside = output.below(place) if output is not None else None
     pictures = []
-    for path, size in place.walk_sizes():
+    linked: list[str] = []
+    files = place.walk_sizes(follow_links=follow_links, linked=linked)
+    if linked:
+        left_out.linked[place.name] += len(linked)
+    tars = {posixpath.splitext(path)[0] for path, _ in files if path.lower().endswith(".tar")}
+    for path, size in files:
         suffix = posixpath.splitext(path)[1].lower()
         if inside and path.startswith(f"{inside}/"):
             continue
         if suffix in SUFFIXES:
-            if SUFFIXES[suffix] != PARQUET or _is_source(place / path, left_out):
+            if SUFFIXES[suffix] != PARQUET or _is_source(place / path, left_out, posixpath.splitext(path)[0] in tars):
                 yield _of_file(place / path, SUFFIXES[suffix], path)
         elif suffix in PICTURE_SUFFIXES:
             pictures.append((path, size))
@@ -132,13 +145,18 @@ def _of_file(place: Place, kind: str, path: str) -> Shard:
     return Shard(kind, place, posixpath.splitext(utf8(path))[0] + ".parquet", mark)
 
 
-def _is_source(place: Place, left_out: LeftOut) -> bool:
-    """Whether a Parquet file in a folder may hold pictures and is none that `tokcodec dataset encode` wrote."""
+def _is_source(place: Place, left_out: LeftOut, beside_tar: bool) -> bool:
+    """Whether a Parquet file in a folder may hold pictures and is none that `tokcodec dataset encode` wrote.
+
+    beside_tar: whether a tar has the same name. The file is its metadata, even if it cannot be read.
+    """
     try:
         with place.open() as stream:
             schema = pq.read_schema(stream)
-    except (OSError, pa.ArrowException):  # reported when the shard is read
-        return True
+    except (OSError, pa.ArrowException):
+        if beside_tar:
+            left_out.notes.append((place.name, "left out: it is damaged, and a tar has the same name"))
+        return not beside_tar  # reported when the shard is read
     recipe = Recipe.load(schema.metadata)
     if recipe is not None and recipe.work == "encode":
         return False

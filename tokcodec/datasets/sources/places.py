@@ -140,13 +140,24 @@ class Place:
         """Paths of all files below a folder, in order; without hidden ones. Raises SourceError."""
         return [path for path, _ in self.walk_sizes(hidden)]
 
-    def walk_sizes(self, hidden: bool = False) -> list[tuple[str, int]]:
-        """As `walk`, with the bytes of each. Raises SourceError, which names a sub-folder that cannot be read."""
+    def walk_sizes(
+        self, hidden: bool = False, *, follow_links: bool = False, linked: list[str] | None = None
+    ) -> list[tuple[str, int]]:
+        """As `walk`, with the bytes of each.
+
+        Args:
+            hidden: whether hidden files are found. Default: False.
+            follow_links: whether linked folders of this machine are searched, each folder once. Default: False.
+            linked: gets the paths of the linked folders that are not searched.
+
+        Raises:
+            SourceError: a sub-folder cannot be read. The error names it.
+        """
         with self._readable():
             filesystem, top = self._found
             if isinstance(filesystem, fs.LocalFileSystem):
                 try:
-                    return sorted(_walk(top, hidden))
+                    return sorted(_walk(top, hidden, follow_links, [] if linked is None else linked))
                 except OSError as error:
                     inside = os.path.relpath(str(error.filename or top), top)
                     name = self.name if inside == "." else posixpath.join(self.name, inside)
@@ -266,23 +277,41 @@ def _real(place: Place) -> str:
     return os.path.realpath(place.path) if isinstance(place.filesystem, fs.LocalFileSystem) else place.path
 
 
-def _walk(top: str, hidden: bool) -> Iterator[tuple[str, int]]:
-    """Regular files and links to them, with their sizes. Links to folders are skipped: they may lead in a circle.
+def _walk(top: str, hidden: bool, follow_links: bool, linked: list[str]) -> Iterator[tuple[str, int]]:
+    """Regular files and links to them, with their sizes.
+
+    Links to folders are skipped and put into `linked` unless `follow_links`. A folder that is reached a second time is
+    skipped, since links may lead in a circle.
 
     Raises OSError.
     """
     folders = [""]
+    seen = {os.path.realpath(top)}
     while folders:
         folder = folders.pop()
         with os.scandir(os.path.join(top, folder)) as entries:
-            for entry in entries:
+            for entry in sorted(entries, key=lambda entry: entry.name):
                 if entry.name.startswith(".") and not hidden:
                     continue
                 path = f"{folder}{entry.name}"
-                if entry.is_dir(follow_symlinks=False):
-                    folders.append(f"{path}/")
+                if _is_folder(entry):
+                    if entry.is_symlink() and not follow_links:
+                        linked.append(path)
+                    elif not follow_links:
+                        folders.append(f"{path}/")
+                    elif (real := os.path.realpath(entry.path)) not in seen:
+                        seen.add(real)
+                        folders.append(f"{path}/")
                 elif (size := _size(entry)) is not None:
                     yield path, size
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder or a link to one."""
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself, or one behind a folder that cannot be read
+        return False
 
 
 def _size(entry: os.DirEntry[str]) -> int | None:

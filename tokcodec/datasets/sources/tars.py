@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import posixpath
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import groupby
 from typing import Any, Literal
 
@@ -79,10 +79,14 @@ def _find_columns(shard: Shard, column: str | None) -> tuple[list[str], int]:
             if sum(map(len, found)) > MAX_SUFFIXES:
                 raise SourceError(f"{len(found)} different suffixes of members: each would become a column")
     if found and not pictures:
-        names = [f".{suffix}" for suffix in found]
-        shown = ", ".join(names[:SUFFIXES_SHOWN]) + ", ..." * (len(names) > SUFFIXES_SHOWN)
-        raise SourceError(f"no pictures in it: a suffix begins at the first dot of a name, and here they are {shown}")
+        rule = "a suffix begins at the first dot of a name"
+        raise SourceError(f"no pictures in it: {rule}, and here they are {_shown(found)}")
     return sorted(found), archive.offset
+
+
+def _shown(suffixes: Collection[str]) -> str:
+    names = [f".{suffix}" for suffix in suffixes]
+    return ", ".join(names[:SUFFIXES_SHOWN]) + ", ..." * (len(names) > SUFFIXES_SHOWN)
 
 
 def _check_end(shard: Shard, end: int) -> tuple[str, ...]:
@@ -115,7 +119,8 @@ def _rows(archive: tarfile.TarFile, column: str | None, max_sample_bytes: int) -
             else:
                 parts.setdefault(suffix, b"")
         chosen = next((suffix for suffix in parts if _is_picture(suffix, column)), None)
-        missing = f"no member .{column} in this sample" if column else "no picture in this sample"
+        found = f": its members are {_shown(parts)}" if parts else ""
+        missing = f"no member .{column} in this sample" if column else f"no picture in this sample{found}"
         picture: Picture = PictureError(missing) if chosen is None else parts.pop(chosen)
         yield key, fault or picture, {suffix: _text(suffix, data) for suffix, data in parts.items()}
 
