@@ -110,3 +110,14 @@ def call(tiny: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callab
         return CliRunner().invoke(cli, arguments, input=stdin, prog_name="tokcodec")
 
     return run
+
+
+@pytest.fixture
+def pillow_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Registers `.tok` with Pillow for the time of a test."""
+    import tokcodec.pillow
+
+    Image.init()
+    for name in ("ID", "OPEN", "SAVE", "EXTENSION", "MIME"):
+        monkeypatch.setattr(Image, name, getattr(Image, name).copy())
+    tokcodec.pillow.register()

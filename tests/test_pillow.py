@@ -27,15 +27,7 @@ from tokcodec.pillow import TokImageError, TokImageFile
 
 ROOT = Path(__file__).parents[1]
 Make = Callable[..., bytes]
-
-
-@pytest.fixture(autouse=True)
-def registered(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Registered for the time of a test."""
-    Image.init()
-    for name in ("ID", "OPEN", "SAVE", "EXTENSION", "MIME"):
-        monkeypatch.setattr(Image, name, getattr(Image, name).copy())
-    tokcodec.pillow.register()
+pytestmark = pytest.mark.usefixtures("pillow_plugin")
 
 
 @pytest.fixture

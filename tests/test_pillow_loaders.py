@@ -36,15 +36,6 @@ KINDS = {"by the import": "import tokcodec.TokImagePlugin", "by worker_init_fn":
 
 
 @pytest.fixture
-def registered(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Registered for the time of a test."""
-    Image.init()
-    for name in ("ID", "OPEN", "SAVE", "EXTENSION", "MIME"):
-        monkeypatch.setattr(Image, name, getattr(Image, name).copy())
-    tokcodec.pillow.register()
-
-
-@pytest.fixture
 def module(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A user's module that defines a data set of `.tok` files, with the imports that the test asks for."""
     (tmp_path / "users_data.py").write_text(MODULE.format(imports=request.param))
@@ -53,7 +44,7 @@ def module(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
     del sys.modules["users_data"]
 
 
-@pytest.mark.usefixtures("registered")
+@pytest.mark.usefixtures("pillow_plugin")
 @pytest.mark.parametrize(
     ("module", "context"),
     [(KINDS["by the import"], "spawn"), (KINDS["by worker_init_fn"], "forkserver")],
@@ -71,7 +62,7 @@ def test_workers_that_inherit_nothing_read_tok_files(module: Any, context: str, 
     assert np.array_equal(batch.numpy(), np.stack([np.asarray(tokcodec.decode(data)) for data in files]))
 
 
-@pytest.mark.usefixtures("registered")
+@pytest.mark.usefixtures("pillow_plugin")
 @pytest.mark.parametrize("processes", [None, 2])
 def test_a_map_that_reads_a_column_keeps_its_bytes(processes: int | None, make_tok: Make, tmp_path: Path) -> None:
     datasets = pytest.importorskip("datasets")
@@ -88,7 +79,7 @@ def test_a_map_that_reads_a_column_keeps_its_bytes(processes: int | None, make_t
     assert [one["bytes"] for one in stored["image"]] == files
 
 
-@pytest.mark.usefixtures("registered")
+@pytest.mark.usefixtures("pillow_plugin")
 def test_the_import_keeps_the_limits_of_an_earlier_registration(make_tok: Make) -> None:
     tokcodec.pillow.register(max_tiles=1)
     importlib.reload(importlib.import_module("tokcodec.TokImagePlugin"))

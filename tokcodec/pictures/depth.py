@@ -116,7 +116,7 @@ def is_misread(image: Image.Image) -> bool:
 def _png(stream: IO[bytes]) -> Samples:
     """Decode a PNG twice, since Pillow has no mode for 16-bit colour: first the higher bytes, then the lower ones.
 
-    Grey with opacity has as many bytes in a pixel as 8-bit RGBA, so that it is decoded once.
+    Grey with opacity is decoded once, as 8-bit RGBA, which has the same four bytes per pixel.
     """
     stream.seek(0)
     image = PngImagePlugin.PngImageFile(stream)

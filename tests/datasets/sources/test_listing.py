@@ -52,7 +52,7 @@ def test_another_content_has_another_mark(tmp_path: Path) -> None:
 
 
 def test_parquet_files_without_pictures_are_left_out_of_folders(tmp_path: Path) -> None:
-    """Metadata beside tars, as img2dataset writes it. Named by itself such a file is an error when it is read."""
+    """Metadata beside tars, as img2dataset writes it. A file that is named on the command line is an error instead."""
     others = {"0_stats.json": b"", "notes.txt": b"", "more.TXT": b""}
     make_folder(tmp_path, {"0.tar": b"", "damaged.parquet": b"x"} | others)
     columns = {name: ["a"] for name in ("url", "caption", "key", "status", "width", "height", "sha256")}
