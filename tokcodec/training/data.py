@@ -10,8 +10,9 @@ import hashlib
 import io
 import logging
 import tarfile
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence, Set
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
@@ -20,10 +21,14 @@ import torch
 from PIL import Image
 
 from ..errors import PictureError, TokError
+from ..filetree import walk
 from ..pictures.axes import dct_matrix, lanczos_kernel
 from ..pictures.images import read_picture
+from ..pictures.limits import DEFAULT_MAX_PICTURE_BYTES
 from ..pictures.suffixes import PICTURE_SUFFIXES
 from ..pictures.tiling import TILE, centre_square
+from ..regularfile import read_regular
+from ..tarmembers import DAMAGE, BoundedMember, members
 from ..tokenizers.transform import COLOURS, TileTransform
 
 log = logging.getLogger(__name__)
@@ -36,26 +41,63 @@ ZOOMS = 5
 """Sizes of crops for whole pictures: the short side and 15/16 .. 11/16 of it."""
 PATCHES = ((), (96, 112, 134, 160, 190), (48, 56, 67, 80, 95), (20, 26, 33, 34, 40, 47))
 """Sizes of crops in pixels for each scale of a model. The first has none of its own: its crops are whole pictures."""
+TOO_MANY_BYTES = "too many bytes"
+"""Why a file above the limit is skipped."""
+AHEAD = 16
+"""Picture files in memory at a time. They are read while others are decoded."""
 SHIFTS = 16
 """Crop positions along each axis: 0/16 .. 16/16 of the slack."""
 
 
-def picture_files(sources: Sequence[Path]) -> Iterator[tuple[str, bytes]]:
-    """Yield (name, encoded bytes) of every picture in folders (recursively) and tar archives, in sorted order."""
+def picture_files(sources: Sequence[Path], most: int = DEFAULT_MAX_PICTURE_BYTES) -> Iterator[bytes | str]:
+    """Read every picture file in folders (recursively) and tar archives.
+
+    Hidden files and linked folders are left out.
+
+    Args:
+        sources: folders and tar archives. The files of a folder are read in sorted order.
+        most: bytes of a file at most; a larger one is not read. Default: 256 MiB.
+
+    Returns:
+        The bytes of each file, or the reason why it is skipped.
+
+    Raises:
+        FileNotFoundError: a source is neither a folder nor a tar archive.
+        PictureError: a tar archive is damaged.
+    """
     for source in sources:
         if source.is_dir():
-            if linked := sum(path.is_symlink() and path.is_dir() for path in source.rglob("*")):
-                log.warning("%s: %d linked folders are left out", source, linked)
-            for path in sorted(p for p in source.rglob("*") if p.suffix.lower() in PICTURE_SUFFIXES and p.is_file()):
-                yield str(path), path.read_bytes()
+            linked: list[str] = []
+            found = [Path(entry.path) for _, entry in walk(str(source), linked=linked)]
+            if linked:
+                log.warning("%s: %d linked folders are left out", source, len(linked))
+            for path in sorted(p for p in found if p.suffix.lower() in PICTURE_SUFFIXES and p.is_file()):
+                try:
+                    yield read_regular(path, most)
+                except ValueError:
+                    yield TOO_MANY_BYTES
         elif source.is_file() and tarfile.is_tarfile(source):
-            with tarfile.open(source) as archive:
-                for member in archive:
-                    data = archive.extractfile(member) if Path(member.name).suffix.lower() in PICTURE_SUFFIXES else None
-                    if data is not None:
-                        yield f"{source}:{member.name}", data.read()
+            try:
+                with tarfile.open(source, tarinfo=BoundedMember) as archive:
+                    yield from _members(archive, most)
+            except DAMAGE as error:
+                raise PictureError(f"{source}: not a tar archive, or a damaged one ({error})") from error
         else:
             raise FileNotFoundError(f"{source}: not a folder and not a tar archive")
+
+
+def _members(archive: tarfile.TarFile, most: int) -> Iterator[bytes | str]:
+    for member in members(archive):
+        if Path(member.name).suffix.lower() not in PICTURE_SUFFIXES or member.isdir():
+            continue
+        if not member.isfile():
+            yield "link or device"
+        elif member.issparse() or member.size > most:
+            yield TOO_MANY_BYTES
+        else:
+            stream = archive.extractfile(member)
+            assert stream is not None  # it is a file
+            yield stream.read()
 
 
 def read_training_picture(data: bytes) -> torch.Tensor | str:
@@ -83,23 +125,33 @@ def digest(picture: torch.Tensor) -> bytes:
 def load_pictures(sources: Sequence[Path], exclude: Set[bytes] = frozenset()) -> list[torch.Tensor]:
     """Read all pictures into memory (uint8 3 x H x W, about 0.3 MB each) except those whose `digest` is excluded.
 
-    Raises PictureError if none is usable, and FileNotFoundError if a source is neither a folder nor a tar archive.
+    Raises PictureError if none is usable, and as `picture_files`.
     """
     pictures: list[torch.Tensor] = []
-    skipped: dict[str, int] = {}
-    with ThreadPoolExecutor(4) as pool:
-        for result in pool.map(lambda item: read_training_picture(item[1]), picture_files(sources)):
-            if isinstance(result, str):
-                skipped[result] = skipped.get(result, 0) + 1
-            elif digest(result) in exclude:
-                skipped["in validation"] = skipped.get("in validation", 0) + 1
-            else:
-                pictures.append(result)
+    skipped: Counter[str] = Counter()
+    for result in _decoded(picture_files(sources)):
+        if isinstance(result, str):
+            skipped[result] += 1
+        elif digest(result) in exclude:
+            skipped["in validation"] += 1
+        else:
+            pictures.append(result)
     if skipped:
         log.warning("skipped pictures: %s", ", ".join(f"{count} {reason}" for reason, count in sorted(skipped.items())))
     if not pictures:
         raise PictureError(f"no usable picture (short side at least {MIN_SIDE}) in {', '.join(map(str, sources))}")
     return pictures
+
+
+def _decoded(files: Iterator[bytes | str]) -> Iterator[torch.Tensor | str]:
+    """The pictures of files in their order, decoded by threads; the reason instead of one that is skipped."""
+    with ThreadPoolExecutor(4) as pool:
+        waiting: deque[Future[torch.Tensor | str]] = deque()
+        for data in files:
+            waiting.append(pool.submit(lambda one: one if isinstance(one, str) else read_training_picture(one), data))
+            if len(waiting) == AHEAD:
+                yield waiting.popleft().result()
+        yield from (one.result() for one in waiting)
 
 
 def resampling_matrix(length: int, start: float, size: float) -> torch.Tensor:
