@@ -74,7 +74,7 @@ def test_patches_are_those_that_the_scales_codewords_serve() -> None:
     assert len(PATCHES) == len(bounds) + 1 and not PATCHES[0]
     for patches, (above, least) in zip(PATCHES[1:], pairwise([*bounds, 1]), strict=True):
         assert all(least <= size < above for size in patches)
-    assert max(max(patches) for patches in PATCHES[1:]) <= data.MIN_SIDE
+    assert max(max(patches) for patches in PATCHES[1:]) <= data.TILE
 
 
 @pytest.mark.parametrize("scale", [0, 1, 3])

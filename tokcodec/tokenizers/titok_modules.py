@@ -55,7 +55,7 @@ class Layout:
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention without masks, with the parameters of `nn.MultiheadAttention`."""
+    """Multi-head self-attention with the parameters of `nn.MultiheadAttention`."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -64,8 +64,17 @@ class Attention(nn.Module):
         self.in_proj_bias = nn.Parameter(torch.empty(3 * width))
         self.out_proj = nn.Linear(width, width)
 
-    def forward(self, x: Tensor, used: slice | None = None) -> Tensor:
-        """float [N, L, D] -> float [N, L or the length of `used`, D]: `used` positions attend to all positions."""
+    def forward(self, x: Tensor, used: slice | None = None, mask: Tensor | None = None) -> Tensor:
+        """Attend.
+
+        Args:
+            x: float [N, L, D].
+            used: positions to compute. Default: all.
+            mask: whether positions of a tile are attended to, bool [N, 1, 1, L]. Default: all are.
+
+        Returns:
+            float [N, L or the length of `used`, D].
+        """
         width = x.shape[-1]
         if used is None:
             q, k, v = F.linear(x, self.in_proj_weight, self.in_proj_bias).chunk(3, dim=-1)
@@ -73,7 +82,7 @@ class Attention(nn.Module):
             q = F.linear(x[:, used], self.in_proj_weight[:width], self.in_proj_bias[:width])
             k, v = F.linear(x, self.in_proj_weight[width:], self.in_proj_bias[width:]).chunk(2, dim=-1)
         q, k, v = (t.view(len(x), -1, self.heads, HEAD_WIDTH).transpose(1, 2) for t in (q, k, v))
-        return self.out_proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
+        return self.out_proj(F.scaled_dot_product_attention(q, k, v, mask).transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
 
 
 class Block(nn.Module):
@@ -86,9 +95,9 @@ class Block(nn.Module):
         self.ln_2 = nn.LayerNorm(width)
         self.mlp = nn.ModuleDict({"c_fc": nn.Linear(width, 4 * width), "c_proj": nn.Linear(4 * width, width)})
 
-    def forward(self, x: Tensor, used: slice | None = None) -> Tensor:
-        """float [N, L, D] -> float [N, L or the length of `used`, D]."""
-        attended = self.attn(self.ln_1(x), used)
+    def forward(self, x: Tensor, used: slice | None = None, mask: Tensor | None = None) -> Tensor:
+        """float [N, L, D] -> float [N, L or the length of `used`, D], with the arguments of `Attention`."""
+        attended = self.attn(self.ln_1(x), used, mask)
         x = attended.add_(x if used is None else x[:, used])
         return x + self.mlp["c_proj"](F.gelu(self.mlp["c_fc"](self.ln_2(x))))  # type: ignore[no-any-return]
 
@@ -98,11 +107,18 @@ def _pointwise(x: Tensor, convolution: Any) -> Tensor:
     return F.linear(x, convolution.weight.flatten(1), convolution.bias)
 
 
-def _run_blocks(blocks: nn.ModuleList, x: Tensor, used: slice) -> Tensor:
-    """Run all blocks over float [N, L, D]. The last one computes only the positions `used`."""
+def run_blocks(blocks: nn.ModuleList, x: Tensor, used: slice, mask: Tensor | None = None) -> Tensor:
+    """Run all blocks over float [N, L, D]. The last one computes only the positions `used`.
+
+    Args:
+        blocks: the blocks, at least one.
+        x: float [N, L, D].
+        used: positions of the result.
+        mask: as in `Attention`.
+    """
     for block in blocks[:-1]:
-        x = block(x)
-    return blocks[-1](x, used)  # type: ignore[no-any-return]
+        x = block(x, None, mask)
+    return blocks[-1](x, used, mask)  # type: ignore[no-any-return]
 
 
 class LatentEncoder(nn.Module):
@@ -131,7 +147,7 @@ class LatentEncoder(nn.Module):
         image = torch.cat((self.class_embedding.expand(n, 1, -1), patches), dim=1).add_(self.positional_embedding)
         latents = (latent_tokens + self.latent_token_positional_embedding).expand(n, -1, -1)
         x = self.ln_pre(torch.cat((image, latents), dim=1))
-        x = self.ln_post(_run_blocks(self.transformer, x, slice(1 + PATCHES, None)))
+        x = self.ln_post(run_blocks(self.transformer, x, slice(1 + PATCHES, None)))
         # The published weights were trained with a reshape in place of a transposition: code i reads a slice of the
         # channels of ALL latent positions. The weights depend on it.
         x = x.reshape(n, -1, k).transpose(1, 2)
@@ -193,7 +209,7 @@ class LatentDecoder(nn.Module):
         n, k = codes.shape[:2]
         latents = self.ln_pre(self.decoder_embed(codes) + self.latent_token_positional_embedding[:k])
         x = torch.cat((self.prefix.expand(n, -1, -1), latents), dim=1)
-        x = self.ln_post(_run_blocks(self.transformer, x, slice(1, 1 + PATCHES)))
+        x = self.ln_post(run_blocks(self.transformer, x, slice(1, 1 + PATCHES)))
         first, _, last = self.ffn
         x = _pointwise(x, first).tanh_()
         return _pointwise(x, last)
