@@ -258,13 +258,14 @@ def test_no_pickle_is_loaded_by_an_import_of_safetensors(
 ) -> None:
     from safetensors.torch import save_file
 
-    from tests.tokenizers.plain_titok import random_weights
+    from tests.tokenizers.published.plain_titok import random_weights
     from tokcodec.tokenizers.importing import import_model
-    from tokcodec.tokenizers.titok import VARIANTS, Variant
-    from tokcodec.tokenizers.titok_modules import Layout, TitokNet
+    from tokcodec.tokenizers.published.checkpoint import Variant
+    from tokcodec.tokenizers.published.titok import Titok
+    from tokcodec.tokenizers.published.titok_modules import Layout, TitokNet
 
     layout = Layout(width=64, layers=1, n_tokens=4, hidden=32)
-    monkeypatch.setitem(VARIANTS, "small", Variant("Small-4", layout, True, 3, ""))
+    monkeypatch.setitem(Titok.variants, "small", Variant("Small-4", layout, True, 3, ""))
     monkeypatch.setenv(MODELS_VARIABLE, str(tmp_path / "models"))
     with torch.device("meta"):
         net = TitokNet(layout)

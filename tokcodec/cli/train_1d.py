@@ -160,7 +160,7 @@ def train_1d(
       torchrun --nproc-per-node 8 -m tokcodec train 1d PHOTOS --out MODEL
     """
     side = None if tile is None else int(tile)
-    given: dict[str, Any] = dict(tile=side, patch=patch, n_tokens=tokens, codebook=codebook, levels=fsq)
+    given: dict[str, Any] = {"tile": side, "patch": patch, "n_tokens": tokens, "codebook": codebook, "levels": fsq}
     size = replace(PRESETS[preset], **{name: value for name, value in given.items() if value is not None})
     if size.patch % 2 or size.tile % size.patch:
         raise click.UsageError(f"--patch {size.patch} is not an even divisor of a tile's side, {size.tile}.")

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ...errors import ModelFileError
-from ..titok_modules import HEAD_WIDTH, Block, run_blocks
+from ..published.transformer import HEAD_WIDTH, Block, run_blocks
 from .quantisers import Codebook, FiniteScalars
 
 CONVOLVED = 2

@@ -13,13 +13,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..titok_modules import Quantizer
+from ..published.titok_modules import UnitCodebook
 
 EDGE = 1e-3
 """Share by which the range of a scalar exceeds its levels, so that the outer ones can be reached."""
 
 
-class Codebook(Quantizer):
+class Codebook(UnitCodebook):
     """Vector quantiser with codes of unit length (arXiv 2110.04627).
 
     Args:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ...tokenizers.titok_modules import Block
+from ...tokenizers.published.transformer import Block
 from ...tokenizers.vit1d.modules import Vit1dNet
 
 SPREAD = 0.02
