@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
-import tarfile
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence, Set
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
@@ -22,9 +22,9 @@ from PIL import Image
 from ..errors import PictureError, TokError
 from ..pictures.axes import dct_matrix, lanczos_kernel
 from ..pictures.images import read_picture
-from ..pictures.suffixes import PICTURE_SUFFIXES
 from ..pictures.tiling import TILE, centre_square
 from ..tokenizers.transform import COLOURS, TileTransform
+from .picture_files import picture_files
 
 log = logging.getLogger(__name__)
 
@@ -34,26 +34,10 @@ ZOOMS = 5
 """Sizes of crops for whole pictures: the short side and 15/16 .. 11/16 of it."""
 PATCHES = ((), (96, 112, 134, 160, 190), (48, 56, 67, 80, 95), (20, 26, 33, 34, 40, 47))
 """Sizes of crops in pixels for each scale of a model. The first has none of its own: its crops are whole pictures."""
+AHEAD = 16
+"""Picture files in memory at a time. They are read while others are decoded."""
 SHIFTS = 16
 """Crop positions along each axis: 0/16 .. 16/16 of the slack."""
-
-
-def picture_files(sources: Sequence[Path]) -> Iterator[tuple[str, bytes]]:
-    """Yield (name, encoded bytes) of every picture in folders (recursively) and tar archives, in sorted order."""
-    for source in sources:
-        if source.is_dir():
-            if linked := sum(path.is_symlink() and path.is_dir() for path in source.rglob("*")):
-                log.warning("%s: %d linked folders are left out", source, linked)
-            for path in sorted(p for p in source.rglob("*") if p.suffix.lower() in PICTURE_SUFFIXES and p.is_file()):
-                yield str(path), path.read_bytes()
-        elif source.is_file() and tarfile.is_tarfile(source):
-            with tarfile.open(source) as archive:
-                for member in archive:
-                    data = archive.extractfile(member) if Path(member.name).suffix.lower() in PICTURE_SUFFIXES else None
-                    if data is not None:
-                        yield f"{source}:{member.name}", data.read()
-        else:
-            raise FileNotFoundError(f"{source}: not a folder and not a tar archive")
 
 
 def read_training_picture(data: bytes, tile: int = TILE) -> torch.Tensor | str:
@@ -96,7 +80,7 @@ def load_pictures(
     """Read pictures into memory.
 
     Args:
-        sources: folders or tar archives.
+        sources: folders, tar archives and Parquet files.
         exclude: digests of pictures that are left out.
         tile: samples along a tile's side.
         part: number of a part and number of parts: of those, every N-th picture is in the same part.
@@ -107,25 +91,39 @@ def load_pictures(
 
     Raises:
         PictureError: fewer are usable.
-        FileNotFoundError: a source is neither a folder nor a tar archive.
+        Others as `picture_files`.
     """
     number, parts = part
-    files = (data for place, (_, data) in enumerate(picture_files(sources)) if place % parts == number)
+    files = (data for place, data in enumerate(picture_files(sources)) if place % parts == number)
     pictures: list[torch.Tensor] = []
-    skipped: dict[str, int] = {}
-    with ThreadPoolExecutor(4) as pool:
-        for result in pool.map(lambda data: read_training_picture(data, tile), files):
-            if isinstance(result, str):
-                skipped[result] = skipped.get(result, 0) + 1
-            elif digest(result) in exclude:
-                skipped["in validation"] = skipped.get("in validation", 0) + 1
-            else:
-                pictures.append(result)
+    skipped: Counter[str] = Counter()
+    for result in _decoded(files, tile):
+        if isinstance(result, str):
+            skipped[result] += 1
+        elif digest(result) in exclude:
+            skipped["in validation"] += 1
+        else:
+            pictures.append(result)
     if skipped:
         log.warning("skipped pictures: %s", ", ".join(f"{count} {reason}" for reason, count in sorted(skipped.items())))
     if len(pictures) < least:
         raise PictureError(f"no usable picture (short side at least {tile}) in {', '.join(map(str, sources))}")
     return pictures
+
+
+def _decoded(files: Iterator[bytes | str], tile: int) -> Iterator[torch.Tensor | str]:
+    """The pictures of files in their order, decoded by threads; the reason instead of one that is skipped."""
+
+    def decode(data: bytes | str) -> torch.Tensor | str:
+        return data if isinstance(data, str) else read_training_picture(data, tile)
+
+    with ThreadPoolExecutor(4) as pool:
+        waiting: deque[Future[torch.Tensor | str]] = deque()
+        for data in files:
+            waiting.append(pool.submit(decode, data))
+            if len(waiting) == AHEAD:
+                yield waiting.popleft().result()
+        yield from (one.result() for one in waiting)
 
 
 def resampling_matrix(length: int, start: float, size: float, tile: int = TILE) -> torch.Tensor:
