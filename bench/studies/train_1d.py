@@ -1,7 +1,8 @@
 """`python -m bench.studies.train_1d DIR --model MODEL`: a trained 1D tokenizer by tokens, against the default model.
 
 The pictures of DIR are cropped to one tile of the model. A file of the default model has at most as many bytes as the
-file that it is compared with, or is the smallest possible one. The exit status is 1 if a doubling of the tokens does not help.
+file that it is compared with, or is the smallest possible one. The exit status is 1 if a doubling of the
+tokens does not help.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from PIL import Image
 
 import tokcodec
 from bench import pictures
-from bench.metrics import psnr
+from bench.metrics import Pixels, psnr
 from bench.report.cells import markdown_lines
 from bench.report.plots import STYLE
 from tokcodec.models.registry import find_model
@@ -72,7 +73,7 @@ def main(
         sys.exit("a doubling of the tokens does not raise the PSNR")
 
 
-def compare(found: list[pictures.Pixels], model: str, lpips_weights: Path | None) -> list[Row]:
+def compare(found: list[Pixels], model: str, lpips_weights: Path | None) -> list[Row]:
     """The rows of the table.
 
     Args:
@@ -86,7 +87,7 @@ def compare(found: list[pictures.Pixels], model: str, lpips_weights: Path | None
 
     judge = LPIPS("squeeze", lpips_weights)
 
-    def distance(a: pictures.Pixels, b: pictures.Pixels) -> float:
+    def distance(a: Pixels, b: Pixels) -> float:
         pair = (torch.from_numpy(x.copy()).permute(2, 0, 1)[None].float() / 255 for x in (a, b))
         with torch.inference_mode():
             return float(judge(*pair))
@@ -113,7 +114,8 @@ def compare(found: list[pictures.Pixels], model: str, lpips_weights: Path | None
     for count, figures in table.items():
         values = np.array(figures)
         gained = 1.0 if before is None else float(np.mean(values[:, 1] > before))
-        rows.append(Row(count, *map(float, values.mean(0)), gained))
+        size, own, own_lpips, other_size, best, best_lpips = map(float, values.mean(0))
+        rows.append(Row(count, size, own, own_lpips, other_size, best, best_lpips, gained))
         before = values[:, 1]
     return rows
 
@@ -147,8 +149,9 @@ def report(rows: list[Row], model: str, number: int, side: int) -> list[str]:
         f"Versions: model {facts.name} (hash {facts.hash.hex()[:16]}), model {other.name} "
         f"(hash {other.hash.hex()[:16]}), tokcodec {tokcodec.__version__}.",
         "Bytes are those of whole files, headers included.",
-        f"The first columns are of {facts.name}, the last three of {other.name} with at most the same bytes (or its smallest file): "
-        "PSNR of its fidelity look, LPIPS of its perceptual look.",
+        f"The first columns are of {facts.name}.",
+        f"The last three are of {other.name} with at most the same bytes, or its smallest file: PSNR of its fidelity "
+        "look, LPIPS of its perceptual look.",
         "\"Over half\" is the gain in dB over half of the tokens, and the next column the share of pictures that gain.",
         "LPIPS is LPIPS-squeeze, less is better.",
         helps,
