@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
+
+Params: TypeAlias = tuple[torch.Tensor, ...] | list[torch.Tensor]
 
 
 def averaged_model(net: nn.Module, decay: float) -> AveragedModel:
@@ -17,9 +21,12 @@ def averaged_model(net: nn.Module, decay: float) -> AveragedModel:
         decay: the largest decay, 0..1.
     """
 
-    def average(averaged: torch.Tensor, current: torch.Tensor, number: torch.Tensor | int) -> torch.Tensor:
-        return torch.lerp(averaged, current, 1 - min(decay, float(number) / (9 + float(number))))
+    @torch.no_grad()
+    def average(averaged: Params, current: Params, number: torch.Tensor | int) -> None:
+        seen = float(number)
+        for old, new in zip(averaged, current, strict=True):
+            old.lerp_(new, 1 - min(decay, seen / (9 + seen)))
 
-    model = AveragedModel(net, avg_fn=average)
+    model = AveragedModel(net, multi_avg_fn=average)
     model.n_averaged.fill_(1)
     return model

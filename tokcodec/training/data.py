@@ -184,8 +184,8 @@ def random_crop(
     else:
         size = short * (1.0 if rng.random() < 0.5 else rng.integers(16 - ZOOMS, 16) / 16)
     down, across = (int(v) for v in rng.integers(0, SHIFTS + 1, 2))
-    rows = crop_matrix(height, size, down, frequencies, tile)
-    columns = crop_matrix(width, size, across, frequencies, tile)
+    rows = crop_matrix(height, size, down, frequencies, tile).to(picture.device)
+    columns = crop_matrix(width, size, across, frequencies, tile).to(picture.device)
     return rows @ picture.float() @ columns.T / 255
 
 

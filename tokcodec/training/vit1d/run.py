@@ -200,10 +200,15 @@ class Run1d(TrainingRun):
 
     # -- the run ------
 
-    def train(self, save_every: float = 600.0) -> None:
-        """Resume, and train to the end. Saves and validates every `save_every` seconds and at the end."""
+    def train(self, save_every: float = 600.0, log_every: int = 50) -> None:
+        """Resume, and train to the end.
+
+        Args:
+            save_every: seconds between checkpoints with validations; there is one at the end, too.
+            log_every: steps between lines of the log.
+        """
         self.resume()
-        self.fit(self, self.training.steps, self.samples.batch, save_every=save_every, log_every=50)
+        self.fit(self, self.training.steps, self.samples.batch, save_every=save_every, log_every=log_every)
 
     def averaged_net(self) -> Vit1dNet:
         """The networks with the averaged weights."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence, Set
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -55,22 +53,15 @@ class Samples:
                 f"{', '.join(map(str, sources))}: {self.count} usable photographs (short side at least {tile} pixels); "
                 f"training needs at least {LEAST_PICTURES}: give more, or a smaller --tile"
             )
-        self._pool = ThreadPoolExecutor(min(8, os.cpu_count() or 1))
-        self._next: tuple[int, list[Future[torch.Tensor]]] | None = None
 
     def crop(self, step: int, place: int) -> torch.Tensor:
         """The tile at a place of a step's batch: float32 3 x T x T in [0, 1]."""
         rng = np.random.default_rng([self.training.seed, 21, step, place])
         pictures = self.pictures[place // self._per_shard]
-        crop = random_crop(pictures[rng.integers(0, len(pictures))], rng, tile=self.tile).clamp_(0, 1)
+        picture = pictures[rng.integers(0, len(pictures))].to(self.ranks.device)  # a GPU crops it, too
+        crop = random_crop(picture, rng, tile=self.tile).clamp_(0, 1)
         return crop.flip(-1) if rng.random() < 0.5 else crop
 
     def tiles(self, step: int) -> torch.Tensor:
-        """The tiles of a step: float32 batch x 3 x T x T in [0, 1]. On CUDA the next step's are cropped meanwhile."""
-        if self._next is not None and self._next[0] == step:
-            crops = [crop.result() for crop in self._next[1]]
-        else:
-            crops = [self.crop(step, place) for place in self.places]
-        if self.ranks.device.type == "cuda":
-            self._next = step + 1, [self._pool.submit(self.crop, step + 1, place) for place in self.places]
-        return torch.stack(crops).to(self.ranks.device)
+        """The tiles of a step: float32 batch x 3 x T x T in [0, 1]."""
+        return torch.stack([self.crop(step, place) for place in self.places])
