@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bench.codecs.classical import classical_codecs
-from bench.codecs.downscale import Downscaled
+from bench.codecs.downscale import downscaled_codecs
 from bench.codecs.interface import Codec
 from bench.codecs.previews import preview_codecs
 from bench.codecs.tok import TokCodec
@@ -23,9 +23,7 @@ def make_codecs(options: dict[str, Any]) -> dict[str, Codec]:
     Raises:
         ValueError: A name in "codecs" matches nothing.
     """
-    plain = classical_codecs()
-    found: list[Codec] = [*preview_codecs(), *plain, *(Downscaled(codec) for codec in plain)]
-    found += [Downscaled(codec, "nearest") for codec in plain if codec.label == "webp"]
+    found: list[Codec] = [*preview_codecs(), *classical_codecs(), *downscaled_codecs()]
     wanted: Sequence[str] = options.get("codecs") or ()
     if not wanted or any(name.startswith("tokcodec") for name in wanted):
         for model in options.get("models") or (None,):
