@@ -41,6 +41,8 @@ class Options:
     pitches: tuple[int, ...] | None = None
     """Pitches of tokcodec; None: the adapter's own."""
     device: str = "auto"
+    effort: int = 0
+    """Effort with which tokcodec codes crops a second time; 0: not at all."""
     lpips_net: str = "squeeze"
     lpips: bool = False
     """Whether LPIPS is measured."""
@@ -53,9 +55,8 @@ class Options:
 
     def make(self) -> dict[str, Codec]:
         """The codecs of these options by label."""
-        return make_codecs(
-            {"codecs": self.codecs, "models": self.models, "pitches": self.pitches, "device": self.device}
-        )
+        names = ("codecs", "models", "pitches", "device", "effort")
+        return make_codecs({name: getattr(self, name) for name in names})
 
     def metrics(self) -> list[str]:
         """Names of the measured metrics, for the run's hash."""

@@ -88,6 +88,8 @@ class Downscaled(Codec):
         return len(data), self.decode(data, image.size, setting.get("up"))
 
     def points(self, scene: Scene) -> Iterator[Point]:
+        if scene.whole and self.codec.form.crops_only:
+            return
         try:
             trials = self._search(scene)
             for up in self.ups:

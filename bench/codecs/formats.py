@@ -39,6 +39,8 @@ class Format:
     """Qualities at full size. Empty: the format is only used for reduced pictures."""
     scales: tuple[float, ...] = SCALES
     """Scales of the reduced pictures, falling."""
+    crops_only: bool = False
+    """Whether reduced pictures are made of crops only, to save time."""
     read: Callable[[bytes], bytes] = bytes
     """Makes a file that Pillow reads of one that `write` made."""
     library: str = ""
@@ -144,6 +146,7 @@ FORMATS = (
         {"method": 6},
         search=(1, 2, 3, 4, 5, 6, 8, 16, 32),
         scales=TINY_SCALES,
+        crops_only=True,
         library="webp",
     ),
     Format(
@@ -179,6 +182,7 @@ FORMATS = (
         {"kind": "JPEG"},
         search=(1, 3, 5, 7, 10, 14, 20, 27, 34, 40, 50, 60, 75, 88),
         plain=(1, 5, 10, 20, 40, 75),
+        crops_only=True,
         library="libjpeg_turbo",
     ),
     Format(
@@ -187,6 +191,7 @@ FORMATS = (
         {"kind": "WEBP"},
         search=(0, 2, 5, 10, 15, 20, 28, 38, 50, 60, 70, 80, 90),
         plain=(0, 5, 10, 20, 50, 80),
+        crops_only=True,
         library="webp",
     ),
     Format(
@@ -195,6 +200,7 @@ FORMATS = (
         {"kind": "AVIF", "max_threads": 1},
         search=(0, 3, 5, 10, 15, 22, 30, 40, 50, 62, 75),
         plain=(0, 5, 15, 30, 50, 75),
+        crops_only=True,
         library="avif",
     ),
 )

@@ -10,15 +10,16 @@ from bench.codecs.downscale import downscaled_codecs
 from bench.codecs.interface import Codec
 from bench.codecs.previews import preview_codecs
 from bench.codecs.tok import TokCodec
-from bench.codecs.tok_adaptive import AdaptiveTokCodec, BareTokCodec
+from bench.codecs.tok_adaptive import AdaptiveTokCodec, BareTokCodec, EffortTokCodec
 
 
 def make_codecs(options: dict[str, Any]) -> dict[str, Codec]:
     """All codecs that can run, by label: those of Pillow, their downscaled forms, previews, and tokcodec.
 
     Args:
-        options: "models" (names or folders; None: the default model), "pitches", "device", and "codecs" (labels to
-            keep, empty for all; a name also matches its downscaled form and its models).
+        options: "models" (names or folders; None: the default model), "pitches", "device", "effort" (0: tokcodec
+            without an effort only), and "codecs" (labels to keep, empty for all; a name also matches its downscaled
+            form and its models).
 
     Raises:
         ValueError: A name in "codecs" matches nothing.
@@ -30,6 +31,8 @@ def make_codecs(options: dict[str, Any]) -> dict[str, Codec]:
             device = options.get("device", "auto")
             found.append(TokCodec(model, pitches=options.get("pitches"), device=device))
             found += [AdaptiveTokCodec(model, device=device), BareTokCodec(model, device=device)]
+            if options.get("effort"):
+                found.append(EffortTokCodec(options["effort"], model, device=device))
     if wanted:
         for name in wanted:
             if not any(_matches(name, codec.label) for codec in found):
