@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -98,12 +99,12 @@ class Downscaled(Codec):
             yield Point({"scale": None, "quality": None}, error=f"{type(error).__name__}: {error}")
 
     def _search(self, scene: Scene) -> list[_Trial]:
-        """Every file within the largest budget, with its PSNR."""
+        """Every file within the largest budget, with its PSNR, from the smallest scale on."""
         trials = []
-        for index, scale in enumerate(self.scales):
+        for index, scale in reversed(list(enumerate(self.scales))):
             small = _shrink(scene.image, scale)
-            for quality in self.qualities:
-                data, seconds = timed(lambda s=small, q=quality: self.codec.encode(s, q))  # type: ignore[misc]
+            files = [(quality, *timed(partial(self.codec.encode, small, quality))) for quality in self.qualities]
+            for quality, data, seconds in files:
                 if len(data) > scene.budgets[-1]:
                     continue
                 trial = _Trial(index, quality, data, seconds)
@@ -111,6 +112,8 @@ class Downscaled(Codec):
                 for up in self.ups:
                     trial.psnr[up] = scene.meter.psnr(np.asarray(_enlarge(decoded, scene.image.size, up)))
                 trials.append(trial)
+            if min(len(data) for _, data, _ in files) > 2 * scene.budgets[-1]:
+                break  # files of larger scales are larger still
         return trials
 
     def _best(self, trials: list[_Trial], scene: Scene, up: str) -> Iterator[Point]:
