@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import io
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
@@ -45,20 +45,22 @@ class Format:
     """Makes a file that Pillow reads of one that `write` made."""
     library: str = ""
     """Argument of `PIL.features.version`, if Pillow brings the library."""
-    packages: tuple[str, ...] = ()
-    """Other packages that write the format."""
-    modules: tuple[str, ...] = field(default=(), repr=False)
-    """The names by which these packages are imported."""
+    package: tuple[str, str] | None = None
+    """A package beside Pillow that writes the format, and the name by which it is imported."""
 
     def available(self) -> bool:
         """Whether all that it needs is installed."""
-        modules = all(importlib.util.find_spec(module) is not None for module in self.modules)
-        return modules and (not self.library or features.version(self.library) is not None)
+        library = not self.library or features.version(self.library) is not None
+        return library and (self.package is None or importlib.util.find_spec(self.package[1]) is not None)
 
     def versions(self) -> dict[str, str]:
         """Versions of the libraries that write the files."""
-        own = {self.library: str(features.version(self.library))} if self.library else {}
-        return {"pillow": PIL.__version__} | own | {package: version(package) for package in self.packages}
+        found = {"pillow": PIL.__version__}
+        if self.library:
+            found[self.library] = str(features.version(self.library))
+        if self.package is not None:
+            found[f"{self.package[0]} of PyPI"] = version(self.package[0])  # apart from Pillow's library of that name
+        return found
 
 
 def pillow(picture: Image.Image, quality: int, *, kind: str, **options: Any) -> bytes:
@@ -87,7 +89,8 @@ def webp(picture: Image.Image, quality: int, *, method: int, **options: int) -> 
     config = WebPConfig.new(quality=quality, method=method)
     for name, value in options.items():
         setattr(config.ptr, name, value)
-    return bytes(WebPPicture.from_pil(picture).encode(config).buffer())
+    data = WebPPicture.from_pil(picture).encode(config)
+    return bytes(data.buffer())
 
 
 def lossless_webp(picture: Image.Image, levels: int, **options: Any) -> bytes:
@@ -114,7 +117,7 @@ def jpeg2000(picture: Image.Image, quality: int, **options: Any) -> bytes:
 
 
 def jpeg_xl(picture: Image.Image, quality: int, *, effort: int, large_effort: int) -> bytes:
-    """A bare codestream by pillow-jxl-plugin, with another effort above 128 pixels a side, where it takes seconds."""
+    """A bare codestream by pillow-jxl-plugin. Above 128 pixels a side, where it takes seconds, with `large_effort`."""
     import pillow_jxl  # noqa: F401  # registers the format
 
     chosen = effort if max(picture.size) <= 128 else large_effort
@@ -136,9 +139,7 @@ FORMATS = (
         {"method": 6, "segments": 1, "sns_strength": 0},
         search=(0, 2, 5, 10, 15, 20, 28, 38, 50, 60, 70, 80, 90),
         plain=(0, 5, 10, 20, 50, 80),
-        packages=("webp",),
-        modules=("webp",),
-        library="webp",
+        package=("webp", "webp"),
     ),
     Format(
         "webp-lossless",
@@ -172,8 +173,7 @@ FORMATS = (
         {"effort": 9, "large_effort": 7},
         search=(0, 1, 2, 3, 5, 7, 9, 11, 13, 15, 18, 22, 26, 30, 36, 42, 50, 60, 72, 85),
         plain=(0, 5, 15, 30, 60, 85),
-        packages=("pillow-jxl-plugin",),
-        modules=("pillow_jxl",),
+        package=("pillow-jxl-plugin", "pillow_jxl"),
     ),
     # What `save` writes without further arguments, since that is what most people meet.
     Format(
