@@ -80,6 +80,18 @@ def tensor_names(path: str | os.PathLike[str], most: int) -> list[str]:
         raise ValueError(f"not readable as safetensors: {error}") from error
 
 
+def tensors_about(path: str | os.PathLike[str], most: int) -> dict[str, Any]:
+    """The description of a file, from its metadata. Raises as `load_tensors`."""
+    from safetensors import SafetensorError, safe_open
+
+    check_header(path, most)
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return read_about(file.metadata())
+    except SafetensorError as error:
+        raise ValueError(f"not readable as safetensors: {error}") from error
+
+
 def read_about(metadata: Mapping[str, str] | None) -> dict[str, Any]:
     """Description of a file from its metadata. Files of tokcodec 1.0.0 have an entry for each text instead."""
     entries: dict[str, Any] = dict(metadata or {})

@@ -128,6 +128,7 @@ def test_processes_with_numbers_of_threads(
     assert not found.other_tokens and found.levels <= found.tolerance
 
 
+@pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_on_cuda(precision: str, dtype: str) -> None:
@@ -258,13 +259,14 @@ def test_no_pickle_is_loaded_by_an_import_of_safetensors(
 ) -> None:
     from safetensors.torch import save_file
 
-    from tests.tokenizers.plain_titok import random_weights
+    from tests.tokenizers.published.plain_titok import random_weights
     from tokcodec.tokenizers.importing import import_model
-    from tokcodec.tokenizers.titok import VARIANTS, Variant
-    from tokcodec.tokenizers.titok_modules import Layout, TitokNet
+    from tokcodec.tokenizers.published.checkpoint import Variant
+    from tokcodec.tokenizers.published.titok import Titok
+    from tokcodec.tokenizers.published.titok_modules import Layout, TitokNet
 
     layout = Layout(width=64, layers=1, n_tokens=4, hidden=32)
-    monkeypatch.setitem(VARIANTS, "small", Variant("Small-4", layout, True, 3, ""))
+    monkeypatch.setitem(Titok.variants, "small", Variant("Small-4", layout, True, 3, ""))
     monkeypatch.setenv(MODELS_VARIABLE, str(tmp_path / "models"))
     with torch.device("meta"):
         net = TitokNet(layout)

@@ -17,7 +17,7 @@ torch = pytest.importorskip("torch")
 
 from safetensors.torch import load_file, safe_open, save_file  # noqa: E402
 
-from tests.tokenizers.plain_titok import random_weights  # noqa: E402
+from tests.tokenizers.published.plain_titok import random_weights  # noqa: E402
 from tokcodec.container.tables import FrequencyTables  # noqa: E402
 from tokcodec.errors import MissingPackageError, ModelFileError, OutputError, PictureError, TokError, UnknownModelError  # noqa: E402
 from tokcodec.models import registry  # noqa: E402
@@ -25,8 +25,10 @@ from tokcodec.models.registry import describe, remove_model  # noqa: E402
 from tokcodec.tensorfile import read_about  # noqa: E402
 from tokcodec.tokenizers import importing  # noqa: E402
 from tokcodec.tokenizers.importing import import_model  # noqa: E402
-from tokcodec.tokenizers.titok import VARIANTS, Titok, Variant, load  # noqa: E402
-from tokcodec.tokenizers.titok_modules import Layout, TitokNet  # noqa: E402
+from tokcodec.tokenizers.published.catalogue import load  # noqa: E402
+from tokcodec.tokenizers.published.checkpoint import Variant  # noqa: E402
+from tokcodec.tokenizers.published.titok import Titok  # noqa: E402
+from tokcodec.tokenizers.published.titok_modules import Layout, TitokNet  # noqa: E402
 
 LAYOUT = Layout(width=64, layers=1, n_tokens=4, hidden=32)
 
@@ -41,7 +43,7 @@ def weights() -> Any:
 @pytest.fixture(autouse=True)
 def place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """An empty folder of models, and a small known variant."""
-    monkeypatch.setitem(VARIANTS, "tiny", Variant("Tiny-4", LAYOUT, True, 3, "three tokens are kept by default"))
+    monkeypatch.setitem(Titok.variants, "tiny", Variant("Tiny-4", LAYOUT, True, 3, "three tokens are kept by default"))
     monkeypatch.setenv(registry.MODELS_VARIABLE, str(tmp_path / "models"))
     return tmp_path / "models"
 
@@ -198,7 +200,7 @@ def test_a_pickle_that_would_run_code_is_refused(
 
 @pytest.mark.parametrize("content", [[1, 2], {"latent_tokens": 3}, {"state_dict": {}}, {1: 2}, {}])
 def test_a_pickle_of_other_things_is_refused(tmp_path: Path, content: object) -> None:
-    with pytest.raises(ModelFileError, match=r"pytorch_model\.bin: (not a state dict|holds a list|not a One-D-Piece)"):
+    with pytest.raises(ModelFileError, match=r"pytorch_model\.bin: (not a state dict|holds a list|not a known checkpoint)"):
         import_model(torch_file(tmp_path, content), "other")
 
 

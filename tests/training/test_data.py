@@ -1,12 +1,10 @@
-"""Training pictures: the files that are read, and crops that equal the tiles of a file."""
+"""Training pictures: their order, and crops that equal the tiles of a file."""
 
 from __future__ import annotations
 
 import io
-import tarfile
 from collections.abc import Iterator
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +12,6 @@ import torch
 from PIL import Image
 
 from tests.training.test_training import as_tensor, smooth_picture
-from tokcodec.errors import PictureError
 from tokcodec.tokenizers.cascade import CascadeConfig
 from tokcodec.training import data
 from tokcodec.training.cascade import transform_for
@@ -79,7 +76,7 @@ def test_patches_are_those_that_the_scales_codewords_serve() -> None:
     assert len(PATCHES) == len(bounds) + 1 and not PATCHES[0]
     for patches, (above, least) in zip(PATCHES[1:], pairwise([*bounds, 1]), strict=True):
         assert all(least <= size < above for size in patches)
-    assert max(max(patches) for patches in PATCHES[1:]) <= data.MIN_SIDE
+    assert max(max(patches) for patches in PATCHES[1:]) <= data.TILE
 
 
 @pytest.mark.parametrize("scale", [0, 1, 3])
@@ -110,27 +107,7 @@ def png(seed: int) -> bytes:
     return stream.getvalue()
 
 
-def test_files_above_the_limit_are_skipped_in_folders_and_tars(tmp_path: Path) -> None:
-    """So are links and sparse members, whose bytes are not in the tar."""
-    small, large = bytes(100), bytes(101)
-    (tmp_path / "in").mkdir()
-    for name, content in (("a.png", small), ("b.png", large), (".c.png", small), ("notes.txt", large)):
-        (tmp_path / "in" / name).write_bytes(content)
-    with tarfile.open(tmp_path / "a.tar", "w") as archive:
-        for name, content in (("a.png", small), ("b.png", large), ("notes.txt", small), ("d.png", small)):
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            archive.addfile(member, io.BytesIO(content))
-        for kind in (tarfile.SYMTYPE, tarfile.DIRTYPE):
-            member = tarfile.TarInfo(f"{kind.decode()}.png")
-            member.type, member.linkname = kind, "a.png"
-            archive.addfile(member)
-    assert list(data.picture_files([tmp_path / "in"], 100)) == [small, data.TOO_MANY_BYTES]
-    found = list(data.picture_files([tmp_path / "a.tar"], 100))
-    assert found == [small, data.TOO_MANY_BYTES, small, "link or device"]
-
-
-def test_many_files_are_read_in_order_and_few_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_files_are_read_in_order_and_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(data, "AHEAD", 3)
     begun = []
 
@@ -139,20 +116,8 @@ def test_many_files_are_read_in_order_and_few_at_a_time(tmp_path: Path, monkeypa
             begun.append(seed)
             yield "damaged" if seed == 5 else png(seed)
 
-    for number, result in enumerate(data._decoded(files())):
+    for number, result in enumerate(data._decoded(files(), 256)):
         assert len(begun) <= number + 3
         picture = np.asarray(smooth_picture(number, (256, 256))).transpose(2, 0, 1)
         assert result == "damaged" if isinstance(result, str) else np.array_equal(result.numpy(), picture)
     assert len(begun) == 9
-
-
-def test_a_damaged_tar_is_one_error(tmp_path: Path) -> None:
-    with tarfile.open(tmp_path / "a.tar", "w") as archive:
-        for name in "ab":
-            member = tarfile.TarInfo(f"{name}.png")
-            member.size = 512
-            archive.addfile(member, io.BytesIO(bytes(512)))
-    path = tmp_path / "a.tar"
-    path.write_bytes(path.read_bytes()[:1800])
-    with pytest.raises(PictureError, match=r"a\.tar: not a tar archive, or a damaged one"):
-        list(data.picture_files([path]))

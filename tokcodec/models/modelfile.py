@@ -378,6 +378,14 @@ def weight_names(path: Path) -> list[str]:
         return tensor_names(path, MAX_FILE_BYTES)
 
 
+def weights_about(path: Path) -> dict[str, Any]:
+    """The description of a model's weights in their file. Raises as `load_weights`."""
+    from ..tensorfile import tensors_about
+
+    with _weights_errors(path):
+        return tensors_about(path, MAX_FILE_BYTES)
+
+
 @contextmanager
 def _weights_errors(path: Path) -> Iterator[None]:
     try:

@@ -20,7 +20,7 @@ from .base import Tokenizer
 
 GROUP = "tokcodec.tokenizers"
 """Group of entry points: name of the family, as in a model's manifest -> module."""
-FAMILIES = {"cascade": ".cascade", "titok": ".titok"}
+FAMILIES = {"cascade": ".cascade", "titok": ".published.catalogue", "vit1d": ".vit1d.tokenizer"}
 """The families of this package: name -> module."""
 WITHOUT_TORCH = {"cascade"}
 """The families of this package that can run on NumPy alone."""

@@ -1,4 +1,4 @@
-"""The One-D-Piece and TiTok networks as a plain transcription of the published recipe, and weights for them.
+"""The One-D-Piece and TiTok networks, two-stage and one-stage, as a plain transcription of the published recipe, and weights for them.
 
 It does what the recipe does and nothing else: `nn.MultiheadAttention` over sequence-first tensors, NCHW convolutions
 over padded copies, nearest up-sampling followed by a convolution, no folding.
@@ -11,12 +11,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tokcodec.pictures.tiling import TILE
-from tokcodec.tokenizers.titok_modules import CHANNEL_MULTIPLIERS, GRID, PATCHES, TitokNet
+from tokcodec.tokenizers.published.maskgit import CHANNEL_MULTIPLIERS
+from tokcodec.tokenizers.published.titok_modules import GRID, PATCHES
 
 Weights = dict[str, Tensor]
 
 
-def random_weights(net: TitokNet, seed: int = 0) -> Weights:
+def random_weights(net: torch.nn.Module, seed: int = 0) -> Weights:
     """Weights for the shapes of `net`, float32, scaled so that activations keep their size."""
     generator = torch.Generator().manual_seed(seed)
     weights = {}
@@ -69,7 +70,7 @@ class PlainTokenizer:
     def __init__(self, weights: Weights, heads: int) -> None:
         self.w = weights
         self.encoder = PlainTransformer(weights, "encoder", heads)
-        self.decoder = PlainTransformer(weights, "decoder", heads)
+        self.decoder = PlainTransformer(weights, "decoder", weights["decoder.class_embedding"].shape[1] // 64)
 
     def _positions(self, x: Tensor, side: str) -> Tensor:
         cls = self.w[f"{side}.class_embedding"].expand(len(x), 1, -1)
@@ -130,3 +131,35 @@ class PlainTokenizer:
                 x = F.interpolate(x, scale_factor=2.0, mode="nearest")
                 x = self._conv(x, f"pixel_decoder.up.{level}.upsample_conv")
         return self._conv(self._norm_silu(x, "pixel_decoder.norm_out"), "pixel_decoder.conv_out")
+
+
+class PlainOneStage(PlainTokenizer):
+    """The published one-stage networks, step by step: no reshape of latents, plain codes, pixels from each patch."""
+
+    def __init__(self, weights: Weights) -> None:
+        super().__init__(weights, 1)
+
+    def distances(self, tiles: Tensor) -> Tensor:
+        """float [N, 3, 256, 256] -> float [N, n_tokens, 8192], squared, of every code to every codebook row."""
+        w = self.w
+        patches = F.conv2d(tiles, w["encoder.patch_embed.weight"], w["encoder.patch_embed.bias"], stride=TILE // GRID)
+        latents = (w["latent_tokens"] + w["encoder.latent_token_positional_embedding"]).expand(len(tiles), -1, -1)
+        x = torch.cat((self._positions(patches.flatten(2).transpose(1, 2), "encoder"), latents), dim=1)
+        x = self.encoder.norm(self.encoder(x)[:, 1 + PATCHES :], "encoder.ln_post")
+        x = x.transpose(1, 2)[..., None]  # channels of a latent stay together
+        z = F.conv2d(x, w["encoder.conv_out.weight"], w["encoder.conv_out.bias"])[..., 0].transpose(1, 2)
+        return torch.cdist(z, w["quantize.embedding.weight"][None]).square()
+
+    def decode(self, tokens: Tensor) -> Tensor:
+        """int64 [N, n_tokens] -> float [N, 3, 256, 256], not clamped."""
+        w, n = self.w, len(tokens)
+        codes = w["quantize.embedding.weight"][tokens]
+        latents = self.decoder.linear(codes, "decoder.decoder_embed") + w["decoder.latent_token_positional_embedding"]
+        masks = self._positions(w["decoder.mask_token"].repeat(n, PATCHES, 1), "decoder")
+        x = self.decoder(torch.cat((masks, latents), dim=1))[:, 1 : 1 + PATCHES]
+        x = self.decoder.norm(x, "decoder.ln_post").permute(0, 2, 1).reshape(n, -1, GRID, GRID)
+        x = F.conv2d(x, w["decoder.ffn.0.weight"], w["decoder.ffn.0.bias"])
+        # Channels go from slow to fast through rows, columns and colours, while pixel_shuffle wants colours first.
+        side = TILE // GRID
+        x = x.view(n, side * side, 3, GRID, GRID).transpose(1, 2).reshape(n, -1, GRID, GRID)
+        return self._conv(F.pixel_shuffle(x, side), "decoder.conv_out")

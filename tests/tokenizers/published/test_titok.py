@@ -16,13 +16,15 @@ import pytest
 torch = pytest.importorskip("torch")
 F = torch.nn.functional
 
-from tests.tokenizers.plain_titok import PlainTokenizer, random_weights  # noqa: E402
+from tests.tokenizers.published.plain_titok import PlainOneStage, PlainTokenizer, random_weights  # noqa: E402
 from tokcodec.errors import ModelFileError  # noqa: E402
-from tokcodec.tokenizers import titok  # noqa: E402
-from tokcodec.tokenizers.titok import VARIANTS, Titok, Variant, check_state_dict, expected_shapes, identify  # noqa: E402
-from tokcodec.tokenizers.titok_modules import Layout, ResBlock, TitokNet, UpLevel  # noqa: E402
+from tokcodec.tokenizers.published.checkpoint import Variant, checked_tensors, expected_shapes  # noqa: E402
+from tokcodec.tokenizers.published.maskgit import ResBlock, UpLevel  # noqa: E402
+from tokcodec.tokenizers.published.titok import Titok  # noqa: E402
+from tokcodec.tokenizers.published.titok_modules import Layout, TitokNet  # noqa: E402
 
-GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "titok.json").read_text())
+VARIANTS, identify = Titok.variants, Titok.identify
+GOLDEN = json.loads((Path(__file__).parents[2] / "golden" / "titok.json").read_text())
 TINY = Layout(width=128, layers=2, n_tokens=8, hidden=32)
 
 
@@ -52,6 +54,9 @@ def photograph(count: int = 1) -> Any:
         ("titok-s-128", 308, 83.67),
         ("titok-b-64", 404, None),
         ("titok-l-32", 692, None),
+        ("titok-bl-64", 459, None),
+        ("titok-bl-128", 459, None),
+        ("titok-sl-256", 411, None),
     ],
 )
 def test_published_layouts(key: str, entries: int, millions: float | None) -> None:
@@ -59,7 +64,7 @@ def test_published_layouts(key: str, entries: int, millions: float | None) -> No
     assert identify(shapes) == key
     assert len(shapes) == entries
     pixels = {name: shape for name, shape in shapes.items() if name.startswith("pixel_decoder.")}
-    assert sum(map(np.prod, pixels.values())) == 30_478_339
+    assert sum(map(np.prod, pixels.values())) == (0 if VARIANTS[key].layout.direct else 30_478_339)
     if millions:
         assert sum(map(np.prod, shapes.values())) / 1e6 == pytest.approx(millions, abs=0.005)
 
@@ -86,31 +91,36 @@ def test_misfits_are_named() -> None:
     )
 
 
-def test_stage_1_and_one_stage_checkpoints_are_refused() -> None:
+def test_stage_1_checkpoints_are_refused() -> None:
     shapes = expected_shapes(VARIANTS["titok-b-64"].layout)
     stage_1 = {name: shape for name, shape in shapes.items() if not name.startswith("pixel_")}
     with pytest.raises(ModelFileError, match=r"stage-1 .*`pixel_quantize\.\*` and `pixel_decoder\.\*`.* are missing"):
         identify(stage_1)
-    with pytest.raises(ModelFileError, match="one-stage"):
-        identify({**stage_1, "decoder.conv_out.weight": (3, 3, 3, 3)})
 
 
 @pytest.mark.parametrize("shapes", [{}, {"latent_tokens": (256,)}, {"latent_tokens": (100, 512)}, {"weight": (1, 2)}])
 def test_other_state_dicts_are_refused(shapes: dict[str, tuple[int, ...]]) -> None:
-    with pytest.raises(ModelFileError, match="latent_tokens"):
+    with pytest.raises(ModelFileError, match="not a known checkpoint: .* none of One-D-Piece-S-256, "):
         identify(shapes)
 
 
 @pytest.mark.parametrize("entry", [3, None, [1.0], "text"])
 def test_entries_must_be_tensors(entry: object) -> None:
     with pytest.raises(ModelFileError, match="not a state dict"):
-        check_state_dict({"latent_tokens": entry})
+        checked_tensors({"latent_tokens": entry})
 
 
 def test_entries_must_be_dense_floats(tiny: Any) -> None:
     for wrong in (tiny["latent_tokens"].int(), tiny["latent_tokens"].to_sparse()):
         with pytest.raises(ModelFileError, match=r"`latent_tokens`.*floating-point"):
-            check_state_dict({**tiny, "latent_tokens": wrong})
+            checked_tensors({**tiny, "latent_tokens": wrong})
+
+
+def test_ta_titok_is_refused_with_its_reason() -> None:
+    shapes = expected_shapes(VARIANTS["titok-bl-64"].layout)
+    shapes["decoder.text_guidance_positional_embedding"] = (77, 1024)
+    with pytest.raises(ModelFileError, match=r"a TA-TiTok checkpoint: its decoder also reads CLIP features of a text"):
+        identify(shapes)
 
 
 # ---- the same results as step by step
@@ -128,6 +138,23 @@ def test_agrees_with_a_plain_implementation(tiny: Any) -> None:
             expected = plain.decode(tokens[:, :kept])
             assert (ours.reconstruct(tokens[:, :kept]) - expected).abs().max() < 2e-4
             assert torch.equal(ours.decode(tokens[:, :kept]), ours.reconstruct(tokens[:, :kept]).clamp(0, 1))
+
+
+def test_one_stage_agrees_with_a_plain_implementation(monkeypatch: pytest.MonkeyPatch) -> None:
+    layout = Layout(width=64, layers=2, n_tokens=8, direct=(128, 1))
+    monkeypatch.setitem(VARIANTS, "tiny-direct", Variant("Tiny-8", layout, False, 8, "for tests"))
+    with torch.device("meta"):
+        net = layout.build()
+    weights = random_weights(net)
+    plain, ours = PlainOneStage(weights), Titok(weights)
+    tiles = photograph(2)
+    with torch.no_grad():
+        distances = plain.distances(tiles)
+        margin = distances.topk(2, largest=False).values.diff()[..., 0]
+        tokens = ours.encode(tiles)
+        assert ((tokens == distances.argmin(-1)) | (margin < 1e-4)).all()
+        assert (ours.reconstruct(tokens) - plain.decode(tokens)).abs().max() < 2e-4
+    assert ours.values == 8192 and tokens.max() < 8192
 
 
 def test_up_sampling_is_fused_exactly() -> None:
@@ -161,8 +188,8 @@ def test_shapes_types_and_range(tiny: Any) -> None:
 
 
 def test_tiles_do_not_influence_each_other(tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(titok, "DECODE_BATCH", 2)
-    monkeypatch.setattr(titok, "ENCODE_BATCH", 2)
+    monkeypatch.setattr(Titok, "decode_batch", 2)
+    monkeypatch.setattr(Titok, "encode_batch", 2)
     model = Titok(tiny)
     tiles = photograph(3)
     tokens = model.encode(tiles)

@@ -1,0 +1,5 @@
+"""Published tokenizers, a module for what is published of each family and one for its networks. `catalogue` lists them.
+
+The networks are our own code, written from descriptions of the architectures. They have the parameter names of the
+published checkpoints, need torch alone, and are for inference only.
+"""

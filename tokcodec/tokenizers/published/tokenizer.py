@@ -1,0 +1,127 @@
+"""The part of the published tokenizers that is the same for all: devices, precision, batches and checks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, ExitStack
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from ...errors import ModelFileError
+from ..arrays import Array, like
+from ..base import Tokenizer
+from .checkpoint import ALIKE, Shapes, Variant, checked_tensors, likeness, misfits
+
+
+class Published(Tokenizer):
+    """A published checkpoint. The subclasses are the families.
+
+    Args:
+        state: the state dict.
+        device: torch's device. Default: "cpu".
+        dtype: precision of the decoder, float32 or bfloat16. The encoder always uses float32, since other rounding
+            changes tokens. Default: float32.
+
+    Raises:
+        ModelFileError: the state dict is not that of a known checkpoint.
+        ValueError: the dtype is another one.
+    """
+
+    family: ClassVar[str]
+    """Name in a model's manifest."""
+    variants: ClassVar[dict[str, Variant]]
+    """The published checkpoints, by the key in a model's metadata."""
+    hashed: ClassVar[tuple[str, ...]]
+    """Prefixes of the entries that decoding uses."""
+    encode_batch: ClassVar[int] = 1
+    """Number of tiles encoded at once."""
+    decode_batch: ClassVar[int] = 1
+    """Number of tiles decoded at once."""
+
+    def __init__(
+        self, state: Mapping[str, Tensor], device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32
+    ) -> None:
+        if dtype not in (torch.float32, torch.bfloat16):
+            raise ValueError(f"dtype must be float32 or bfloat16, not {dtype}")
+        checked = checked_tensors(state)
+        self.variant = self.variants[self.identify({name: tuple(entry.shape) for name, entry in checked.items()})]
+        layout = self.variant.layout
+        self.n_tokens, self.tile, self.looks = layout.n_tokens, layout.tile, self.variant.looks
+        self.values = int(torch.tensor(layout.radices).prod())
+        self.device = str(device)
+        with torch.device("meta"):
+            net: Any = layout.build()
+        net.load_state_dict({name: entry.float() for name, entry in checked.items()}, assign=True)
+        self.net = net.eval().requires_grad_(False).to(self.device)
+        with torch.inference_mode():
+            self.net.prepare(dtype)
+
+    @classmethod
+    def identify(cls, shapes: Shapes) -> str:
+        """The key in `variants` of a state dict with these shapes.
+
+        Raises:
+            ModelFileError: it is none of them. The text names the nearest one, and the first missing, unexpected and
+                misshapen entries.
+        """
+        key, share = cls.nearest(shapes)
+        if share == 1:
+            return key
+        variant = cls.variants[key]
+        if share < ALIKE:
+            known = ", ".join(variant.title for variant in cls.variants.values())
+            raise ModelFileError(f"not a known checkpoint: its entries are those of none of {known}")
+        raise ModelFileError(cls.hint(shapes) or f"does not fit {variant.title}: {misfits(variant.layout, shapes)}")
+
+    @classmethod
+    def nearest(cls, shapes: Shapes) -> tuple[str, float]:
+        """The key of the variant that is most like a state dict with these shapes, and the likeness, at most 1."""
+        shares = {key: likeness(variant.layout, shapes) for key, variant in cls.variants.items()}
+        key = max(shares, key=shares.__getitem__)
+        return key, shares[key]
+
+    @classmethod
+    def hint(cls, shapes: Shapes) -> str:
+        """What a checkpoint is that fits no variant, if it is a kind that users are known to try. Otherwise empty."""
+        return ""
+
+    def encode(self, x: Array, count: int | None = None, scale: int = 0) -> Array:
+        """float [N, 3, T, T] in [0, 1] -> int64 [N, count]. A smaller count is not faster."""
+        self.check_tiles(x)
+        count = self.check_count(count)
+        tiles = torch.as_tensor(x).to(self.device, torch.float32)
+        # A single tile would use another matrix routine, which rounds differently. It is doubled, so that its tokens
+        # are the same as in a batch.
+        doubled = len(tiles) == 1 < self.encode_batch
+        pair = tiles.repeat(2, 1, 1, 1) if doubled else tiles
+        with torch.inference_mode(), self._exact():
+            parts = [self.net.encode(part) for part in torch.split(pair, self.encode_batch)]
+        return like(torch.cat(parts)[: len(tiles), :count], x)  # outside of inference mode, for ordinary tensors
+
+    def decode(self, tokens: Array, look: str | None = None, scale: int = 0) -> Array:
+        """int [N, k], 1 <= k <= n_tokens -> float32 [N, 3, T, T] in [0, 1]."""
+        self.check_look(look)
+        self.check_tokens(tokens, self.values)
+        return like(self.reconstruct(torch.as_tensor(tokens).long(), look).clamp_(0, 1), tokens)
+
+    def reconstruct(self, tokens: Tensor, look: str | None = None) -> Tensor:
+        """As `decode`, but not clamped to [0, 1]."""
+        self.check_tokens(tokens, self.values)
+        if not self.variant.ordered and tokens.shape[1] < self.n_tokens:
+            raise ValueError(f"{self.variant.title} needs all {self.n_tokens} tokens: {self.variant.note}")
+        with torch.inference_mode():
+            parts = [self.draw(part.to(self.device), look).float() for part in torch.split(tokens, self.decode_batch)]
+        return torch.cat(parts)
+
+    def draw(self, tokens: Tensor, look: str | None) -> Tensor:
+        """Draw a batch: int64 [N, k] -> float [N, 3, T, T], about [0, 1]."""
+        return self.net.decode(tokens)  # type: ignore[no-any-return]
+
+    def _exact(self) -> AbstractContextManager[Any]:
+        """A context in which products have the full precision of float32, since other rounding changes tokens."""
+        stack = ExitStack()
+        stack.enter_context(torch.autocast(torch.device(self.device).type, enabled=False))
+        stack.enter_context(torch.backends.cudnn.flags(enabled=True, allow_tf32=False))
+        return stack
