@@ -137,7 +137,7 @@ def test_what_a_page_downloads_is_still_so() -> None:
     web = ROOT / "formats" / "web"
     row = next(row for row in rows(PREVIEWS) if row.startswith("| tokcodec on the web | "))
     code = sum((web / name).stat().st_size for name in previews.MODULES)
-    model = (web / "base-2-64.tokm").stat().st_size
+    model = previews.MODEL.stat().st_size
     assert f"| {code:,} (" in row and f"| {model:,} (" in row
     assert row in rows(web / "README.md")
 
