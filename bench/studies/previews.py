@@ -35,7 +35,7 @@ from tokcodec.ratecontrol.lpips import LPIPS
 ROOT = Path(__file__).parents[2]
 WEB = ROOT / "formats" / "web"
 MODEL = WEB / f"{DEFAULT_MODEL}-64.tokm"
-BUDGETS = (24, 36, 100, 200, 400)
+BUDGETS = (24, 26, 36, 100, 200, 400)
 BARE_UP_TO = 100
 """Up to this number of bytes a preview is a bare file of one tile, and above a `.tok` file with any number of tiles."""
 LOOKS = {"light": 512, "bare": 64}

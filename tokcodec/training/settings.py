@@ -12,7 +12,7 @@ SIZES = ("full", "light")
 
 @dataclass(frozen=True)
 class CascadeTraining:
-    """How a cascade is trained. The defaults made the shipped model."""
+    """How a cascade is trained. The cards of the shipped models say what differed."""
 
     steps: int = 12
     """Steps for each scale, at least 0."""
