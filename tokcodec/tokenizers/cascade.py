@@ -42,7 +42,7 @@ SEARCHED = 8
 
 @dataclass(frozen=True)
 class CascadeConfig:
-    """Shape of a cascade. The defaults are those of the shipped model, except for the weights."""
+    """Shape of a cascade. The defaults are those of base-3."""
 
     n_tokens: int = 256
     """Tokens of a tile."""
@@ -60,7 +60,7 @@ class CascadeConfig:
     """What the squared error of each plane of `transform.COLOURS` counts in the choice of codewords.
 
     An eye sees an error of colour sooner than one of brightness, and of green minus magenta soonest (CIEDE2000).
-    base-2 was trained with 1, 1, 1.
+    base-2 has 1, 1, 1.
     """
 
     def error_weights(self) -> tuple[float, ...]:

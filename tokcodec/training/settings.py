@@ -12,7 +12,7 @@ SIZES = ("full", "light")
 
 @dataclass(frozen=True)
 class CascadeTraining:
-    """How a cascade is trained. The defaults made base-2, and base-3 but for 6,000 first crops."""
+    """How a cascade is trained. The cards of the shipped models say what differed."""
 
     steps: int = 12
     """Steps for each scale, at least 0."""
