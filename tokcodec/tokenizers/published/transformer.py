@@ -1,4 +1,4 @@
-"""Transformer blocks with the parameter names of CLIP (arXiv 2103.00020), which TiTok, One-D-Piece and KARL have."""
+"""Transformer blocks with the parameter names of CLIP (arXiv 2103.00020), which TiTok and One-D-Piece have."""
 
 from __future__ import annotations
 
