@@ -17,7 +17,7 @@ install = $(1)/bin/python -m pip install --quiet --constraint constraints.txt
 endif
 
 .DEFAULT_GOAL := demo
-.PHONY: demo test test-published lint lint-web docs bench startup dist clean
+.PHONY: demo test test-published lint lint-web docs bench startup gpu dist clean
 
 demo: $(BASE)/.ready  ## encode a photograph at 64 tokens and decode it again
 	$(BASE)/bin/python bench/demo.py build/demo
@@ -52,6 +52,9 @@ bench: $(READY)  ## rate-distortion curves on scikit-image's photographs, in res
 
 startup: $(READY)  ## times of whole commands and of one tile, memory for a large picture
 	$(BIN)/python -m bench.studies.startup
+
+gpu: $(READY)  ## on a GPU: CUDA tests, throughput, training of a 1D tokenizer: make gpu PHOTOS=DIR VALID=DIR
+	$(BIN)/python -m bench.studies.gpu $(PHOTOS) --valid $(VALID) --out build/gpu $(GPU_OPTIONS)
 
 dist:  ## wheel and sdist in dist/, checked, and the wheel installed alone on every Python found
 	rm -rf dist

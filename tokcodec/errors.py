@@ -69,6 +69,10 @@ class SourceError(TokError):
     """A source of a data set, or a data set, cannot be read, or has no samples of the requested kind."""
 
 
+class TrainingError(TokError):
+    """A training cannot go on: its codebook has collapsed."""
+
+
 class EngineError(TokError):
     """Workers died, or a cluster cannot be reached."""
 

@@ -128,6 +128,7 @@ def test_processes_with_numbers_of_threads(
     assert not found.other_tokens and found.levels <= found.tolerance
 
 
+@pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_on_cuda(precision: str, dtype: str) -> None:

@@ -1,7 +1,9 @@
-"""Training pictures: the files that are read, and crops that equal the tiles of a file."""
+"""Training pictures: their order, and crops that equal the tiles of a file."""
 
 from __future__ import annotations
 
+import io
+from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
@@ -74,7 +76,7 @@ def test_patches_are_those_that_the_scales_codewords_serve() -> None:
     assert len(PATCHES) == len(bounds) + 1 and not PATCHES[0]
     for patches, (above, least) in zip(PATCHES[1:], pairwise([*bounds, 1]), strict=True):
         assert all(least <= size < above for size in patches)
-    assert max(max(patches) for patches in PATCHES[1:]) <= data.MIN_SIDE
+    assert max(max(patches) for patches in PATCHES[1:]) <= data.TILE
 
 
 @pytest.mark.parametrize("scale", [0, 1, 3])
@@ -97,3 +99,25 @@ def test_vectors_are_the_transform_of_the_crops_and_of_their_mirrors(scale: int)
 def test_crops_lie_in_range(scale: int) -> None:
     crops = crop_pixels([as_tensor(smooth_picture(3))], 5, np.random.default_rng(0), scale)
     assert crops.shape == (5, 3, 256, 256) and crops.min() >= 0 and crops.max() <= 1 and crops.std() > 0.02
+
+
+def png(seed: int) -> bytes:
+    stream = io.BytesIO()
+    smooth_picture(seed, (256, 256)).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def test_many_files_are_read_in_order_and_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data, "AHEAD", 3)
+    begun = []
+
+    def files(*sources: object) -> Iterator[bytes | str]:
+        for seed in range(9):
+            begun.append(seed)
+            yield "damaged" if seed == 5 else png(seed)
+
+    for number, result in enumerate(data._decoded(files(), 256)):
+        assert len(begun) <= number + 3
+        picture = np.asarray(smooth_picture(number, (256, 256))).transpose(2, 0, 1)
+        assert result == "damaged" if isinstance(result, str) else np.array_equal(result.numpy(), picture)
+    assert len(begun) == 9

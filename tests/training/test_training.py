@@ -56,13 +56,15 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_bad_pictures_are_counted_and_skipped(photos: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    smooth_picture(0, (255, 300)).save(tmp_path / "small.png")
-    (tmp_path / "broken.jpg").write_bytes(b"no picture")
-    (tmp_path / "notes.txt").write_text("not even a name of one")
+    folder = tmp_path / "in"
+    folder.mkdir()
+    smooth_picture(0, (255, 300)).save(folder / "small.png")
+    (folder / "broken.jpg").write_bytes(b"no picture")
+    (folder / "notes.txt").write_text("not even a name of one")
     with tarfile.open(tmp_path / "more.tar", "w") as archive:
         archive.add(photos / "0.png", "inner/0.png")
     with caplog.at_level(logging.WARNING):
-        pictures = load_pictures([photos, tmp_path, tmp_path / "more.tar"])
+        pictures = load_pictures([photos, folder, tmp_path / "more.tar"])
     assert len(pictures) == 7 and all(p.shape == (3, 272, 288) and p.dtype == torch.uint8 for p in pictures)
     assert "1 PictureError, 1 too small" in caplog.text
 
@@ -222,7 +224,7 @@ def test_the_commands_make_a_model_with_a_look(
     assert (model.name, model.licence) == ("mine", "CC0-1.0")
     look = ["look", str(photos), "--model", out, "--device", "cpu", "--look", "fidelity"]
     assert train(*look, "--valid", str(photos / "0.png")) == 1
-    assert "not a folder and not a tar archive" in capsys.readouterr().err
+    assert "not a folder, a tar archive or a Parquet file" in capsys.readouterr().err
     assert train(*look, "--features", "efficientnet-lite0") == 2
     assert "--features is not for the look 'fidelity': it is squared error alone" in capsys.readouterr().err
     assert train(*look, "--steps", "2", "--batch", "1") == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterator, Sequence
 
+from ..filetree import walk
 from .console import STDIO, Report
 
 
@@ -37,44 +38,26 @@ def expand(
             report.error(name, "is a folder: use -r for the files in it")
         else:
             number = 0
-            paths = _walk(name, report, suffixes, follow_links, results)
+            paths = _find(name, report, suffixes, follow_links, results)
             for number, path in enumerate(paths, 1):  # noqa: B007 (the count is used below)
                 yield path, os.path.relpath(path, name)
             if not number:
                 report.note(name, "nothing to do in this folder")
 
 
-def _walk(
-    top: str, report: Report, suffixes: Collection[str], follow_links: bool, results: str
-) -> Iterator[str]:
-    """Find files with one of the suffixes.
-
-    Skips hidden files, pipes and devices, which may never end, and links to folders unless `follow_links`. A folder is
-    searched once, since links may form a circle.
-    """
+def _find(top: str, report: Report, suffixes: Collection[str], follow_links: bool, results: str) -> Iterator[str]:
+    """Find files with one of the suffixes. Skips pipes and devices, which may never end."""
 
     def fail(error: OSError) -> None:
         report.error(str(error.filename), error)
 
-    seen = {os.path.realpath(top)}
-    linked = 0
-    for folder, folders, files in os.walk(top, onerror=fail, followlinks=follow_links):
-        kept = []
-        for name in sorted(name for name in folders if not name.startswith(".")):
-            path = os.path.join(folder, name)
-            if os.path.islink(path) and not follow_links:
-                linked += 1
-            elif not follow_links or (real := os.path.realpath(path)) not in seen:
-                kept.append(name)
-                if follow_links:
-                    seen.add(real)
-        folders[:] = kept
-        for name in sorted(name for name in files if not name.startswith(".")):
-            path, suffix = os.path.join(folder, name), os.path.splitext(name)[1].lower()
-            if suffix not in suffixes:
-                if suffix != results or not suffix:
-                    report.left_out[suffix] += 1
-            elif os.path.isfile(path) or not os.path.exists(path):  # reading a dangling link fails
-                yield path
+    linked: list[str] = []
+    for _, entry in walk(top, follow_links=follow_links, linked=linked, failed=fail):
+        suffix = os.path.splitext(entry.name)[1].lower()
+        if suffix not in suffixes:
+            if suffix != results or not suffix:
+                report.left_out[suffix] += 1
+        elif os.path.isfile(entry.path) or not os.path.exists(entry.path):  # reading a dangling link fails
+            yield entry.path
     if linked:
-        report.note_linked(top, linked)
+        report.note_linked(top, len(linked))

@@ -35,7 +35,16 @@ stage_options = several(
 """Arguments of every stage. PHOTOS are folders or tar archives."""
 
 
-def _begin(report: Report) -> None:
+out_option = click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="MODEL",
+    help="Folder of the model; its name is the model's name.",
+)
+
+
+def begin(report: Report) -> None:
     """Check that torch is installed, and show the log."""
     from ..tokenizers import need_torch
 
@@ -46,13 +55,7 @@ def _begin(report: Report) -> None:
 
 @click.command("cascade")
 @stage_options
-@click.option(
-    "--out",
-    required=True,
-    type=click.Path(path_type=Path),
-    metavar="MODEL",
-    help="Folder of the model; its name is the model's name.",
-)
+@out_option
 @click.option("--steps", type=click.IntRange(0), default=CASCADE.steps, show_default=True, help="Steps for each scale.")
 @click.option(
     "--crops", type=AT_LEAST_1, default=CASCADE.crops, show_default=True, help="Crops per step, each also mirrored."
@@ -92,7 +95,7 @@ def train_cascade(
     PHOTOS are folders or tar archives.
     """
     with report.guard():
-        _begin(report)
+        begin(report)
         from ..tokenizers.cascade import CascadeConfig
         from ..training.cascade_run import CascadeRun
 
@@ -110,6 +113,20 @@ def _features(ctx: click.Context, param: click.Parameter, value: str | None) -> 
         if name not in NETWORKS:
             raise click.BadParameter(f"{name!r} is not {' or '.join(NETWORKS)}.")
     return names
+
+
+features_option = click.option(
+    "--features",
+    metavar="NAME,...",
+    callback=_features,
+    help=f"Classifiers whose features are compared, in turn: {' and '.join(NETWORKS)}.",
+)
+lpips_option = click.option(
+    "--lpips-weights",
+    type=EXISTING,
+    metavar="FILE",
+    help="SqueezeNet's weights of LPIPS, by default from $TOKCODEC_LPIPS or torch's hub cache.",
+)
 
 
 @click.command("look")
@@ -177,7 +194,7 @@ def train_look(
     given = {name: value for name, value in options.items() if value is not None}
     training = replace(TRAININGS[look], seed=seed, **given)  # type: ignore[arg-type]
     with report.guard():
-        _begin(report)
+        begin(report)
         from ..training import look_run
 
         look_run.train_look(model, sources, valid, training, device, lpips_weights)
@@ -186,12 +203,7 @@ def train_look(
 @click.command("distance")
 @stage_options
 @click.option("--model", required=True, type=EXISTING, metavar="MODEL", help="Folder of a finished model.")
-@click.option(
-    "--lpips-weights",
-    type=EXISTING,
-    metavar="FILE",
-    help="SqueezeNet's weights of LPIPS, by default from $TOKCODEC_LPIPS or torch's hub cache.",
-)
+@lpips_option
 @click.option(
     "--steps",
     type=AT_LEAST_1,
@@ -216,12 +228,8 @@ def train_distance(
     PHOTOS are folders or tar archives.
     """
     with report.guard():
-        _begin(report)
+        begin(report)
         from ..training import distance
 
         training = DistanceTraining(steps=steps, seed=seed)
         distance.train_distance(model, sources, valid, training, lpips_weights, out)
-
-
-STAGES = {"cascade": train_cascade, "look": train_look, "distance": train_distance}
-"""The stages by name. The first is the default."""

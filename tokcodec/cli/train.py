@@ -12,10 +12,11 @@ class Stages(click.Group):
 
     @property
     def commands(self) -> MutableMapping[str, click.Command]:
-        """The stages by name."""
-        from .stages import STAGES
+        """The stages by name. The first is the default."""
+        from .stages import train_cascade, train_distance, train_look
+        from .train_1d import train_1d
 
-        return STAGES
+        return {"cascade": train_cascade, "look": train_look, "distance": train_distance, "1d": train_1d}
 
     @commands.setter
     def commands(self, empty: MutableMapping[str, click.Command]) -> None:
@@ -34,6 +35,7 @@ def train() -> None:
     \b
       tokcodec train PHOTOS --out MODEL         trains a tokenizer and writes the model
       tokcodec train look PHOTOS --model MODEL  trains a look of it
+      tokcodec train 1d PHOTOS --out MODEL      trains a 1D transformer tokenizer instead
 
     The state of a run is in the folder MODEL.training. The same command resumes a stopped run, and with more --steps
     it continues a finished one.

@@ -1,15 +1,16 @@
-"""Defaults of the options that bound a run over a data set. Imports nothing, so that `--help` needs no pyarrow."""
+"""Defaults of the options that bound a run over a data set. Imports little, so that `--help` needs no pyarrow."""
 
 from __future__ import annotations
 
 from ..errors import LimitError
+from ..pictures.limits import DEFAULT_MAX_PICTURE_BYTES
 
 DEFAULT_SHARD_SIZE = 10_000
 """Pictures of a folder in one output file."""
 DEFAULT_BATCH = 128
 """Samples held in memory at a time."""
-DEFAULT_MAX_SAMPLE_BYTES = 256 << 20
-"""Bytes of one sample: its picture file and its other columns. Photographs of 89 megapixels fit."""
+DEFAULT_MAX_SAMPLE_BYTES = DEFAULT_MAX_PICTURE_BYTES
+"""Bytes of one sample: its picture file and its other columns."""
 
 
 def sample_limit(size: str, limit: int) -> LimitError:

@@ -145,7 +145,7 @@ def plan_encoding(
     facts = _facts(options, settings, column, max_pixels, max_sample_bytes)
     place = Place(output)
     left_out = LeftOut()
-    shards = find_shards(sources, shard_size, place, left_out, follow_links)
+    shards = find_shards(sources, shard_size, place, left_out, follow_links, column)
 
     def recipe(shard: Shard) -> Recipe:
         hash, kind, source = model.hash.hex(), shard.kind, shard.place.name

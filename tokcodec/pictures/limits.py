@@ -21,6 +21,10 @@ DEFAULT_MAX_PIXELS at pitch 256 are 1,369 tiles.
 """
 
 
+DEFAULT_MAX_PICTURE_BYTES = 256 << 20
+"""Bytes of a picture file in a data set or for training. Photographs of DEFAULT_MAX_PIXELS fit."""
+
+
 def check_size(width: int, height: int, max_pixels: int = DEFAULT_MAX_PIXELS) -> None:
     """Check the size of a picture.
 

@@ -21,7 +21,11 @@ from .base import Tokenizer
 
 GROUP = "tokcodec.tokenizers"
 """Group of entry points: name of the family, as in a model's manifest -> module."""
-FAMILIES = {"cascade": ".cascade", **dict.fromkeys(published.FAMILIES, ".published.catalogue")}
+FAMILIES = {
+    "cascade": ".cascade",
+    "vit1d": ".vit1d.tokenizer",
+    **dict.fromkeys(published.FAMILIES, ".published.catalogue"),
+}
 """The families of this package: name -> module."""
 WITHOUT_TORCH = {"cascade"}
 """The families of this package that can run on NumPy alone."""

@@ -6,6 +6,7 @@ import io
 import json
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,14 @@ class Journal:
         log.info("%s", line)
         with self._log.open("a") as file:
             file.write(line + "\n")
+
+    def lines(self) -> list[dict[str, Any]]:
+        """The lines of the log so far. One that a kill has cut is left out."""
+        found = []
+        for line in self._log.read_text().splitlines() if self._log.exists() else []:
+            with suppress(json.JSONDecodeError):
+                found.append(json.loads(line))
+        return found
 
     def save(self, state: Mapping[str, Any]) -> None:
         """Write the checkpoint: tensors, numbers, lists and dictionaries. A kill leaves the old one.

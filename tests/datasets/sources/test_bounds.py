@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.datasets.make import make_folder, make_tar
-from tokcodec.datasets.sources import folders, tables, tar_members, tars
+from tokcodec import tarmembers
+from tokcodec.datasets.sources import folders, tables, tars
 from tokcodec.datasets.sources.listing import find_shards
 from tokcodec.datasets.sources.pages import read_chunk
 from tokcodec.datasets.sources.reader import read_samples
@@ -86,7 +87,7 @@ def test_the_limit_is_that_of_all_members_of_a_sample(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE, tarfile.XGLTYPE])
 def test_large_headers_end_the_shard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: bytes) -> None:
     (tmp_path / "a.tar").write_bytes(member("0.png") + member("1.png", 2000, kind) + bytes(2048))
-    monkeypatch.setattr(tar_members, "MAX_HEADER", 1000)
+    monkeypatch.setattr(tarmembers, "MAX_HEADER", 1000)
     with pytest.raises(SourceError, match=r"a\.tar: not a tar .* \(a header of 2000 bytes, more than 1000\)"):
         read(tmp_path / "a.tar", 100)
 

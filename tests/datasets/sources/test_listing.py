@@ -74,6 +74,28 @@ def test_parquet_files_without_pictures_are_left_out_of_folders(tmp_path: Path) 
     assert len(find_shards([str(tmp_path / "0.parquet")])) == 1
 
 
+def test_metadata_with_a_binary_column_is_left_out_beside_tars_and_pictures(tmp_path: Path) -> None:
+    """A hash or a vector in a binary column is no picture. Alone, the file is taken, since it holds nothing else."""
+    make_folder(tmp_path, {"a/0.tar": b"", "b/0.jpg": b"", "b/out/0.tar": b""})
+    for folder in ("a", "b", "c"):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        for name in ("phash", "JPEG", "image_bytes"):
+            pq.write_table(pa.table({name: pa.array([b"1234"])}), tmp_path / folder / f"{name}.parquet")
+        pictures = pa.array([{"bytes": b"1234", "path": None}])
+        pq.write_table(pa.table({"any": pictures}), tmp_path / folder / "struct.parquet")
+    found = {}
+    for folder in ("a", "b", "c"):
+        left_out = LeftOut()
+        shards = find_shards([str(tmp_path / folder)], output=Place(str(tmp_path / "b" / "out")), left_out=left_out)
+        assert len(left_out.notes) == (folder != "c")
+        assert all(line.endswith("only phash; --column names one") for _, line in left_out.notes)
+        found[folder] = [shard.output for shard in shards if shard.kind == "parquet"]
+    assert found["a"] == found["b"] == ["JPEG.parquet", "image_bytes.parquet", "struct.parquet"]
+    assert found["c"] == sorted([*found["a"], "phash.parquet"])
+    named = [shard.output for shard in find_shards([str(tmp_path / "a")], column="phash")]
+    assert named == ["0.parquet", "phash.parquet"]
+
+
 def test_damaged_metadata_beside_its_tar_is_left_out(tmp_path: Path) -> None:
     """img2dataset was interrupted: both would have the same output."""
     make_folder(tmp_path, {"0.tar": b"", "0.parquet": b"", "1.parquet": b""})

@@ -15,8 +15,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from ...tarmembers import BoundedMember
 from ..columns import ERROR, HEIGHT, IMAGE, KEY, METADATA, WIDTH, Recipe
-from ..sources.tar_members import BoundedMember
 
 TAR_RECIPE = "TOKCODEC.recipe"  # in the global header, which other readers ignore
 ERROR_KIND = "error"

@@ -16,7 +16,7 @@ from ...errors import SourceError
 from ...pictures.suffixes import PICTURE_SUFFIXES
 from ..columns import UNREAD, Recipe
 from ..limits import DEFAULT_SHARD_SIZE
-from .picture_column import can_hold_pictures
+from .picture_column import can_hold_pictures, recognised
 from .places import Place, utf8
 
 FOLDER, TAR, PARQUET = "folder", "tar", "parquet"
@@ -66,11 +66,13 @@ def find_shards(
     output: Place | None = None,
     left_out: LeftOut | None = None,
     follow_links: bool = False,
+    column: str | None = None,
 ) -> list[Shard]:
     """The shards of folders, tar and Parquet files.
 
     Folders are searched recursively for pictures, tar and Parquet files. The output of earlier runs is skipped: an
-    output inside the folder, and Parquet files of tokens. Parquet files that hold no pictures are left out.
+    output inside the folder, and Parquet files of tokens. Parquet files that hold no pictures are left out. Beside tars
+    or pictures, a Parquet file needs a column that is recognised as one of pictures.
 
     Args:
         sources: folders, .tar and .parquet files, as paths or URIs.
@@ -78,6 +80,7 @@ def find_shards(
         output: the output of the run (None: it is not inside a source).
         left_out: gets what is left out of folders.
         follow_links: whether linked folders of this machine are searched too. Default: False.
+        column: column of the pictures in Parquet files (None: found automatically).
 
     Raises:
         SourceError: a source is of another kind or holds no pictures, or two shards would have the same output.
@@ -85,7 +88,7 @@ def find_shards(
     shards: dict[str, Shard] = {}
     left_out = LeftOut() if left_out is None else left_out
     for source in sources:
-        found, parts = 0, _shards(Place(source), shard_size, output, left_out, follow_links)
+        found, parts = 0, _shards(Place(source), shard_size, output, left_out, follow_links, column)
         for found, shard in enumerate(parts, 1):  # noqa: B007 (used below)
             other = shards.setdefault(shard.output, shard)
             if other is not shard:
@@ -100,7 +103,7 @@ def find_shards(
 
 
 def _shards(
-    place: Place, shard_size: int, output: Place | None, left_out: LeftOut, follow_links: bool
+    place: Place, shard_size: int, output: Place | None, left_out: LeftOut, follow_links: bool, column: str | None
 ) -> Iterator[Shard]:
     kind = place.type()
     if kind == FileType.NotFound:
@@ -117,13 +120,14 @@ def _shards(
     files = place.walk_sizes(follow_links=follow_links, linked=linked)
     if linked:
         left_out.linked[place.name] += len(linked)
+    files = [(path, size) for path, size in files if not (inside and path.startswith(f"{inside}/"))]
     tars = {posixpath.splitext(path)[0] for path, _ in files if path.lower().endswith(".tar")}
+    alone = not tars and not any(posixpath.splitext(path)[1].lower() in PICTURE_SUFFIXES for path, _ in files)
     for path, size in files:
         suffix = posixpath.splitext(path)[1].lower()
-        if inside and path.startswith(f"{inside}/"):
-            continue
         if suffix in SUFFIXES:
-            if SUFFIXES[suffix] != PARQUET or _is_source(place / path, left_out, posixpath.splitext(path)[0] in tars):
+            beside_tar = posixpath.splitext(path)[0] in tars
+            if SUFFIXES[suffix] != PARQUET or _is_source(place / path, left_out, alone, beside_tar, column):
                 yield _of_file(place / path, SUFFIXES[suffix], path)
         elif suffix in PICTURE_SUFFIXES:
             pictures.append((path, size))
@@ -145,10 +149,16 @@ def _of_file(place: Place, kind: str, path: str) -> Shard:
     return Shard(kind, place, posixpath.splitext(utf8(path))[0] + ".parquet", mark)
 
 
-def _is_source(place: Place, left_out: LeftOut, beside_tar: bool) -> bool:
+def _is_source(place: Place, left_out: LeftOut, alone: bool, beside_tar: bool, column: str | None) -> bool:
     """Whether a Parquet file in a folder may hold pictures and is none that `tokcodec dataset encode` wrote.
 
-    beside_tar: whether a tar has the same name. The file is its metadata, even if it cannot be read.
+    Args:
+        place: the file.
+        left_out: gets a note if it is left out.
+        alone: whether the folder has neither tars nor pictures. Otherwise the file may be their metadata, with hashes
+            or vectors in a binary column.
+        beside_tar: whether a tar has the same name. The file is its metadata, even if it cannot be read.
+        column: the column of the pictures (None: found automatically).
     """
     try:
         with place.open() as stream:
@@ -160,8 +170,10 @@ def _is_source(place: Place, left_out: LeftOut, beside_tar: bool) -> bool:
     recipe = Recipe.load(schema.metadata)
     if recipe is not None and recipe.work == "encode":
         return False
-    if any(can_hold_pictures(column.type) for column in schema):
+    possible = any(can_hold_pictures(field.type) for field in schema)
+    if possible and (alone or recognised(schema, column)):
         return True
     names = ", ".join(schema.names[:COLUMNS_SHOWN]) + ", ..." * (len(schema.names) > COLUMNS_SHOWN)
-    left_out.notes.append((place.name, f"left out: it has no column of pictures, only {names or 'none at all'}"))
+    cure = "; --column names one" if possible and column is None else ""
+    left_out.notes.append((place.name, f"left out: it has no column of pictures, only {names or 'none at all'}{cure}"))
     return False

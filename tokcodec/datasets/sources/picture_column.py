@@ -7,9 +7,12 @@ from collections import Counter
 import pyarrow as pa
 
 from ...errors import SourceError
+from ...pictures.suffixes import PICTURE_SUFFIXES
 
 USUAL = ("image", "img", "picture", "photo", "jpg", "png", "webp")
 """Names of columns that are preferred if several could hold pictures."""
+KNOWN = {*USUAL, "image_bytes", "img_bytes", *(suffix[1:] for suffix in PICTURE_SUFFIXES)}
+"""Names of binary columns that hold pictures."""
 
 
 def find_column(schema: pa.Schema, column: str | None = None) -> str:
@@ -33,6 +36,17 @@ def find_column(schema: pa.Schema, column: str | None = None) -> str:
     if not found:
         raise SourceError(f"no column of encoded pictures; there are: {', '.join(schema.names) or 'none'}")
     raise SourceError(f"pictures may be in the columns {', '.join(found)}: choose one with --column")
+
+
+def recognised(schema: pa.Schema, column: str | None = None) -> bool:
+    """Whether a table has the named column of pictures, or one of a KNOWN name or with `bytes` and a path.
+
+    Other binary columns may hold anything.
+    """
+    fields = [field for field in schema if can_hold_pictures(field.type)]
+    if column is not None:
+        return any(field.name == column for field in fields)
+    return any(field.name.lower() in KNOWN or pa.types.is_struct(field.type) for field in fields)
 
 
 def can_hold_pictures(kind: pa.DataType) -> bool:

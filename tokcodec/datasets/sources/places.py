@@ -21,6 +21,7 @@ import pyarrow as pa
 from pyarrow import fs
 
 from ...errors import MissingPackageError, OutputError, SourceError, TokError, reason, system_reason
+from ...filetree import walk
 
 MARK_BYTES = 64 << 10
 """Bytes at each end of a file that identify its content: they differ in tars of one size, and hold Parquet's footer."""
@@ -157,7 +158,8 @@ class Place:
             filesystem, top = self._found
             if isinstance(filesystem, fs.LocalFileSystem):
                 try:
-                    return sorted(_walk(top, hidden, follow_links, [] if linked is None else linked))
+                    entries = walk(top, hidden=hidden, follow_links=follow_links, linked=linked)
+                    return sorted((path, size) for path, entry in entries if (size := _size(entry)) is not None)
                 except OSError as error:
                     inside = os.path.relpath(str(error.filename or top), top)
                     name = self.name if inside == "." else posixpath.join(self.name, inside)
@@ -277,44 +279,8 @@ def _real(place: Place) -> str:
     return os.path.realpath(place.path) if isinstance(place.filesystem, fs.LocalFileSystem) else place.path
 
 
-def _walk(top: str, hidden: bool, follow_links: bool, linked: list[str]) -> Iterator[tuple[str, int]]:
-    """Regular files and links to them, with their sizes.
-
-    Links to folders are skipped and put into `linked` unless `follow_links`. A folder that is reached a second time is
-    skipped, since links may lead in a circle.
-
-    Raises OSError.
-    """
-    folders = [""]
-    seen = {os.path.realpath(top)}
-    while folders:
-        folder = folders.pop()
-        with os.scandir(os.path.join(top, folder)) as entries:
-            for entry in sorted(entries, key=lambda entry: entry.name):
-                if entry.name.startswith(".") and not hidden:
-                    continue
-                path = f"{folder}{entry.name}"
-                if _is_folder(entry):
-                    if entry.is_symlink() and not follow_links:
-                        linked.append(path)
-                    elif not follow_links:
-                        folders.append(f"{path}/")
-                    elif (real := os.path.realpath(entry.path)) not in seen:
-                        seen.add(real)
-                        folders.append(f"{path}/")
-                elif (size := _size(entry)) is not None:
-                    yield path, size
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    """Whether an entry is a folder or a link to one."""
-    try:
-        return entry.is_dir()
-    except OSError:  # a link to itself, or one behind a folder that cannot be read
-        return False
-
-
 def _size(entry: os.DirEntry[str]) -> int | None:
+    """Bytes of a regular file or of one that a link points to; None for everything else."""
     try:
         return entry.stat().st_size if entry.is_file() else None
     except OSError as error:

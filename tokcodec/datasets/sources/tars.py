@@ -21,11 +21,11 @@ from pyarrow.fs import LocalFileSystem
 
 from ...errors import LimitError, PictureError, SourceError, TokError
 from ...pictures.suffixes import PICTURE_SUFFIXES
+from ...tarmembers import DAMAGE, BoundedMember, members
 from ..limits import sample_limit
 from .listing import Shard
 from .places import utf8
 from .samples import Picture, Samples, gather
-from .tar_members import DAMAGE, BoundedMember, members
 
 TEXT = {"caption", "cls", "cls2", "class", "count", "id", "index", "inx", "json", "text", "transcript", "txt"}
 """Suffixes of members that are text; the others become binary columns."""

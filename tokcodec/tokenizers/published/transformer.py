@@ -1,4 +1,7 @@
-"""Transformer blocks with the parameter names of CLIP (arXiv 2103.00020), which TiTok and One-D-Piece have."""
+"""Transformer blocks with the parameter names of CLIP (arXiv 2103.00020), which TiTok and One-D-Piece have.
+
+The family vit1d is trained with the same blocks.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ HEAD_WIDTH = 64
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention without masks, with the parameters of `nn.MultiheadAttention`."""
+    """Multi-head self-attention with the parameters of `nn.MultiheadAttention`."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -22,8 +25,17 @@ class Attention(nn.Module):
         self.in_proj_bias = nn.Parameter(torch.empty(3 * width))
         self.out_proj = nn.Linear(width, width)
 
-    def forward(self, x: Tensor, used: slice | None = None) -> Tensor:
-        """float [N, L, D] -> float [N, L or the length of `used`, D]: `used` positions attend to all positions."""
+    def forward(self, x: Tensor, used: slice | None = None, mask: Tensor | None = None) -> Tensor:
+        """Attend to all positions.
+
+        Args:
+            x: float [N, L, D].
+            used: positions to compute. Default: all.
+            mask: the positions that are attended to, bool [N, 1, 1, L]. Default: all.
+
+        Returns:
+            float [N, L or the length of `used`, D].
+        """
         width = x.shape[-1]
         if used is None:
             q, k, v = F.linear(x, self.in_proj_weight, self.in_proj_bias).chunk(3, dim=-1)
@@ -31,7 +43,7 @@ class Attention(nn.Module):
             q = F.linear(x[:, used], self.in_proj_weight[:width], self.in_proj_bias[:width])
             k, v = F.linear(x, self.in_proj_weight[width:], self.in_proj_bias[width:]).chunk(2, dim=-1)
         q, k, v = (t.view(len(x), -1, self.heads, HEAD_WIDTH).transpose(1, 2) for t in (q, k, v))
-        return self.out_proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
+        return self.out_proj(F.scaled_dot_product_attention(q, k, v, mask).transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
 
 
 class Block(nn.Module):
@@ -44,9 +56,9 @@ class Block(nn.Module):
         self.ln_2 = nn.LayerNorm(width)
         self.mlp = nn.ModuleDict({"c_fc": nn.Linear(width, 4 * width), "c_proj": nn.Linear(4 * width, width)})
 
-    def forward(self, x: Tensor, used: slice | None = None) -> Tensor:
-        """float [N, L, D] -> float [N, L or the length of `used`, D]."""
-        attended = self.attn(self.ln_1(x), used)
+    def forward(self, x: Tensor, used: slice | None = None, mask: Tensor | None = None) -> Tensor:
+        """float [N, L, D] -> float [N, L or the length of `used`, D], with the arguments of `Attention`."""
+        attended = self.attn(self.ln_1(x), used, mask)
         x = attended.add_(x if used is None else x[:, used])
         return x + self.mlp["c_proj"](F.gelu(self.mlp["c_fc"](self.ln_2(x))))  # type: ignore[no-any-return]
 
@@ -56,8 +68,15 @@ def pointwise(x: Tensor, convolution: Any) -> Tensor:
     return F.linear(x, convolution.weight.flatten(1), convolution.bias)
 
 
-def run_blocks(blocks: nn.ModuleList, x: Tensor, used: slice) -> Tensor:
-    """Run all blocks over float [N, L, D]. The last one computes only the positions `used`."""
+def run_blocks(blocks: nn.ModuleList, x: Tensor, used: slice, mask: Tensor | None = None) -> Tensor:
+    """Run all blocks over float [N, L, D].
+
+    Args:
+        blocks: the blocks, at least one.
+        x: float [N, L, D].
+        used: positions that the last block computes.
+        mask: as in `Attention`.
+    """
     for block in blocks[:-1]:
-        x = block(x)
-    return blocks[-1](x, used)  # type: ignore[no-any-return]
+        x = block(x, None, mask)
+    return blocks[-1](x, used, mask)  # type: ignore[no-any-return]
