@@ -71,7 +71,7 @@ def test_a_model_is_replaced_only_on_request(single: Model, photos: Path) -> Non
     with pytest.raises(OutputError, match="files made with single need its present tables"):
         refit(single, photos)
     refit(single, photos, "fitted")
-    with pytest.raises(OutputError, match="fitted: exists already"):
+    with pytest.raises(OutputError, match="a model named 'fitted' exists already"):
         refit(single, photos, "fitted")
     replaced, _, _ = refit(single, photos, overwrite=True)
     assert replaced.path == single.path and read_model(single.path).hash == replaced.hash != single.hash

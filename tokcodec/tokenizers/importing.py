@@ -10,12 +10,11 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ModelFileError, OutputError
-from ..models.folders import current_folder
-from ..models.modelfile import CARD, MAX_FILE_BYTES, NAME, Model, write_model
-from ..models.registry import installed, user_folder
+from ..errors import ModelFileError
+from ..models.modelfile import CARD, MAX_FILE_BYTES, Model, write_model
+from ..models.registry import free_folder, user_folder
 from ..regularfile import open_regular
-from .fitting import TABLES_LINE, fitted, tokens_of
+from .fitting import TABLES_LINE, tokens_of
 from .published.limits import limit
 from .published.source import HUB, download, find_checkpoint, read_checkpoint, unwrapped
 
@@ -57,7 +56,7 @@ def import_model(
         OutputError: the name is taken, or the folder is not writable.
         ValueError: the name is not valid.
     """
-    folder = _free_folder(name, dest or user_folder(), overwrite)
+    folder = free_folder(name, dest or user_folder(), overwrite)
     origin = str(source) if str(source).startswith(HUB) else Path(source).expanduser().absolute().name
     if origin.startswith(HUB) and (reason := limit(origin)):  # before a large download
         raise ModelFileError(f"{origin}: {reason}")
@@ -79,7 +78,7 @@ def import_model(
         if fit_tables is None:
             tables = FrequencyTables.uniform(layout.n_tokens, layout.radices)
         else:
-            tables = fitted(tokens_of(family(state), fit_tables), layout.radices, layout.n_tokens)
+            tables = FrequencyTables.fit(tokens_of(family(state), fit_tables), layout.radices)
     except UnknownCheckpointError as error:
         raise ModelFileError(f"{file}: {limit(str(file)) or error}") from error
     except ModelFileError as error:
@@ -128,20 +127,6 @@ def _joined(file: Path, vae: Path | None, other_look: Path | None) -> dict[Any, 
         found = unwrapped(read_checkpoint(vae))
         entries |= {f"vae.{str(name).removeprefix('vae.')}": entry for name, entry in found.items()}
     return entries
-
-
-def _free_folder(name: str, place: Path, overwrite: bool) -> Path:
-    """The folder of the new model. Checks its name and the folder before any work is done."""
-    if not NAME.fullmatch(name):
-        raise ValueError(f"a model's name is letters, digits, '.', '_' and '-', at most 64, not {name!r}")
-    folder = place / name
-    old = current_folder(folder)
-    for model in installed():
-        if model.name == name and not (overwrite and model.path.resolve() == old.resolve()):
-            raise OutputError(f"{model.path}: a model named {name!r} exists already")
-    if old.exists() and not overwrite:
-        raise OutputError(f"{folder}: exists already")
-    return folder
 
 
 def _to_numpy(name: str, tensor: Tensor) -> NDArray[Any]:

@@ -244,9 +244,10 @@ class FlextokNet(nn.Module):
         assert self.positions is not None, "prepare() comes first"
         part = self.decoder.module_dict
         given = part["dec_from_latents"].proj(axes_of(tokens).to(self.positions.dtype))[0]
+        given = given + self.positions[: len(given)]  # tokens that are left out have no positions
         missing = part["dec_nested_dropout"].dropout_mask_token.expand(len(self.positions) - len(given), -1)
         without = part["dec_latent_dropout"].nullcond.expand(len(self.positions), -1)
-        return torch.stack((torch.cat((given, missing)), without)) + self.positions
+        return torch.stack((torch.cat((given, missing)), without))
 
     def velocity(self, latents: Tensor, time: float, registers: Tensor) -> Tensor:
         """The velocity of the flow for each row of registers.
