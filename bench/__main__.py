@@ -16,6 +16,7 @@ from bench.metrics import make_extras
 from bench.pictures import Picture
 from bench.report import page, plots, summary, tables, viewer
 from bench.results import Row
+from tokcodec.options import MOST_EFFORT
 from tokcodec.pictures.tiling import TILE
 
 Job = tuple[Picture, str, str]
@@ -43,6 +44,13 @@ Job = tuple[Picture, str, str]
 @click.option("--model", "models", multiple=True, help="A tokcodec model by name or folder (repeatable).")
 @click.option("--pitch", "pitches", type=int, multiple=True, help="Pitches of tokcodec (default 512, 256, 128, 64).")
 @click.option("--device", default="auto", show_default=True, help="Device of tokcodec: auto, cpu or cuda.")
+@click.option(
+    "--effort",
+    type=click.IntRange(0, MOST_EFFORT),
+    default=0,
+    show_default=True,
+    help="Also code crops with tokcodec at this effort. 9 takes minutes for a crop.",
+)
 @click.option("--lpips-net", type=click.Choice(["squeeze", "alex"]), default="squeeze", show_default=True)
 @click.option("--lpips-weights", type=click.Path(path_type=Path), help="File with its weights [env: TOKCODEC_LPIPS].")
 @click.option("--lpips-download", is_flag=True, help="Fetch the weights into torch's hub cache, checked by hash.")
@@ -72,6 +80,7 @@ def main(
     models: tuple[str, ...],
     pitches: tuple[int, ...],
     device: str,
+    effort: int,
     lpips_net: str,
     lpips_weights: Path | None,
     lpips_download: bool,
@@ -97,6 +106,7 @@ def main(
             tuple(models) or (None,),
             pitches or None,
             device,
+            effort,
             lpips_net,
             reason is None,
             None if lpips_weights is None else str(lpips_weights),

@@ -120,6 +120,9 @@ EXTRAS: dict[str, tuple[str, Callable[[], Callable[[Pixels, Pixels], float]]]] =
     "dists": ("DISTS_pytorch", _dists),
 }
 
+# Shortest side in pixels. Below, the package compares fewer scales and weighs them as if they were others.
+EXTRAS_MIN_SIDE = {"ssimulacra2": 225}
+
 
 def make_extras(names: tuple[str, ...]) -> dict[str, Callable[[Pixels, Pixels], float]]:
     """Functions of the named extra metrics. Raises ValueError if one is unknown or not installed."""
@@ -218,7 +221,8 @@ class Meter:
                 found[name] = known[name] if known and name in known else self.lpips(pixels, suffix)
         found |= self._colours.compare(decoded)
         for name, function in self.extras.items():
-            found[name] = function(self.reference, decoded)
+            if min(decoded.shape[:2]) >= EXTRAS_MIN_SIDE.get(name, 1):
+                found[name] = function(self.reference, decoded)
         if self.recogniser is not None and self._seen is not None:
             found |= self.recogniser.compare(self._seen, self.recogniser.look(decoded))
         found["grain"] = self._grain.measure(decoded)

@@ -2,7 +2,7 @@
 
 The classifier is EfficientNet-lite0 (arXiv 1905.11946). Its answer for the original counts as right. It sees the
 centre square of a picture, as wide as the shorter side, resized to 224x224 (Pillow's antialiased bicubic). The distance
-of its features is measured too.
+of its features is measured too, and of those of EfficientNet-lite2, on which no codec was trained.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from PIL import Image
 
 from tokcodec.training.features import Classifier, feature_distance
 
-NETWORK = "efficientnet-lite0"
+FEATURES = {"features_lite0": "efficientnet-lite0", "features_lite2": "efficientnet-lite2"}
+"""Networks by the name of the distance of their features. The first one also gives the answers."""
 SIDE = 224
 STAGES, ALL_STAGES = slice(1, 5), 7
 """Stages 2 to 5 of seven are compared. The first mainly responds to edges, and the last two decide the answer."""
@@ -25,10 +26,12 @@ STAGES, ALL_STAGES = slice(1, 5), 7
 
 @dataclass(frozen=True)
 class Seen:
-    """The classifier's output: features of the compared stages, and its five best classes, best first."""
+    """What the networks find in a picture."""
 
-    features: list[torch.Tensor]
+    features: dict[str, list[torch.Tensor]]
+    """Outputs of the compared stages, by the names of FEATURES."""
     classes: tuple[int, ...]
+    """The five best classes, best first."""
 
 
 def classifier_input(pixels: NDArray[Any]) -> torch.Tensor:
@@ -43,28 +46,36 @@ def classifier_input(pixels: NDArray[Any]) -> torch.Tensor:
 
 
 class Recogniser:
-    """The classifier. Raises tokcodec.errors.MissingPackageError if its packages are not installed."""
+    """The classifiers. Raises tokcodec.errors.MissingPackageError if their packages are not installed."""
 
     def __init__(self) -> None:
-        self._classifier = Classifier(NETWORK)
+        self._networks = {name: Classifier(network) for name, network in FEATURES.items()}
 
     def look(self, pixels: NDArray[Any]) -> Seen:
-        """The classifier's output for a uint8 HxWx3 picture."""
+        """The output of the classifiers for a uint8 HxWx3 picture."""
+        first, *others = self._networks
+        x = classifier_input(pixels)
         with torch.inference_mode():
-            stages = self._classifier.stages(classifier_input(pixels), ALL_STAGES)
-            return Seen(stages[STAGES], tuple(self._classifier.scores(stages[-1])[0].topk(5).indices.tolist()))
+            stages = self._networks[first].stages(x, ALL_STAGES)
+            features = {name: self._networks[name].stages(x, STAGES.stop)[STAGES] for name in others}
+            classes = self._networks[first].scores(stages[-1])[0].topk(5).indices.tolist()
+            return Seen({first: stages[STAGES]} | features, tuple(classes))
 
     def compare(self, original: Seen, decoded: Seen) -> dict[str, float]:
         """Measures of a decoded picture against its original.
 
         `top1` is 1.0 if the best class is the same. `top5` is 1.0 if the original's best class is among the decoded
-        picture's five best. `features_lite0` is 1 - cosine similarity over channels, averaged over space and stages.
+        picture's five best. `features_lite0` and `features_lite2` are 1 - cosine similarity over channels, averaged
+        over space and stages.
         """
         answer = original.classes[0]
         with torch.inference_mode():
-            distance = float(feature_distance(original.features, decoded.features)[0])
+            distances = {
+                name: float(feature_distance(features, decoded.features[name])[0])
+                for name, features in original.features.items()
+            }
         return {
             "top1": float(decoded.classes[0] == answer),
             "top5": float(answer in decoded.classes),
-            "features_lite0": max(0.0, distance),
+            **{name: max(0.0, distance) for name, distance in distances.items()},
         }

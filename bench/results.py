@@ -1,9 +1,9 @@
 """Reads, writes and compares `results.jsonl`, which has one JSON line per job (a codec on a picture).
 
-A line has the fields that its rows share, the names of its `metrics`, and `rows`, one per setting, with `values`. All
-rows of a job have the same `job` (the codec) and `run` (a hash of pixels, versions, settings and metrics), and are
-numbered (`part`). So rows of a new version of a codec replace the old ones. A line that a kill cut short is not valid
-JSON, and its job is run again.
+A line has the fields that its rows share, the names of the other `fields` and of the `metrics`, and `rows`, one list of
+values per setting in this order. All rows of a job have the same `job` (the codec) and `run` (a hash of pixels,
+versions, settings and metrics), and are numbered (`part`). So rows of a new version of a codec replace the old ones. A
+line that a kill cut short is not valid JSON, and its job is run again.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ Row = dict[str, Any]
 
 # Fields that differ between runs of the same code. Comparisons ignore them.
 TIMINGS = ("encode_s", "decode_s", "peak_mb")
-_DIGITS = 5
+_DIGITS = 4
 _OWN = ("metrics", "part")  # fields that `dumps` stores in another form
+_ALWAYS = ("setting", "bytes")  # fields of every row, null if it failed. Others are left out where they are null
 
 
 def run_id(facts: dict[str, Any]) -> str:
@@ -44,7 +45,11 @@ def job(row: Row) -> tuple[str, ...]:
 
 def to_json(value: Any) -> str:
     """JSON with rounded floats, which is short and can be compared."""
-    return json.dumps(_rounded(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return _json(_rounded(value))
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def dumps(rows: list[Row]) -> str:
@@ -55,25 +60,35 @@ def dumps(rows: list[Row]) -> str:
         if name not in _OWN and all(name in row and row[name] == value for row in rows)
     }
     names = list(dict.fromkeys(name for row in rows for name in row.get("metrics") or {}))
+    fields = [name for name in dict.fromkeys(name for row in rows for name in row) if name not in (*shared, *_OWN)]
     own = []
     for row in rows:
-        kept = {name: value for name, value in row.items() if name not in shared and name not in _OWN}
         metrics = row.get("metrics")
-        own.append(kept if metrics is None else kept | {"values": [metrics.get(name) for name in names]})
-    return to_json(shared | {"metrics": names, "rows": own})
+        values = [] if metrics is None else [metrics.get(name) for name in names]
+        own.append([_short(name, row.get(name)) for name in fields] + [_short("", value) for value in values])
+    brief = {name: _short(name, value) for name, value in shared.items()}
+    return _json(brief | {"fields": fields, "metrics": names, "rows": own})
 
 
 def _expand(line: Row) -> list[Row]:
     """The rows of a line, the inverse of `dumps`. Raises KeyError, TypeError or ValueError for an invalid line."""
-    shared = {name: value for name, value in line.items() if name not in ("metrics", "rows")}
+    shared = {name: value for name, value in line.items() if name not in ("fields", "metrics", "rows")}
+    count = len(line["fields"])
     rows = []
-    for number, own in enumerate(line["rows"]):
-        values = own.pop("values", None)
-        metrics = None
-        if values is not None:
-            metrics = {n: v for n, v in zip(line["metrics"], values, strict=True) if v is not None}
+    for number, values in enumerate(line["rows"]):
+        own = {n: v for n, v in zip(line["fields"], values[:count], strict=True) if v is not None or n in _ALWAYS}
+        measured = zip(line["metrics"], values[count:], strict=True) if len(values) > count else None
+        metrics = None if measured is None else {n: v for n, v in measured if v is not None}
         rows.append(shared | own | {"metrics": metrics, "part": [number, len(line["rows"])]})
     return rows
+
+
+def _short(name: str, value: Any) -> Any:
+    """A value of a row as it is stored: rounded, 1 instead of 1.0. Settings stay as they are, since they are used."""
+    if name == "setting":
+        return value
+    value = _rounded(value)
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _rounded(value: Any) -> Any:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tokcodec.ratecontrol.lpips import LPIPS
 
 # Raised when a change of the bench's own code changes rows that no version or setting shows.
-BENCH_VERSION = 1
+BENCH_VERSION = 2
 # Libraries read these when a worker starts. Workers have one thread each, so that they do not compete for cores. glibc
 # keeps the large arrays of the metrics instead of returning them after each use, which saves a fifth of the time.
 _WORKER_ENV = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -41,6 +41,8 @@ class Options:
     pitches: tuple[int, ...] | None = None
     """Pitches of tokcodec; None: the adapter's own."""
     device: str = "auto"
+    effort: int = 0
+    """Effort with which tokcodec codes crops a second time; 0: not at all."""
     lpips_net: str = "squeeze"
     lpips: bool = False
     """Whether LPIPS is measured."""
@@ -53,9 +55,8 @@ class Options:
 
     def make(self) -> dict[str, Codec]:
         """The codecs of these options by label."""
-        return make_codecs(
-            {"codecs": self.codecs, "models": self.models, "pitches": self.pitches, "device": self.device}
-        )
+        names = ("codecs", "models", "pitches", "device", "effort")
+        return make_codecs({name: getattr(self, name) for name in names})
 
     def metrics(self) -> list[str]:
         """Names of the measured metrics, for the run's hash."""
@@ -154,8 +155,6 @@ def _point_fields(point: Point) -> Row:
     for name in results.TIMINGS:
         if getattr(point, name) is not None:
             fields[name] = getattr(point, name)
-    if point.best:
-        fields["best"] = point.best
     if point.error is not None:
         fields["error"] = point.error
     return fields | point.extra

@@ -1,65 +1,76 @@
-"""A classical codec at its best below its usual sizes: it codes a reduced picture, which is enlarged after decoding.
+"""A picture format at its best below its usual sizes: it codes a reduced picture, which is enlarged after decoding.
 
-Pictures are enlarged by bicubic interpolation ("NAME-down"), and for WebP also by nearest neighbour ("webp-nearest").
-Square pixels look worse and have a lower PSNR, but LPIPS prefers them to blur. Without them a table of LPIPS would
-flatter all other codecs.
+Pictures are enlarged by bicubic interpolation ("NAME-down"), and for some formats also by nearest neighbour
+("NAME-nearest"). Square pixels look worse and have a lower PSNR, but LPIPS prefers them to blur. Without them a table
+of LPIPS would flatter all other codecs.
 
-The reduced picture is coded at every scale and quality of a grid. For every byte budget the best by PSNR and the best
-by LPIPS are reported. A real file would also need 2 to 4 bytes for the original's size. They are not counted, which
-favours the rivals.
+The reduced picture is coded at every scale and quality of a grid, since neither bytes nor PSNR always grow with the
+quality (JPEG XL). For every byte budget the best by PSNR and the best by LPIPS are reported. A real file would also
+need 2 to 4 bytes for the original's size. They are not counted, which favours the rivals.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from bench.codecs.classical import Classical
+from bench.codecs.formats import FORMATS
 from bench.codecs.interface import Codec, Point, Scene, Setting, attempt, timed
 
-# Side of the coded picture as a fraction of the original. 1 is the plain codec, so the search is never worse.
-SCALES = (1.0, 0.75, 0.625, 0.5, 0.375, 0.3125, 0.25, 0.1875, 0.15625, 0.125, 0.09375, 0.0625)
 # On whole pictures LPIPS is measured at this many scales around the best by PSNR (finer, coarser), since each takes a
 # quarter of a second. On crops it is measured at every scale. The best scale by LPIPS is up to five steps finer (JPEG).
 WHOLE_WINDOW = (5, 2)
+UPSCALERS = {"bicubic": Image.Resampling.BICUBIC, "nearest": Image.Resampling.NEAREST}
+SQUARE = ("webp", "avif")
+"""Formats whose pictures are also enlarged by nearest neighbour: the best ones by LPIPS."""
 
 
 @dataclass
 class _Trial:
     """One file of the search."""
 
-    scale: int  # index into SCALES
+    scale: int  # index into the scales
     quality: int
     data: bytes
     encode_s: float
-    psnr: float = 0.0
-
-
-UPSCALERS = {"bicubic": Image.Resampling.BICUBIC, "nearest": Image.Resampling.NEAREST}
+    psnr: dict[str, float] = field(default_factory=dict)
+    """By the way in which the picture is enlarged."""
 
 
 class Downscaled(Codec):
-    """A codec at the best scale and quality for each byte budget. Its label is "NAME-down" or "NAME-nearest"."""
+    """A format at the best scale and quality for each byte budget.
 
-    def __init__(self, codec: Classical, up: str = "bicubic") -> None:
+    Args:
+        codec: the format at full size.
+        ups: how pictures are enlarged, names of UPSCALERS. Default: bicubic. The label is "NAME-down" for the first
+            one, or "NAME-nearest". The points of the others have labels of their own.
+    """
+
+    def __init__(self, codec: Classical, *ups: str) -> None:
         self.codec = codec
-        self.up = up
-        self.label = f"{codec.label}-down" if up == "bicubic" else f"{codec.label}-{up}"
+        self.ups = ups or ("bicubic",)
+        self.label = self._label(self.ups[0])
+        self.scales = codec.form.scales
         # They include all qualities of the plain codec, so that it is never better at equal bytes.
         self.qualities = codec.form.search
+
+    def _label(self, up: str) -> str:
+        return f"{self.codec.label}-down" if up == "bicubic" else f"{self.codec.label}-{up}"
 
     def config(self) -> dict[str, Any]:
         return {
             "options": self.codec.form.options,
             "qualities": self.qualities,
-            "scales": SCALES,
+            "scales": self.scales,
             "window": WHOLE_WINDOW,
             "down": "lanczos",
-            "up": self.up,
+            "up": self.ups,
         }
 
     def versions(self) -> dict[str, str]:
@@ -69,26 +80,48 @@ class Downscaled(Codec):
         """The file of the picture reduced to `scale`."""
         return self.codec.encode(_shrink(image, scale), quality)
 
-    def decode(self, data: bytes, size: tuple[int, int]) -> Image.Image:
-        """The decoded picture at `size` (width, height)."""
-        small = self.codec.decode(data)
-        return small if small.size == size else small.resize(size, UPSCALERS[self.up])
+    def decode(self, data: bytes, size: tuple[int, int], up: str | None = None) -> Image.Image:
+        """The decoded picture at `size` (width, height), enlarged as `up` says (None: the first way)."""
+        return _enlarge(self.codec.decode(data), size, up or self.ups[0])
 
     def render(self, image: Image.Image, setting: Setting) -> tuple[int, Image.Image]:
         data = self.encode(image, setting["scale"], setting["quality"])
-        return len(data), self.decode(data, image.size)
+        return len(data), self.decode(data, image.size, setting.get("up"))
 
     def points(self, scene: Scene) -> Iterator[Point]:
-        image = scene.image
+        if scene.whole and self.codec.form.crops_only:
+            return
         try:
-            trials = self._search(scene, image)
+            trials = self._search(scene)
+            for up in self.ups:
+                yield from self._best(trials, scene, up)
         except Exception as error:  # a failed search is one failure, and the bench continues
             yield Point({"scale": None, "quality": None}, error=f"{type(error).__name__}: {error}")
-            return
-        best = {"psnr": _winners(trials, scene)}
+
+    def _search(self, scene: Scene) -> list[_Trial]:
+        """Every file within the largest budget, with its PSNR, from the smallest scale on."""
+        trials = []
+        for index, scale in reversed(list(enumerate(self.scales))):
+            small = _shrink(scene.image, scale)
+            files = [(quality, *timed(partial(self.codec.encode, small, quality))) for quality in self.qualities]
+            for quality, data, seconds in files:
+                if len(data) > scene.budgets[-1]:
+                    continue
+                trial = _Trial(index, quality, data, seconds)
+                decoded = self.codec.decode(data)
+                for up in self.ups:
+                    trial.psnr[up] = scene.meter.psnr(np.asarray(_enlarge(decoded, scene.image.size, up)))
+                trials.append(trial)
+            if min(len(data) for _, data, _ in files) > 2 * scene.budgets[-1]:
+                break  # files of larger scales are larger still
+        return trials
+
+    def _best(self, trials: list[_Trial], scene: Scene, up: str) -> Iterator[Point]:
+        """The best files for each budget, by PSNR and by LPIPS, with their pictures enlarged in one way."""
+        best = {"psnr": _winners(trials, scene, up)}
         scores: dict[int, float] = {}
         if scene.meter.lpips_name is not None:
-            scores = self._lpips(trials, scene, best["psnr"])
+            scores = self._lpips(trials, scene, best["psnr"], up)
             best[scene.meter.lpips_name] = {
                 budget: min(candidates, key=lambda index: scores[index])
                 for budget in best["psnr"]
@@ -101,52 +134,49 @@ class Downscaled(Codec):
         for index in sorted(chosen):
             trial = trials[index]
             point = attempt(
-                {"scale": SCALES[trial.scale], "quality": trial.quality},
+                {"scale": self.scales[trial.scale], "quality": trial.quality}
+                | ({} if up == self.ups[0] else {"up": up}),
                 lambda t=trial: t.data,  # type: ignore[misc]
-                lambda data: self.decode(data, image.size),
+                lambda data: self.decode(data, scene.image.size, up),
             )
             point.encode_s = trial.encode_s
             point.best = chosen[index]
+            point.label = self._label(up)
             if index in scores and scene.meter.lpips_name is not None:
                 point.known = {scene.meter.lpips_name: scores[index]}
             yield point
 
-    def _search(self, scene: Scene, image: Image.Image) -> list[_Trial]:
-        """Every file within the largest budget, with its PSNR."""
-        trials = []
-        for index, scale in enumerate(SCALES):
-            small = _shrink(image, scale)
-            for quality in self.qualities:
-                data, seconds = timed(lambda s=small, q=quality: self.codec.encode(s, q))  # type: ignore[misc]
-                if len(data) > scene.budgets[-1]:
-                    break  # files of higher quality are larger still
-                trial = _Trial(index, quality, data, seconds)
-                trial.psnr = scene.meter.psnr(np.asarray(self.decode(data, image.size)))
-                trials.append(trial)
-        return trials
-
-    def _lpips(self, trials: list[_Trial], scene: Scene, winners: dict[int, int]) -> dict[int, float]:
+    def _lpips(self, trials: list[_Trial], scene: Scene, winners: dict[int, int], up: str) -> dict[int, float]:
         """LPIPS of the candidates: at each budget and scale the file with the best PSNR."""
-        finer, coarser = WHOLE_WINDOW if scene.whole else (len(SCALES), len(SCALES))
+        finer, coarser = WHOLE_WINDOW if scene.whole else (len(self.scales), len(self.scales))
         candidates: set[int] = set()
         for budget, winner in winners.items():
             centre = trials[winner].scale
-            for scale in range(max(0, centre - finer), min(len(SCALES), centre + coarser + 1)):
+            for scale in range(max(0, centre - finer), min(len(self.scales), centre + coarser + 1)):
                 fitting = [i for i, t in enumerate(trials) if t.scale == scale and len(t.data) <= budget]
                 if fitting:
-                    candidates.add(max(fitting, key=lambda index: trials[index].psnr))
+                    candidates.add(max(fitting, key=lambda index: trials[index].psnr[up]))
         size = scene.image.size
-        scores = {i: scene.meter.lpips(np.asarray(self.decode(trials[i].data, size))) for i in sorted(candidates)}
+        scores = {i: scene.meter.lpips(np.asarray(self.decode(trials[i].data, size, up))) for i in sorted(candidates)}
         return {index: score for index, score in scores.items() if score is not None}
 
 
-def _winners(trials: list[_Trial], scene: Scene) -> dict[int, int]:
+def downscaled_codecs() -> list[Downscaled]:
+    """Every format that can be written here, at its best below its usual sizes."""
+    return [
+        Downscaled(Classical(form), *UPSCALERS) if form.name in SQUARE else Downscaled(Classical(form))
+        for form in FORMATS
+        if form.available()
+    ]
+
+
+def _winners(trials: list[_Trial], scene: Scene, up: str) -> dict[int, int]:
     """Index of the trial with the best PSNR, for each budget that holds one."""
     found = {}
     for budget in scene.budgets:
         fitting = [index for index, trial in enumerate(trials) if len(trial.data) <= budget]
         if fitting:
-            found[budget] = max(fitting, key=lambda index: (trials[index].psnr, -len(trials[index].data)))
+            found[budget] = max(fitting, key=lambda index: (trials[index].psnr[up], -len(trials[index].data)))
     return found
 
 
@@ -155,3 +185,7 @@ def _shrink(image: Image.Image, scale: float) -> Image.Image:
         return image
     size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
     return image.resize(size, Image.Resampling.LANCZOS)
+
+
+def _enlarge(small: Image.Image, size: tuple[int, int], up: str) -> Image.Image:
+    return small if small.size == size else small.resize(size, UPSCALERS[up])

@@ -19,7 +19,7 @@ Setting = dict[str, Any]
 
 # Bytes per 256x256 tile at which codecs are compared on crops. 36, 108, 202 and 396 are typical sizes of 16, 64, 128
 # and 256 tokens.
-TILE_BUDGETS = (24, 32, 36, 48, 64, 96, 108, 128, 192, 202, 256, 384, 396, 512, 768, 1024, 2048, 4096)
+TILE_BUDGETS = (24, 32, 36, 48, 64, 96, 108, 128, 192, 202, 256, 300, 384, 396, 512, 768, 1024, 2048, 4096)
 # Bits per pixel at which codecs are compared on whole pictures.
 BPP_BUDGETS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1.0)
 

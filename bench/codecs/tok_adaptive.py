@@ -1,4 +1,4 @@
-"""Adapters of tokcodec with a byte budget as target: files of whole pictures, and bare previews."""
+"""Adapters of tokcodec with a byte budget as target: whole pictures, crops with an effort, and bare previews."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from PIL import Image
 
 from bench.codecs.interface import Point, Scene, Setting, attempt, timed
 from bench.codecs.tok import TokCodec
+from tokcodec.options import TUNES
 
 # Bytes of previews: ThumbHash has about 24, BlurHash 28 with 4x3 components and 36 with 4x4.
 PREVIEW_BUDGETS = (24, 28, 36)
 # The scene's budgets up to this number of bytes are also used for previews.
 LARGEST_PREVIEW = 64
 SMALLEST_FILE = 12  # bytes of the header and a token
+# Sizes of crops that are coded with an effort: few, since each takes seconds.
+EFFORT_BUDGETS = (36, 108, 202, 300, 396, 512, 768, 1024)
 
 
 class AdaptiveTokCodec(TokCodec):
@@ -35,12 +38,12 @@ class AdaptiveTokCodec(TokCodec):
         """The targets. None for a crop, whose single tile leaves nothing to distribute."""
         return [budget for budget in scene.budgets if budget >= SMALLEST_FILE] if scene.whole else []
 
-    def encode_to(self, image: Image.Image, budget: int) -> bytes:
-        """A file of at most `budget` bytes."""
+    def encode_to(self, image: Image.Image, budget: int, **options: Any) -> bytes:
+        """A file of at most `budget` bytes. `options` are further ones of `encode`."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # all tokens take fewer bytes: the rows show it
             data: bytes = self.api.encode(
-                image, target_size=budget, container=self.container, model=self.model, device=self.device
+                image, target_size=budget, container=self.container, model=self.model, device=self.device, **options
             )
         return data
 
@@ -100,3 +103,38 @@ class BareTokCodec(AdaptiveTokCodec):
 
     def facts_of(self, data: bytes) -> dict[str, Any]:
         return {"chosen": {"tokens": data[0] + 1}}
+
+
+class EffortTokCodec(AdaptiveTokCodec):
+    """Crops with an effort: for each budget and look a file that is tuned for this look.
+
+    Args:
+        effort: 1 to 9.
+        model: name or folder. Default: the default model.
+    """
+
+    def __init__(self, effort: int, model: str | None = None, **arguments: Any) -> None:
+        super().__init__(model, **arguments)
+        self.effort = effort
+        self.label = self.label.replace("-adaptive", f"-effort{effort}", 1)
+
+    def config(self) -> dict[str, Any]:
+        return super().config() | {"effort": self.effort, "budgets": EFFORT_BUDGETS}
+
+    def points(self, scene: Scene) -> Iterator[Point]:
+        budgets = [] if scene.whole else sorted({*EFFORT_BUDGETS} & {*scene.budgets})
+        looks = [look for look in self.facts.looks if look in TUNES]
+        image = scene.image
+        if budgets and looks:
+            self.encode_to(image, budgets[0], effort=1)  # loads the model outside the timing
+        for budget in budgets:
+            for look in looks:
+                yield attempt(
+                    {"target": budget, "look": look},
+                    partial(self.encode_to, image, budget, effort=self.effort, tune=look),
+                    partial(self.decode, look=look),
+                )
+
+    def render(self, image: Image.Image, setting: Setting) -> tuple[int, Image.Image]:
+        data = self.encode_to(image, setting["target"], effort=self.effort, tune=setting["look"])
+        return len(data), self.decode(data, setting["look"])

@@ -92,8 +92,8 @@ def measures_note(part: dict[str, Any]) -> str:
     if "top1" in part["measures"]:
         note += (
             " top-1, top-5: share of pictures for which EfficientNet-lite0's answer to the original is also its first "
-            "answer to the decoded picture, or among its first five. features_lite0: distance of its features, "
-            "lower is better."
+            "answer to the decoded picture, or among its first five. features_lite0, features_lite2: distances of the "
+            "features of two EfficientNets, lower is better. No codec was trained on lite2."
         )
     if "delta_e_8" in part["measures"]:
         note += " ΔE: CIEDE2000 between the mean colours of 8x8 or 32x32 fields of the picture, lower is better."

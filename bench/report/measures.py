@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 # Metrics beside PSNR, SSIM and LPIPS, shown if they were measured.
-MEASURES = ("top1", "top5", "features_lite0", "delta_e_8", "delta_e_32", "grain")
+MEASURES = ("top1", "top5", "features_lite0", "features_lite2", "delta_e_8", "delta_e_32", "grain")
 HEADINGS = {
     "top1": "top-1",
     "top5": "top-5",
     "features_lite0": "features_lite0",
+    "features_lite2": "features_lite2",
     "delta_e_8": "ΔE 8x8",
     "delta_e_32": "ΔE 32x32",
     "grain": "grain",
@@ -19,6 +20,7 @@ _NAMES = {
     "top1": "top-1 agreement of EfficientNet-lite0",
     "top5": "top-5 agreement of EfficientNet-lite0",
     "features_lite0": "feature distance, EfficientNet-lite0",
+    "features_lite2": "feature distance, EfficientNet-lite2",
     "delta_e_8": "ΔE2000 over 8x8 fields",
     "delta_e_32": "ΔE2000 over 32x32 fields",
     "grain": "grain, levels",

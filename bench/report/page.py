@@ -12,7 +12,7 @@ from bench.report.cells import title_of
 from bench.report.tables import tables
 
 # The most important tables are open. The others are collapsed.
-_OPEN = ("tokcodec by tokens", "Within a byte budget")
+_OPEN = ("tokcodec by tokens", "Who is ahead", "Within a byte budget")
 
 
 def render(summary: dict[str, Any], plots: list[dict[str, str]], viewer: dict[str, Any]) -> str:

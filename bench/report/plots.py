@@ -24,6 +24,10 @@ _COLOURS = {
     "thumbhash": "#000000",
     "blurhash": "#7F7F7F",
 }
+# Other files of tokcodec: those of an effort have a number in their name.
+_OURS = {"adaptive": "#003B5C", "bare": "#7FB3D5", "effort9": "#003B5C"}
+# Curves that the tables have and the plots do not, since they would hide others.
+_HIDDEN = ("-packed", "-pillow", "-lossless")
 # Metrics that are 0 or 1 for each picture, so that a band of quartiles has no meaning.
 SHARES = ("top1", "top5")
 _DASHES = {"fidelity": (0, (5, 2))}
@@ -43,12 +47,12 @@ STYLE: dict[Any, Any] = {
 def _look_of(curve: str) -> tuple[str, Any, float]:
     """Colour, line style and width of a curve. tokcodec has thicker lines than its rivals."""
     name, _, look = curve.partition(" ")
-    base = name.split(":")[0].removesuffix("-down").removesuffix("-nearest")
-    if base == "tokcodec":
-        other = "#56147D" if ":" in name else _COLOURS["tokcodec"]
+    family, _, kind = name.split(":")[0].partition("-")
+    if family == "tokcodec":
+        other = "#56147D" if ":" in name else _OURS.get(kind, _COLOURS["tokcodec"])
         return other, _DASHES.get(look, "-"), 2.4
-    dashes: Any = "-" if name.endswith("-down") else (0, (1, 1, 4, 1)) if name.endswith("-nearest") else ":"
-    return _COLOURS.get(base, "#7F7F7F"), dashes, 1.4
+    dashes: Any = "-" if kind == "down" else (0, (1, 1, 4, 1)) if kind == "nearest" else ":"
+    return _COLOURS.get(family, "#7F7F7F"), dashes, 1.4
 
 
 def _band(axes: Axes, x: list[Any], spread: list[dict[str, Any]], colour: str) -> None:
@@ -86,7 +90,7 @@ def rate_quality(part: dict[str, Any], metric: str) -> Figure | None:
     entries = [e for e in part["at_budgets"] if e["choice"] == choice and e["n"] == everyone and metric in e]
     curves: dict[str, list[dict[str, Any]]] = {}
     for entry in entries:
-        if "-packed" not in entry["curve"] and not outgrown(entry, entries):
+        if not any(kind in entry["curve"] for kind in _HIDDEN) and not outgrown(entry, entries):
             curves.setdefault(entry["curve"], []).append(entry)
     if not curves:
         return None

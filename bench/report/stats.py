@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import bjontegaard
@@ -29,13 +29,17 @@ class Estimate:
     n: int
 
 
+def resamples(count: int) -> NDArray[np.int64]:
+    """Numbers of the pictures of each bootstrap sample, int64 [RESAMPLES, count], with a fixed seed (Efron 1979)."""
+    return np.random.default_rng(_SEED).integers(0, count, (RESAMPLES, count))
+
+
 def bootstrap(values: Sequence[float]) -> Estimate | None:
-    """Mean and percentile bootstrap interval (Efron 1979) over pictures, with a fixed seed; None without values."""
+    """Mean and percentile bootstrap interval over pictures; None without values."""
     if not values:
         return None
     x = np.asarray(values, np.float64)
-    draws = np.random.default_rng(_SEED).integers(0, len(x), (RESAMPLES, len(x)))
-    low, high = np.percentile(x[draws].mean(axis=1), [2.5, 97.5])
+    low, high = np.percentile(x[resamples(len(x))].mean(axis=1), [2.5, 97.5])
     return Estimate(float(x.mean()), float(low), float(high), len(x))
 
 
@@ -67,32 +71,37 @@ def _overlap(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
     return float(max(0.0, shared) / (max(a.max(), b.max()) - min(a.min(), b.min())))
 
 
-def bd_rate(anchor: Sequence[tuple[float, float]], test: Sequence[tuple[float, float]]) -> float | None:
-    """Mean difference of bytes in % at equal quality (Bjontegaard 2001, Akima interpolation).
-
-    Below 0, `test` needs fewer bytes than `anchor`. Points are (bytes, quality), and higher quality is better.
-    None if the qualities do not overlap.
-    """
-    a, b = (_steady(points) for points in (anchor, test))
-    if min(len(a), len(b)) < MIN_POINTS or _overlap(a[:, 1], b[:, 1]) < MIN_OVERLAP:
-        return None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # partial overlap is expected, and was checked
-        return float(
-            bjontegaard.bd_rate(a[:, 0], a[:, 1], b[:, 0], b[:, 1], method="akima", require_matching_points=False)
-        )
-
-
 def bd_quality(anchor: Sequence[tuple[float, float]], test: Sequence[tuple[float, float]]) -> float | None:
-    """Mean difference of quality at equal bytes. Above 0, `test` is better. None if the bytes do not overlap."""
+    """Mean difference of quality at equal bytes (Bjontegaard 2001, Akima interpolation). For PSNR this is BD-PSNR.
+
+    Above 0, `test` is better than `anchor`. Points are (bytes, quality), and higher quality is better.
+    None if the bytes do not overlap.
+    """
     a, b = (_steady(points) for points in (anchor, test))
     if min(len(a), len(b)) < MIN_POINTS or _overlap(np.log10(a[:, 0]), np.log10(b[:, 0])) < MIN_OVERLAP:
         return None
+    return _delta(bjontegaard.bd_psnr, a, b)
+
+
+def bd_rate(anchor: Sequence[tuple[float, float]], test: Sequence[tuple[float, float]]) -> float | None:
+    """Mean difference of bytes in % at equal quality, as `bd_quality`. Below 0, `test` needs fewer bytes."""
+    a, b = (_steady(points) for points in (anchor, test))
+    if min(len(a), len(b)) < MIN_POINTS or _overlap(a[:, 1], b[:, 1]) < MIN_OVERLAP:
+        return None
+    return _delta(bjontegaard.bd_rate, a, b)
+
+
+def _delta(measure: Callable[..., float], a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+    """A Bjontegaard delta of two curves, float64 [n, 2].
+
+    Akima's method is used, since the package's cubic one gives numbers without meaning for curves that dip. Raises
+    ValueError for such curves.
+    """
+    if not all((np.diff(curve, axis=0) > 0).all() for curve in (a, b)):
+        raise ValueError("the quality of a curve must rise with its bytes")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return float(
-            bjontegaard.bd_psnr(a[:, 0], a[:, 1], b[:, 0], b[:, 1], method="akima", require_matching_points=False)
-        )
+        warnings.simplefilter("ignore")  # partial overlap is expected, and was checked
+        return float(measure(a[:, 0], a[:, 1], b[:, 0], b[:, 1], method="akima", require_matching_points=False))
 
 
 def bytes_for(points: Sequence[tuple[float, float]], quality: float) -> float | None:

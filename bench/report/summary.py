@@ -16,11 +16,12 @@ from typing import Any
 import numpy as np
 
 from bench.report import stats
+from bench.report.ahead import who_is_ahead
 from bench.report.part import Part, curve_name, quality
 from bench.results import Row
 
 # The strongest rivals at these sizes. Differences are given to them only.
-ANCHORS = ("webp-down", "webp-nearest", "jpeg-down", "avif-down")
+ANCHORS = ("avif-down", "avif-nearest", "webp-down", "webp-nearest")
 EQUAL_ANCHORS = ("webp-down", "webp-nearest")
 ADAPTIVE = "tokcodec-adaptive"
 SPREAD = (25, 75)  # percentiles over pictures, beside every mean
@@ -99,15 +100,15 @@ def _paired(part: Part, anchor: str, test: str, function: Callable[[str], float 
 
 
 def bjontegaard_deltas(part: Part) -> list[dict[str, Any]]:
-    """BD-rate (%) and BD-quality of tokcodec against each rival, per picture and then averaged, for each metric."""
+    """BD-quality and BD-rate (%) of tokcodec against each rival, per picture and then averaged, for each metric."""
     found = []
     for anchor in [name for name in ANCHORS if name in part.curves]:
         for test in part.ours:
             for metric in part.choosers:
                 a, b = ({p: part.points(curve, p, metric) for p in part.pictures} for curve in (anchor, test))
-                rate = _paired(part, anchor, test, lambda p: stats.bd_rate(a[p], b[p]))  # noqa: B023
                 gain = _paired(part, anchor, test, lambda p: stats.bd_quality(a[p], b[p]))  # noqa: B023
-                found.append({"metric": metric, "rate": rate, "quality": gain})
+                rate = _paired(part, anchor, test, lambda p: stats.bd_rate(a[p], b[p]))  # noqa: B023
+                found.append({"metric": metric, "quality": gain, "rate": rate})
     return found
 
 
@@ -252,6 +253,7 @@ def summarise(rows: Iterable[Row]) -> dict[str, Any]:
                 "original_grain": original_grain(part),
                 "at_budgets": at_budgets(part),
                 "by_tokens": by_tokens(part),
+                "ahead": who_is_ahead(part),
                 "bjontegaard": bjontegaard_deltas(part),
                 "differences": differences(part),
                 "equal_lpips": [entry for anchor in EQUAL_ANCHORS for entry in equal_quality(part, anchor)],

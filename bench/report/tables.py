@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from bench.report.ahead import ahead_table
 from bench.report.cells import (
     NO_WEIGHTS,
     Table,
@@ -117,8 +118,8 @@ def budgets_table(part: dict[str, Any], choice: str) -> Table | None:
         f"Within a byte budget, best {choice}, {title_of(part)}: {shown}",
         ["codec", *(in_unit(budget, part["unit"]) for budget in budgets)],
         rows,
-        'Means over pictures. "(k of n)": only k pictures have a file that small. "-down": coded at the best of 12 '
-        'smaller scales and enlarged bicubically. "-nearest": the same, enlarged by nearest neighbour.',
+        'Means over pictures. "(k of n)": only k pictures have a file that small. "-down": coded at the best of 14 '
+        'scales and enlarged bicubically. "-nearest": the same, enlarged by nearest neighbour.',
     )
 
 
@@ -133,19 +134,20 @@ def bjontegaard_table(part: dict[str, Any]) -> Table | None:
                 entry["rate"]["test"],
                 entry["rate"]["anchor"],
                 metric,
-                _interval(entry["rate"], 1, "%"),
                 _interval(entry["quality"], digits(metric), " dB" if metric == "psnr" else "", sign),
+                _interval(entry["rate"], 1, "%"),
             ]
         )
     if not rows:
         return None
     return Table(
         f"Bjontegaard deltas, {title_of(part)}",
-        ["codec", "against", "metric", "BD-rate", "BD-quality"],
+        ["codec", "against", "metric", "BD-quality", "BD-rate"],
         rows,
         "Each picture's delta is computed with Akima interpolation. The table shows means with bootstrap 95 % "
-        "intervals. (k of n): only k pictures have curves that overlap. BD-rate below 0: fewer bytes for the same "
-        "quality. BD-quality is in units of the metric: PSNR above 0 and distances below 0 are better.",
+        "intervals. (k of n): only k pictures have curves that overlap. BD-quality is in units of the metric, for PSNR "
+        "BD-PSNR in dB: PSNR above 0 and distances below 0 are better. BD-rate below 0: fewer bytes for the same "
+        "quality.",
     )
 
 
@@ -255,6 +257,7 @@ def tables(summary: dict[str, Any]) -> Iterator[Table]:
     for part in summary["parts"]:
         made = [
             tokens_table(part),
+            ahead_table(part),
             together_table(part),
             *(budgets_table(part, choice) for choice in part["choosers"]),
             recognised_table(part),

@@ -20,7 +20,10 @@ PITCH = 256
 # Quality of the page's own WebP. Its artefacts are not visible beside those of the codecs, and six pictures make a page
 # of a few megabytes.
 _PAGE_QUALITY = 84
-RIVALS = ("webp-down", "webp-nearest", "jpeg-down", "avif-down", "jpegxl-down", "jpeg2000-down", *PREVIEWS)
+RIVALS = (
+    *("avif-down", "avif-nearest", "webp-down", "webp-nearest", "webp-lossless-down"),
+    *("jpegxl-down", "jpeg-down", "jpeg2000-down", *PREVIEWS),
+)
 
 
 class _Images:

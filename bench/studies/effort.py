@@ -23,13 +23,12 @@ from PIL import Image
 import tokcodec
 from bench.metrics import Pixels, psnr
 from bench.pictures import Picture, find, read
-from bench.recognition import STAGES, classifier_input
+from bench.recognition import FEATURES, Recogniser
 from bench.report.cells import markdown_lines
 from tokcodec.ratecontrol.lpips import LPIPS
 from tokcodec.tokenizers import MANY_DRAWN, load_tokenizer
 from tokcodec.tokenizers.look import LIGHT, condition
 from tokcodec.tokfile import read as read_file
-from tokcodec.training.features import Classifier, feature_distance
 
 if TYPE_CHECKING:
     from tokcodec.tokenizers.cascade import CascadeTokenizer
@@ -47,7 +46,7 @@ class Judge:
 
     def __init__(self) -> None:
         self.lpips = LPIPS("squeeze")
-        self.classifiers = [Classifier(f"efficientnet-lite{number}") for number in (0, 2)]
+        self.recogniser = Recogniser()
 
     @torch.no_grad()
     def measure(self, original: Pixels, amount: int, tune: str, effort: int, whole: bool) -> list[float]:
@@ -58,14 +57,10 @@ class Judge:
         seconds = time.process_time() - begun
         fidelity, perceptual = (np.asarray(tokcodec.decode(data, look=look)) for look in ("fidelity", "perceptual"))
         x, y = (torch.from_numpy(p.copy()).permute(2, 0, 1)[None].float() / 255 for p in (original, perceptual))
-        seen = [classifier_input(pixels) for pixels in (original, perceptual)]
-        features = []
-        for net in self.classifiers:
-            both = (net.stages(pixels, STAGES.stop)[STAGES] for pixels in seen)
-            features.append(float(feature_distance(*both)))
+        seen = self.recogniser.compare(*(self.recogniser.look(pixels) for pixels in (original, perceptual)))
         light = float("nan") if whole else psnr(original, drawn_light(data))
         decibels = psnr(original, fidelity), psnr(original, perceptual), light
-        return [len(data), seconds, *decibels, float(self.lpips(x, y)), *features]
+        return [len(data), seconds, *decibels, float(self.lpips(x, y)), *(seen[name] for name in FEATURES)]
 
 
 def drawn_light(data: bytes) -> Pixels:

@@ -1,8 +1,8 @@
 """`python -m bench.studies.previews DIR`: compares previews of 24 to 400 bytes for web pages.
 
-Previews are made by ThumbHash, BlurHash, WebP (reduced to the scale and quality of best PSNR within the bytes) and
-formats/web in Node, as for `<img previewsrc>`. All are enlarged to the picture's size (bicubic). Writes a table of
-PSNR, LPIPS, recognition and colour, and a table of the bytes that a page downloads once for each.
+Previews are made by ThumbHash, BlurHash, picture formats (reduced to the scale and quality of best PSNR within the
+bytes) and formats/web in Node, as for `<img previewsrc>`. All are enlarged to the picture's size (bicubic). Writes a
+table of PSNR, LPIPS, recognition and colour, and a table of the bytes that a page downloads once for each.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import tokcodec
 from bench import pictures
 from bench.codecs.classical import classical_codecs
 from bench.codecs.downscale import Downscaled
-from bench.codecs.interface import Scene
+from bench.codecs.interface import Codec, Scene
 from bench.codecs.previews import preview_codecs
 from bench.metrics import Meter, Pixels
 from bench.recognition import Recogniser
@@ -40,7 +40,13 @@ BARE_UP_TO = 100
 """Up to this number of bytes a preview is a bare file of one tile, and above a `.tok` file with any number of tiles."""
 LOOKS = {"light": 512, "bare": 64}
 """Longer side in samples of the previews that tok-preview.js draws: first bare, then with the network."""
-NAMES = {"thumbhash": "ThumbHash", "blurhash": "BlurHash, 4x4", "webp-down": "WebP made small"}
+NAMES = {
+    "thumbhash": "ThumbHash",
+    "blurhash": "BlurHash, 4x4",
+    "webp-down": "WebP made small",
+    "avif-down": "AVIF made small",
+    "jpegxl-down": "JPEG XL made small",
+}
 ENCODER = {"tok-encode.js", "encode.js", "range-encoder.js", "search.js", "transform.js"}
 MODULES = sorted(
     str(path.relative_to(WEB))
@@ -52,6 +58,8 @@ CODE = {
     "ThumbHash": ["node_modules/thumbhash/thumbhash.js"],
     "BlurHash, 4x4": ["node_modules/blurhash/dist/esm/index.js"],
     "WebP made small": [],
+    "AVIF made small": [],
+    "JPEG XL made small": [],
     "tokcodec on the web": [*MODULES, "base-2-64.tokm"],
 }
 
@@ -60,7 +68,8 @@ COLUMNS = {
     "psnr": ("PSNR dB", 2),
     "lpips_squeeze": ("LPIPS", 3),
     "lpips_squeeze_half": ("LPIPS half", 3),
-    "features_lite0": ("features", 3),
+    "features_lite0": ("lite0", 3),
+    "features_lite2": ("lite2", 3),
     "top1": ("top-1", 2),
     "top5": ("top-5", 2),
     "delta_e_8": ("ΔE 8x8", 2),
@@ -89,16 +98,21 @@ def in_node(pixels: Pixels) -> Iterator[Found]:
                 yield f"tokcodec on the web, {look}", size, length, np.asarray(large)
 
 
+def rival_codecs() -> list[Codec]:
+    """The other codecs."""
+    small = (Downscaled(codec) for codec in classical_codecs())
+    return [*preview_codecs(), *(codec for codec in small if codec.label in NAMES)]
+
+
 def rivals(pixels: Pixels, meter: Meter) -> Iterator[Found]:
     """Previews of a picture by the other codecs."""
     scene = Scene(pixels, BUDGETS, meter, whole=True)
-    small = next(Downscaled(codec) for codec in classical_codecs() if codec.label == "webp")
-    for codec in [*preview_codecs(), small]:
+    for codec in rival_codecs():
         for point in codec.points(scene):
             if point.decoded is None or point.size is None:
                 raise RuntimeError(f"{codec.label}: {point.error}")
             fixed = [min((b for b in BUDGETS if b >= point.size), default=BUDGETS[-1])]
-            for budget in point.best.get("psnr", []) if codec is small else fixed:
+            for budget in point.best.get("psnr", []) if isinstance(codec, Downscaled) else fixed:
                 yield NAMES[codec.label], budget, point.size, point.decoded
 
 
@@ -122,7 +136,7 @@ def versions() -> str:
     """Versions of all codecs, as a sentence."""
     found = {"tokcodec": tokcodec.__version__, "base-2-64.tokm": f"model hash {find_model().hash.hex()[:16]}"}
     found["node"] = subprocess.run(["node", "--version"], capture_output=True, text=True).stdout.strip()
-    for codec in [*preview_codecs(), *(codec for codec in classical_codecs() if codec.label == "webp")]:
+    for codec in rival_codecs():
         found |= codec.versions()
     return "Versions: " + ", ".join(f"{name} {version}" for name, version in found.items()) + "."
 
@@ -161,14 +175,20 @@ def main(folder: Path, limit: int | None, out: Path, lpips_weights: Path | None)
         "Previews are compared at the size of the picture.",
         "Bytes are those of the hash or the file with all headers; only `.tok` files hold the size of the original.",
         "LPIPS is LPIPS-squeeze, and half means that both pictures were averaged 2x2 first.",
-        "Features, top-1 and top-5 compare EfficientNet-lite0 on the centre square with its output for the original.",
+        "lite0 and lite2 are the distances of the features of two EfficientNets on the centre square from those of the "
+        "original, and no codec was trained on lite2.",
+        "top-1 and top-5 compare the answer of lite0 with its answer to the original.",
+        "BlurHash is encoded by blurhash-python. The encoder of the npm package makes some hashes worse "
+        "([finding](../../findings/blurhash_npm_mirror.sh)).",
         "ΔE is CIEDE2000 between the mean colours of 8x8 or 32x32 fields of the picture.",
         "",
         versions(),
         "",
         *markdown_lines(["at most", "", *(heading for heading, _ in COLUMNS.values())], table),
         "",
-        "A page downloads once (not minified):",
+        "A page downloads once (not minified).",
+        "Chromium 156 shows WebP, AVIF with the small header and JPEG XL without code.",
+        "In a browser that lacks one of them the picture stays empty.",
         "",
         *downloads(),
         "",

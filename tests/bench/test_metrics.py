@@ -143,6 +143,13 @@ def test_extras(tile: Pixels) -> None:
     assert found["ssimulacra2"] == pytest.approx(100, abs=0.5)
 
 
+@pytest.mark.parametrize(("side", "measured"), [(224, False), (225, True)])
+def test_ssimulacra2_is_not_for_small_pictures(tile: Pixels, side: int, measured: bool) -> None:
+    pixels = tile[:side]
+    found = Meter(pixels, extras={"ssimulacra2": lambda a, b: 100.0}).measure(pixels)
+    assert ("ssimulacra2" in found) == measured
+
+
 def test_an_extra_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(metrics.EXTRAS, "nowhere", ("no_such_package", lambda: lambda a, b: 0.0))
     with pytest.raises(ValueError, match="no_such_package"):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from bench.report.cells import read_table
 from bench.studies import previews, settings
 
@@ -65,6 +67,20 @@ def test_the_main_table_is_the_results() -> None:
             top5(features["tokcodec perceptual", budget]),
         )
         assert shown == [f"{a}, {b}" for a, b in zip(ours, rivals, strict=True)], budget
+
+
+def test_where_not_to_use_it_is_where_others_get_ahead() -> None:
+    """The README names the bytes from which on the best rival has the higher PSNR, then the lower LPIPS."""
+    if "### Who is ahead" not in SUMMARY.read_text(encoding="utf-8"):
+        pytest.skip("the results are older than the table of who is ahead")
+    head, *lines = section("Who is ahead, 24 centre crops")
+    table = [dict(zip(head, line, strict=True)) for line in lines]
+    text = (ROOT / "README.md").read_text(encoding="utf-8").partition("## When not to use it\n")[2]
+    claimed = [int(size) for size in re.findall(r"about (\d+) bytes", text.split("\n## ")[0])]
+    for metric, codec, size in zip(("psnr", "lpips_squeeze"), ("fidelity", "perceptual"), claimed, strict=True):
+        rows = [row["ahead up to"] for row in table if (row["metric"], row["codec"]) == (metric, f"tokcodec {codec}")]
+        measured = min(int(row.split()[0]) for row in rows if row[0].isdigit())
+        assert abs(size - measured) <= 0.05 * measured, (metric, measured)
 
 
 def test_the_models_card_has_the_results() -> None:

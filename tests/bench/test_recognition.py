@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from bench.metrics import Meter
-from bench.recognition import Recogniser, Seen, classifier_input
+from bench.recognition import FEATURES, Recogniser, Seen, classifier_input
 from tokcodec.errors import MissingPackageError
 
 Pixels = NDArray[np.uint8]
@@ -35,25 +35,27 @@ def test_equal_pictures_agree(recogniser: Recogniser, tile: Pixels) -> None:
     found = Meter(tile, recogniser=recogniser).measure(tile.copy())
     assert (found["top1"], found["top5"]) == (1, 1)
     assert found["features_lite0"] == pytest.approx(0, abs=1e-6)
+    assert found["features_lite2"] == pytest.approx(0, abs=1e-6)
 
 
 def test_distance_rises_as_detail_is_lost(recogniser: Recogniser, tile: Pixels) -> None:
     meter = Meter(tile, recogniser=recogniser)
     found = [meter.measure(small(tile, factor)) for factor in (2, 4, 8, 16, 64)]
-    distances = [metrics["features_lite0"] for metrics in found]
-    assert distances == sorted(distances)
-    assert 0 < distances[0] < distances[-1] < 1
+    for name in FEATURES:
+        distances = [metrics[name] for metrics in found]
+        assert distances == sorted(distances)
+        assert 0 < distances[0] < distances[-1] < 1
     assert (found[-1]["top1"], found[-1]["top5"]) == (0, 0)
 
 
 def test_agreement_is_with_the_answer_to_the_original(recogniser: Recogniser) -> None:
-    features = [torch.ones(1, 8, 4, 4)]
-    original = Seen(features, (7, 1, 2, 3, 4))
+    features = torch.ones(1, 8, 4, 4)
+    original = Seen({"features_lite0": [features]}, (7, 1, 2, 3, 4))
     cases = {(7, 8, 9, 10, 11): (1, 1), (8, 9, 10, 11, 7): (0, 1), (1, 2, 3, 4, 8): (0, 0)}
     for classes, expected in cases.items():
-        found = recogniser.compare(original, Seen(features, classes))
+        found = recogniser.compare(original, Seen(original.features, classes))
         assert (found["top1"], found["top5"]) == expected
-    turned = recogniser.compare(original, Seen([-features[0]], (7, 1, 2, 3, 4)))
+    turned = recogniser.compare(original, Seen({"features_lite0": [-features]}, (7, 1, 2, 3, 4)))
     assert turned["features_lite0"] == pytest.approx(2)
 
 
@@ -87,7 +89,7 @@ def test_golden_photograph(recogniser: Recogniser) -> None:
     cat = np.asarray(data.chelsea())
     meter = Meter(cat, recogniser=recogniser)
     original = recogniser.look(cat)
-    assert len(original.features) == 4
+    assert [len(stages) for stages in original.features.values()] == [4, 4]
     assert original.classes[:3] == (285, 282, 281)  # of ImageNet: Egyptian cat, tiger cat, tabby
     eighth, sixteenth = meter.measure(small(cat, 8)), meter.measure(small(cat, 16))
     assert (eighth["top1"], eighth["top5"]) == (1, 1)

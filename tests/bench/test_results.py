@@ -94,9 +94,9 @@ def test_lines_are_short_and_finite() -> None:
     rows = job("é", rows=2)
     rows[1]["metrics"], rows[0]["metrics"]["top1"] = {"psnr": 1 / 3}, 1.0
     assert results.dumps(rows) == (
-        '{"subset":"whole","picture":"é","codec":"webp","job":"webp","run":"r1","encode_s":0.1,"metrics":["psnr","top1"],'
-        '"rows":[{"setting":{"quality":0},"bytes":100,"values":[20.0,1.0]},'
-        '{"setting":{"quality":1},"bytes":101,"values":[0.33333,null]}]}'
+        '{"subset":"whole","picture":"é","codec":"webp","job":"webp","run":"r1","encode_s":0.1,'
+        '"fields":["setting","bytes"],"metrics":["psnr","top1"],'
+        '"rows":[[{"quality":0},100,20,1],[{"quality":1},101,0.3333,null]]}'
     )
     with pytest.raises(ValueError, match="JSON"):
         results.to_json({"psnr": float("inf")})
@@ -105,6 +105,14 @@ def test_lines_are_short_and_finite() -> None:
 def test_failed_rows_have_no_values(tmp_path: Path) -> None:
     rows = job(rows=2)
     rows[1] |= {"metrics": None, "bytes": None, "error": "OSError: no"}
+    results.append(tmp_path / "results.jsonl", rows)
+    assert results.load(tmp_path / "results.jsonl") == rows
+
+
+def test_fields_that_only_some_rows_have_come_back(tmp_path: Path) -> None:
+    rows = job(rows=3)
+    rows[0] |= {"peak_mb": 120.5}
+    rows[1] |= {"bytes": None, "metrics": None, "error": "OSError: no", "setting": None}
     results.append(tmp_path / "results.jsonl", rows)
     assert results.load(tmp_path / "results.jsonl") == rows
 

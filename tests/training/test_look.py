@@ -21,13 +21,14 @@ from tokcodec.tokenizers.cascade import CascadeTokenizer
 from tokcodec.tokenizers.look import LOOKS, condition, quantised, restored
 from tokcodec.tokenizers.networks import SIZES, LookNet, LookSize
 from tokcodec.training import look_loss, settings
+from tokcodec.training.borders import AXES, MIDDLE, joined, parts
 from tokcodec.training.data import centre_tile
 from tokcodec.training.look_loss import LookLoss
 from tokcodec.training.look_run import LookRun, install_look, random_counts, starting
 from tokcodec.training.settings import TRAININGS, LookTraining
 
-TRAINING = LookTraining(steps=4, batch=2, part=64, features=("one", "other"))
-PLAIN = replace(TRAININGS["fidelity"], steps=4, batch=2)
+TRAINING = LookTraining(steps=4, batch=2, part=64, features=("one", "other"), borders=0.0)
+PLAIN = replace(TRAININGS["fidelity"], steps=4, batch=2, borders=0.0)
 
 
 class Difference(torch.nn.Module):
@@ -208,6 +209,37 @@ def test_training_lowers_the_loss(tmp_path: Path, training: LookTraining) -> Non
     run.sample = lambda step: same  # type: ignore[method-assign]
     parts = [run.train_step()["squared"] for _ in range(30)]
     assert parts[-1] < 0.97 * parts[0]
+
+
+def test_only_the_network_learns_in_bfloat16(tmp_path: Path) -> None:
+    run = make(tmp_path, replace(PLAIN, bfloat16=True), {"fidelity": random_look()})
+    _, vectors, counts, scale = run.sample(0)
+    with torch.no_grad():
+        rough = run.draw(run.net, vectors, counts, scale)
+        exact = run.draw(run.shipped(), vectors, counts, scale)
+    bare = run.tokenizer.drawing.inverse(vectors)
+    assert rough.dtype == torch.float32 and not torch.equal(rough, exact)
+    assert torch.allclose(rough - bare, exact - bare, atol=0.03 * float((exact - bare).abs().max()))
+
+
+def test_a_step_of_neighbours_learns_from_the_joined_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, seen = make(tmp_path, replace(PLAIN, borders=1.0)), []
+    tiles, vectors, counts, _ = run.sample(0)
+    axis, start = run.border(0) or (0, 0)
+    assert axis in AXES and counts[0] == counts[1] and torch.equal(tiles, run.sample(0)[0])
+    monkeypatch.setattr(run, "loss", lambda *pictures: seen.append(pictures) or LookLoss(PLAIN, None, CPU)(*pictures))
+    run.train_step()
+    drawn = run.tokenizer.drawing.inverse(vectors)  # an untrained network adds nothing
+    for part, whole in zip(seen[0], (drawn, tiles), strict=False):
+        assert torch.allclose(part, parts(joined(whole, axis), axis, start), atol=1e-6)
+
+
+def test_the_share_of_steps_with_neighbours(tmp_path: Path) -> None:
+    run = make(tmp_path, replace(PLAIN, borders=0.25))
+    borders = [run.border(step) for step in range(400)]
+    assert 0.2 < np.mean([border is not None for border in borders]) < 0.3
+    assert {border[0] for border in borders if border} == set(AXES)
+    assert all(0 <= border[1] <= MIDDLE for border in borders if border)
 
 
 def test_what_ships_is_the_average(tmp_path: Path) -> None:

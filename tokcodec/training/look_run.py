@@ -17,9 +17,10 @@ from ..models.modelfile import CARD, MAX_FILE_BYTES, Model, load_weights, read_m
 from ..ratecontrol.lpips import LPIPS
 from ..regularfile import read_regular
 from ..tokenizers import torch_device
-from ..tokenizers.cascade import CascadeTokenizer, load
+from ..tokenizers.cascade import CascadeTokenizer, load, small_picture
 from ..tokenizers.look import LOOKS, condition, prefix, quantised
 from ..tokenizers.networks import SIZES, LookNet, LookSize
+from .borders import AXES, MIDDLE, crop_pairs, few_counts, joined, parts
 from .data import crop_pixels, load_pictures, load_validation
 from .fit import TrainingRun
 from .journal import Journal
@@ -86,14 +87,29 @@ class LookRun(TrainingRun):
         decay = min(self.training.average, float(number) / (9 + float(number)))
         return torch.lerp(averaged, current, 1 - decay)
 
+    def border(self, step: int) -> tuple[int, int] | None:
+        """The axis along which the tiles of a step are neighbours, and the start of what the loss sees of each pair.
+
+        None for a step with single tiles.
+        """
+        rng = np.random.default_rng([self.training.seed, 13, step])
+        if rng.random() >= self.training.borders:
+            return None
+        return int(rng.choice(AXES)), int(rng.integers(0, MIDDLE + 1))
+
     def sample(self, step: int) -> tuple[torch.Tensor, torch.Tensor, list[int], int]:
         """Tiles of a step, their coefficient vectors after random token counts, these counts, and the scale."""
-        training = self.training
+        training, border = self.training, self.border(step)
         rng = np.random.default_rng([training.seed, 11, step])
         others = self.tokenizer.scales - 1
         scale = 0 if others == 0 or rng.random() < training.whole else int(rng.integers(1, others + 1))
-        tiles = crop_pixels(self.pictures, training.batch, rng, scale).to(self.device)
-        counts = random_counts(len(tiles), self.tokenizer.n_tokens, rng)
+        if border is None:
+            tiles = crop_pixels(self.pictures, training.batch, rng, scale)
+            counts = random_counts(len(tiles), self.tokenizer.n_tokens, rng)
+        else:
+            tiles = crop_pairs(self.pictures, max(1, training.batch // 2), rng, border[0], scale)
+            counts = 2 * few_counts(len(tiles) // 2, self.tokenizer.n_tokens, rng)
+        tiles = tiles.to(self.device)
         tokens = self.tokenizer.encode(tiles, scale=scale)
         vectors = [self.tokenizer.vectors(row[None, :count], scale) for row, count in zip(tokens, counts, strict=True)]
         return tiles, torch.cat(vectors), counts, scale
@@ -110,7 +126,11 @@ class LookRun(TrainingRun):
         Returns:
             float32 N x 3 x 256 x 256, not clamped.
         """
-        drawn: torch.Tensor = self.tokenizer.draw(net, vectors, condition(counts, scale, self.tokenizer.scales))
+        transform, conditions = self.tokenizer.drawing, condition(counts, scale, self.tokenizer.scales)
+        # The coefficients stay float32: a picture in bfloat16 would have visible steps.
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=net.training and self.training.bfloat16):
+            added: torch.Tensor = net(small_picture(transform, vectors), conditions)
+        drawn: torch.Tensor = added + transform.inverse(vectors)
         return drawn
 
     def train_step(self) -> dict[str, float]:
@@ -122,14 +142,17 @@ class LookRun(TrainingRun):
             group["lr"] = rate
         tiles, vectors, counts, scale = self.sample(self.step)
         shares = [count / self.tokenizer.n_tokens for count in counts]
-        loss, parts = self.loss(self.draw(self.net, vectors, counts, scale), tiles, shares, self.step)
+        drawn = self.draw(self.net, vectors, counts, scale)
+        if border := self.border(self.step):
+            drawn, tiles = (parts(joined(pairs, border[0]), *border) for pairs in (drawn, tiles))
+        loss, figures = self.loss(drawn, tiles, shares, self.step)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), 0.5)
         self.optimiser.step()
         self.averaged.update_parameters(self.net)
         self.step += 1
-        return {name: value.mean().item() for name, value in parts.items()} | {"rate": rate}
+        return {name: value.mean().item() for name, value in figures.items()} | {"rate": rate}
 
     def train(self, save_every: float = 480.0) -> None:
         """Resume, and train to the end. Saves and validates every `save_every` seconds and at the end."""

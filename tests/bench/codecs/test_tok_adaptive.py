@@ -10,7 +10,7 @@ from PIL import Image
 
 from bench.codecs.interface import Scene
 from bench.codecs.registry import make_codecs
-from bench.codecs.tok_adaptive import AdaptiveTokCodec, BareTokCodec
+from bench.codecs.tok_adaptive import AdaptiveTokCodec, BareTokCodec, EffortTokCodec
 from bench.metrics import Meter
 
 Pixels = np.ndarray[Any, Any]
@@ -51,6 +51,24 @@ def test_bare_previews_have_the_sizes_of_their_rivals(tile: Pixels) -> None:
     assert psnr == sorted(psnr)
 
 
+def test_an_effort_makes_better_files_of_crops(tile: Pixels) -> None:
+    pytest.importorskip("torch")
+    codec = EffortTokCodec(2, device="cpu")
+    assert codec.label == "tokcodec-effort2"
+    assert list(codec.points(scene(tile, (36, 108), True))) == [], "whole pictures take too long"
+    points = list(codec.points(scene(tile, (32, 108, 4096), False)))
+    assert [point.setting["look"] for point in points] == list(codec.facts.looks)
+    for point in points:
+        assert point.error is None and point.setting["target"] == 108
+        assert point.size is not None and point.size <= 108
+        plain = codec.decode(codec.encode_to(Image.fromarray(tile), 108), point.setting["look"])
+        if point.setting["look"] == "fidelity":
+            assert point.decoded is not None
+            assert Meter(tile).psnr(point.decoded) > Meter(tile).psnr(np.asarray(plain))
+    size, decoded = codec.render(Image.fromarray(tile), points[0].setting)
+    assert size == points[0].size and (np.asarray(decoded) == points[0].decoded).all()
+
+
 @pytest.mark.parametrize("kind", [AdaptiveTokCodec, BareTokCodec])
 def test_labels_name_the_model(kind: type[AdaptiveTokCodec]) -> None:
     suffix = kind(device="cpu").label.removeprefix("tokcodec-")
@@ -61,3 +79,4 @@ def test_labels_name_the_model(kind: type[AdaptiveTokCodec]) -> None:
 def test_the_bench_knows_them() -> None:
     found = make_codecs({"codecs": ("tokcodec-adaptive", "tokcodec-bare"), "device": "cpu"})
     assert list(found) == ["tokcodec-adaptive", "tokcodec-bare"]
+    assert list(make_codecs({"codecs": ("tokcodec-effort3",), "effort": 3})) == ["tokcodec-effort3"]

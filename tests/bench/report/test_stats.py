@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import bjontegaard
 import numpy as np
 import pytest
 
@@ -35,6 +36,17 @@ def test_bd_ignores_points_that_others_beat() -> None:
     noisy = [*CURVE, (150.0, 12.0), (100.0, 19.0), (500.0, 24.0)]
     assert stats.front(noisy) == CURVE
     assert stats.bd_rate(CURVE, noisy) == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize("dip", [0.1, 0.3])
+def test_a_dip_changes_little(dip: float) -> None:
+    """The cubic method gives -100 % for such curves."""
+    better = [(size, quality + 0.5) for size, quality in CURVE]
+    dipped = [*better[:3], (300.0, better[2][1] - dip), *better[3:]]
+    assert stats.bd_rate(CURVE, dipped) == pytest.approx(stats.bd_rate(CURVE, better))
+    assert stats.bd_quality(CURVE, dipped) == pytest.approx(stats.bd_quality(CURVE, better))
+    with pytest.raises(ValueError, match="rise"):
+        stats._delta(bjontegaard.bd_rate, np.asarray(CURVE), np.asarray(dipped))
 
 
 def test_bytes_for_a_quality() -> None:
