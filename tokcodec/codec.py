@@ -147,7 +147,7 @@ def encode(
     header = Header(settings.model.id, settings.tokens, settings.pitch, picture.width, picture.height)
     scale = scale_of(header, settings.model, container)
     coded = np.empty((grid.tiles, settings.tokens), np.int32)
-    for batch in batches(grid.tiles):
+    for batch in batches(grid.tiles, tokenizer.batch):
         tiles = cut(picture, grid, batch, side=settings.model.tile)
         coded[batch.start : batch.stop] = tokenise(tokenizer, tiles, settings.tokens, scale)
         if progress:
