@@ -171,7 +171,7 @@ def export_web(
     """Write a model as one file for tok.js, to decode and encode in browsers.
 
     \b
-      tokcodec models export-web base-2 --tokens 64 -o base-2-64.tokm
+      tokcodec models export-web base-3 --tokens 64 -o base-3-64.tokm
     """
     from ..models.registry import find_model
     from ..pictures.files import write_atomic

@@ -12,7 +12,7 @@ from ..errors import HeaderCheckError, ModelFileError, OutputError, UnknownModel
 from .folders import current_folder, left_aside, remove_folder
 from .modelfile import MANIFEST, NAME, Model, read_model
 
-DEFAULT_MODEL = "base-2"
+DEFAULT_MODEL = "base-3"
 MODELS_VARIABLE = "TOKCODEC_MODELS"  # a folder of models that replaces the user's own
 
 _PACKAGE = Path(__file__).resolve().parents[1]

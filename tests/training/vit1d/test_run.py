@@ -14,11 +14,13 @@ import torch
 from PIL import Image
 
 import tokcodec
+from tests.training.test_look import Difference, Stages
 from tests.training.vit1d.conftest import SIZE, TRAINING, smooth_picture
 from tokcodec.errors import ModelFileError, PictureError, TrainingError
 from tokcodec.models.modelfile import read_model
 from tokcodec.tokenizers import load_tokenizer
 from tokcodec.tokenizers.vit1d.tokenizer import Vit1d
+from tokcodec.training.vit1d import adversary
 from tokcodec.training.vit1d import run as run_module
 from tokcodec.training.vit1d.finish import write_result
 from tokcodec.training.vit1d.ranks import Ranks
@@ -139,6 +141,26 @@ def test_the_journal_has_figures_pictures_and_a_plot(photos: Path, held_out: Pat
     sheet = Image.open(tmp_path / "m.training" / "pictures-0000011.png")
     assert sheet.size == (5 * 128, 4 * 128)
     assert b"<svg" in (tmp_path / "m.training" / "plot.svg").read_bytes()
+
+
+def test_all_losses_together(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_module, "Classifier", Stages)
+    monkeypatch.setattr(adversary, "WIDTHS", (16, 32))
+    everything = replace(
+        TRAINING, steps=2, lpips=0.1, feature=0.1, semantic=0.1, adversary=0.1, adversary_from=1,
+        classifiers=("one", "other"),
+    )  # fmt: skip
+    run = make(photos, tmp_path / "m", everything, lpips=Difference())
+    assert "discriminator" not in run.train_step()
+    assert run.forward.align is not None
+    before = run.forward.align.weight.detach().clone()
+    figures = run.train_step()
+    assert {"squared", "lpips", "feature", "semantic", "commitment", "adversarial", "discriminator"} <= set(figures)
+    assert not torch.equal(before, run.forward.align.weight)
+    run.save()
+    again = make(photos, tmp_path / "m", everything, lpips=Difference())
+    again.resume()
+    assert same(again, run)
 
 
 def test_few_photographs_are_an_error(photos: Path, tmp_path: Path) -> None:

@@ -69,11 +69,11 @@ class Run1d(TrainingRun):
     ) -> None:
         if (training.feature or training.semantic) and not training.classifiers:
             raise ValueError("features are compared with those of classifiers, but none is named")
-        super().__init__(SharedJournal(out.with_name(out.name + ".training"), ranks))
-        self.journal: SharedJournal
         self.out, self.size, self.training, self.ranks = out, size, training, ranks
         self.valid, seen = load_validation(valid, size.tile)
         self.samples = Samples(sources, seen, size.tile, training, ranks)
+        super().__init__(SharedJournal(out.with_name(out.name + ".training"), ranks))
+        self.journal: SharedJournal
         self.lpips = lpips
         self.classifiers = [Classifier(name).to(ranks.device) for name in training.classifiers]
         self.loss = Loss1d(training, lpips, self.classifiers)
