@@ -96,7 +96,7 @@ def import_model(
         ordered=variant.ordered,
         default_tokens=variant.default_tokens,
         licence=licence,
-        description=f"{variant.title}, imported from {origin}; {variant.note}",
+        description=f"{variant.title}, imported from {origin}; {variant.note}{variant.terms}",
         card=_card(name, origin, variant, licence, fitted=fit_tables is not None),
         metadata={
             "family": family.family,
