@@ -17,7 +17,7 @@ install = $(1)/bin/python -m pip install --quiet --constraint constraints.txt
 endif
 
 .DEFAULT_GOAL := demo
-.PHONY: demo test lint lint-web docs bench startup gpu dist clean
+.PHONY: demo test test-published lint lint-web docs bench startup gpu dist clean
 
 demo: $(BASE)/.ready  ## encode a photograph at 64 tokens and decode it again
 	$(BASE)/bin/python bench/demo.py build/demo
@@ -26,6 +26,9 @@ demo: $(BASE)/.ready  ## encode a photograph at 64 tokens and decode it again
 # containers set this variable.
 test: $(READY)  ## all tests, by a worker for each core, whose linear algebra has one thread
 	OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses auto --dist worksteal
+
+test-published: $(READY)  ## published tokenizers in full size against golden values: minutes, and up to 6 GB
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m published tests/tokenizers/published
 
 lint: $(READY) lint-web  ## ruff, mypy, that imports go one way, and that public names are documented
 	$(BIN)/ruff check .

@@ -1,5 +1,6 @@
 """`python formats/make_vectors.py`: writes the conformance vectors of the default model, and its example in tok-v1.md.
 
+They are in vectors/NAME, the folder of the model. Those of base-2, the first model, are in vectors/ and never change.
 Run it only for a new model or a new version of the format.
 """
 
@@ -25,7 +26,7 @@ from tokcodec.pictures.tiling import Grid
 from tokcodec.tokfile import read
 
 TEXT = Path(__file__).parent / "tok-v1.md"
-FOLDER = Path(__file__).parent / "vectors"
+VECTORS = Path(__file__).parent / "vectors"
 EVERY = 16
 """The vectors store the pixels of every 16th row and column."""
 TOLERANCE = 2
@@ -120,23 +121,24 @@ def example(name: str, data: bytes) -> str:
     radices, bounds = " and ".join(map(str, model.radices)), ", ".join(map(str, model.scales))
     return (
         f"With the default model `{model.name}` (hash {model.hash.hex()[:8]}..., radices {radices}, bounds {bounds})\n"
-        f"`vectors/{name}` is a picture of 1 x 1 pixel, so of scale {len(model.scales)}, and the token "
-        f"{tokcodec.read_tokens(data)[0, 0]}:\n`{data.hex(' ').upper()}`."
+        f"`vectors/{model.name}/{name}` is the same picture and the token {tokcodec.read_tokens(data)[0, 0]}:\n"
+        f"`{data.hex(' ').upper()}`."
     )
 
 
 def main() -> None:
-    FOLDER.mkdir(exist_ok=True)
-    for path in FOLDER.glob("*.tok"):
-        path.unlink()
     model = find_model()
+    folder = VECTORS / model.name
+    folder.mkdir(exist_ok=True)
+    for path in folder.glob("*.tok"):
+        path.unlink()
     listing: dict[str, object] = {"model": model.name, "model_hash": model.hash.hex(), "files": {}}
     files = make()
     for name, data in files.items():
-        (FOLDER / name).write_bytes(data)
+        (folder / name).write_bytes(data)
         listing["files"][name] = describe(name, data)  # type: ignore[index]
     text = json.dumps(listing, separators=(",", ":")).replace('},"', '},\n"').replace('"files":{', '"files":{\n')
-    (FOLDER / "vectors.json").write_text(text + "\n")
+    (folder / "vectors.json").write_text(text + "\n")
     shown = example("dot-1.tok", files["dot-1.tok"])
     text, found = re.subn(
         r"With the default model `[^`]*` \(hash .*?`[0-9A-F ]+`\.",

@@ -21,6 +21,15 @@ from tokcodec.models.modelfile import Model, write_model
 from tokcodec.models.registry import MODELS_VARIABLE
 from tokcodec.pictures.tiling import Grid
 
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the published tokenizers in full size to `make test-published`: they need minutes and gigabytes."""
+    if "published" not in config.option.markexpr:
+        for item in items:
+            if item.get_closest_marker("published"):
+                item.add_marker(pytest.mark.skip(reason="full size: `make test-published`"))
+
+
 TINY_TOKENS, TINY_CODEWORDS, TINY_VOCABULARY = 16, 8, 64
 TINY_SCALES = (32,)
 TINY_SHAPE: dict[str, int] = {"half": 12, "luma": 16, "chroma": 8}

@@ -26,6 +26,7 @@ from tokcodec.cli import cli
 from tokcodec.cli.train import train
 
 ROOT = Path(__file__).parents[1]
+CARDS = [path.relative_to(ROOT) for path in sorted(ROOT.glob("models/*/README.md"))]
 DOCUMENTS = [path.relative_to(ROOT) for path in (ROOT / "README.md", ROOT / "bench/README.md", *ROOT.glob("docs/*.md"))]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 WRITES = re.compile(r" writes ([\w./-]+)(?:, (\d+) bytes)?(?: in (\d+) tokens)?")
@@ -134,7 +135,7 @@ def check_options(words: list[str], command: str) -> None:
         assert not word.startswith("--") or re.search(rf"{word}\b", known), f"{command}: {word}"
 
 
-@pytest.mark.parametrize("document", [*DOCUMENTS, Path("CONTRIBUTING.md"), Path("models/base-2/README.md")], ids=str)
+@pytest.mark.parametrize("document", [*DOCUMENTS, Path("CONTRIBUTING.md"), *CARDS], ids=str)
 def test_links(document: Path) -> None:
     text = (ROOT / document).read_text(encoding="utf-8")
     for target, anchor in LINK.findall(text):

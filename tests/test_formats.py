@@ -21,7 +21,7 @@ from tokcodec.container.header import MAGIC, PITCHES, Header, pack_header
 ROOT = Path(__file__).parents[1]
 FORMATS = ROOT / "formats"
 VECTORS = [
-    path for path in sorted((FORMATS / "vectors").glob("*.tok")) if path.read_bytes()[0] == MAGIC
+    path for path in sorted((FORMATS / "vectors").rglob("*.tok")) if path.read_bytes()[0] == MAGIC
 ]  # not the bare
 FLAGS = 0b0011  # that version 1 knows: flat, adaptive
 HASH = bytes(range(0xAB, 0xAB + 32))
@@ -83,7 +83,7 @@ def test_magic_compiles_without_a_warning(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("path", VECTORS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", VECTORS, ids=lambda path: f"{path.parent.name}-{path.name}")
 def test_file_describes_every_vector(path: Path) -> None:
     info = tokcodec.info(path.read_bytes())
     text = describe(path)
@@ -195,7 +195,7 @@ def kaitai(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return module.Tok
 
 
-@pytest.mark.parametrize("path", VECTORS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", VECTORS, ids=lambda path: f"{path.parent.name}-{path.name}")
 def test_kaitais_parser_agrees_on_every_vector(path: Path, kaitai: Any) -> None:
     data = path.read_bytes()
     info, found = tokcodec.info(data), kaitai.from_bytes(data)

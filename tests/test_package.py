@@ -20,7 +20,10 @@ from tokcodec.models.registry import DEFAULT_MODEL, MODELS_VARIABLE
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+MODELS = (DEFAULT_MODEL, "base-2")  # base-2 is that of 1.0, whose files still decode
 MODEL_FILES = {"README.md", "model.json", "model.safetensors", "tables.safetensors"}
+MOST_BYTES = 7_000_000
+"""Limit of the wheel, most of which are the models."""
 BYTE_MODULES = (
     "errors", "pictures.canvas", "pictures.files", "pictures.images", "pictures.limits", "pictures.tiling",
     "container.bare", "contents", "container.counts", "container.entropy", "container.header",
@@ -36,11 +39,12 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built from a copy of its sources with a second model, which must not be included."""
+    """The wheel, built from a copy of its sources with a third model, which must not be included."""
     pytest.importorskip("hatchling")
     place = tmp_path_factory.mktemp("build")
     shutil.copytree(ROOT / "tokcodec", place / "tokcodec", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copytree(ROOT / "models" / DEFAULT_MODEL, place / "models" / DEFAULT_MODEL)
+    for name in MODELS:
+        shutil.copytree(ROOT / "models" / name, place / "models" / name)
     shutil.copytree(ROOT / "models" / DEFAULT_MODEL, place / "models" / "other")
     (place / "models" / DEFAULT_MODEL / "log.jsonl").write_text("{}")
     for name in ("pyproject.toml", "README.md", "LICENSE"):
@@ -68,15 +72,16 @@ def run(folder: Path, *arguments: str) -> str:
     return result.stdout
 
 
-def test_the_wheel_holds_the_package_and_the_default_model(wheel: Path) -> None:
+def test_the_wheel_holds_the_package_and_the_shipped_models(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
     assert {name.split("/")[0] for name in names} == {"tokcodec"}
     models = {name.removeprefix("tokcodec/_models/") for name in names if name.startswith("tokcodec/_models/")}
-    assert models == {f"{DEFAULT_MODEL}/{name}" for name in MODEL_FILES}
+    assert models == {f"{model}/{name}" for model in MODELS for name in MODEL_FILES}
     assert "tokcodec/py.typed" in names
     sources = {str(path.relative_to(ROOT)) for path in (ROOT / "tokcodec").rglob("*.py")}
     assert {name for name in names if name.endswith(".py")} == sources
+    assert wheel.stat().st_size <= MOST_BYTES
 
 
 def test_metadata(wheel: Path) -> None:
@@ -105,8 +110,15 @@ def test_the_wheel_works_alone(unpacked: Path) -> None:
     run(unpacked, "-c", code)
     run(unpacked, "-m", "tokcodec", "encode", "--tokens", "4", "in.png")
     run(unpacked, "-m", "tokcodec", "decode", "in.tok", "-o", "out.png")
-    assert "model base-2" in run(unpacked, "-m", "tokcodec", "info", "in.tok")
+    assert f"model {DEFAULT_MODEL}" in run(unpacked, "-m", "tokcodec", "info", "in.tok")
     assert (unpacked / "out.png").stat().st_size > 0
+
+
+def test_the_wheel_reads_files_of_1_0(unpacked: Path) -> None:
+    shutil.copy(ROOT / "formats" / "vectors" / "tile-64.tok", unpacked / "old.tok")
+    run(unpacked, "-m", "tokcodec", "decode", "old.tok", "-o", "old.png")
+    assert "model base-2" in run(unpacked, "-m", "tokcodec", "info", "old.tok")
+    assert (unpacked / "old.png").stat().st_size > 0
 
 
 def test_what_handles_bytes_imports_no_torch() -> None:

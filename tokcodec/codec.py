@@ -76,10 +76,10 @@ def encode(
 
     Args:
         image: PIL image of any mode, or uint8 array height x width x 3. A side has 1 to 16383 pixels.
-        tokens: tokens per tile, 1 to the model's number (256 for base-2). More make a larger and finer file. Not with
-            a target. Default: the model's (64 for base-2).
+        tokens: tokens per tile, 1 to the model's number (256 for base-3). More make a larger and finer file. Not with
+            a target. Default: the model's (64 for base-3).
         pitch: source pixels from tile to tile: 16, 24, 32, ... 2048 (`container.header.PITCHES`), or "fit" for one
-            tile. Default: samples along a side of the model's tiles (256 for base-2), or the target's choice.
+            tile. Default: samples along a side of the model's tiles (256 for base-3), or the target's choice.
         container: "tok", or "bare" for two bytes instead of the header of 10. A bare file is one tile, so its pitch is
             "fit", and its reader must know the model. Default: "tok".
         target_size: make the best file of at most this many bytes.
@@ -93,7 +93,7 @@ def encode(
         focus_map: PIL image of any size with a weight for each place: black and transparent count once, white 4 times.
             Needs a target or `adaptive`.
         background: colour behind transparent pixels, a name of CSS or "#rrggbb". Default: "white".
-        model: name or folder of a model. Default: base-2.
+        model: name or folder of a model. Default: base-3.
         device: "auto", "cpu" or "cuda". Default: "auto", the fastest one for the number of tiles.
         effort: 0 to 9. Above 0 the encoder searches for tokens by the picture that they draw, which is better and
             slower. Needs PyTorch. Default: 0.
@@ -147,7 +147,7 @@ def encode(
     header = Header(settings.model.id, settings.tokens, settings.pitch, picture.width, picture.height)
     scale = scale_of(header, settings.model, container)
     coded = np.empty((grid.tiles, settings.tokens), np.int32)
-    for batch in batches(grid.tiles):
+    for batch in batches(grid.tiles, tokenizer.batch):
         tiles = cut(picture, grid, batch, side=settings.model.tile)
         coded[batch.start : batch.stop] = tokenise(tokenizer, tiles, settings.tokens, scale)
         if progress:
@@ -220,7 +220,7 @@ def decode(
         size: width and height in pixels of a bare file's picture. Default: about 256x256, in the stored aspect.
         device: "auto", "cpu" or "cuda". Default: "auto", the fastest one for the number of tiles.
         dtype: "float32" or "bfloat16", the precision of the decoder's network. Default: "float32".
-        model: name or folder of the model to use. Default: the installed one that the header names, or base-2 for a
+        model: name or folder of the model to use. Default: the installed one that the header names, or base-3 for a
             bare file.
         max_pixels: refuse pictures of more pixels. Default: 89,478,485.
         max_tiles: refuse files of more tiles. Default: 2,000.

@@ -45,6 +45,12 @@ def threads() -> int:
     return max(1, min([*numbers, int(setting)] if setting.isdecimal() else numbers))
 
 
+def blas_kernels() -> set[str]:
+    """Names of the processors whose kernels NumPy's OpenBLAS uses, such as "Haswell". Empty with another BLAS."""
+    libraries = [*_libraries(per_thread=False), *_libraries(per_thread=True)]
+    return {getattr(library, "architecture", None) or "" for library in libraries} - {""}
+
+
 @contextmanager
 def at_most(number: int | None) -> Iterator[None]:
     """Limit the threads of the whole process for our work to `number`. None changes nothing."""

@@ -62,7 +62,7 @@ class EncodeOptions:
     focus_map: Image.Image | None = None
     """Map of weights: black and transparent 1, white 4."""
     model: str | Path | None = None
-    """Name or folder of a model. None: base-2."""
+    """Name or folder of a model. None: base-3."""
     background: str = "white"
     """Colour behind transparent pixels, a name of CSS or "#rrggbb"."""
     device: str = "auto"
@@ -204,7 +204,7 @@ class DecodeOptions:
     dtype: str = "float32"
     """"float32" or "bfloat16", the precision of the decoder's network."""
     model: str | Path | None = None
-    """Name or folder of a model. None: the one that the header names, or base-2 for a bare file."""
+    """Name or folder of a model. None: the one that the header names, or base-3 for a bare file."""
     max_pixels: int = DEFAULT_MAX_PIXELS
     """Refuse pictures of more pixels."""
     max_tiles: int = DEFAULT_MAX_TILES

@@ -97,7 +97,7 @@ def read(
     Args:
         data: bytes, bytearray or memoryview.
         model: name or folder of the model to use, or a model. Default: the installed one that the header names, or
-            base-2 for a bare file.
+            base-3 for a bare file.
         container: "tok" or "bare". Default: "tok".
         size: width and height in pixels of a bare file's picture. Default: about 256x256, in the stored aspect.
         max_pixels: refuse pictures of more pixels. Default: no limit.
@@ -182,7 +182,7 @@ def read_tokens(
     Args:
         data: bytes, bytearray or memoryview of a file, or of a prefix that holds its header.
         container: "tok" or "bare". Default: "tok".
-        model: name or folder of the model. Default: the installed one that the header names, or base-2 for a bare
+        model: name or folder of the model. Default: the installed one that the header names, or base-3 for a bare
             file.
         max_pixels: refuse pictures of more pixels. Default: 89,478,485.
         max_tiles: refuse files of more tiles. Default: 2,000.

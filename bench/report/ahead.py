@@ -17,7 +17,7 @@ RIVALS = {"avif": "AVIF", "webp": "WebP", "jpegxl": "JPEG XL", "jpeg2000": "JPEG
 ENDINGS = ("", "-down", "-nearest", "-lossless-down")
 """Curves of a rival begin with its label and end so. The best file of all of them counts."""
 SHOWN_BYTES = (36, 64, 108, 202, 300, 396, 512, 768, 1024, 2048)
-"""Budgets of crops in the table. Those of whole pictures are all shown."""
+"""Budgets of 256x256 crops in the table. Those of whole pictures are all shown."""
 
 Floats = NDArray[np.float64]
 
@@ -109,7 +109,12 @@ def ahead_table(part: dict[str, Any]) -> Table | None:
     if not entries:
         return None
     known = sorted({budget for entry in entries for budget in entry["budgets"]})
-    shown = [budget for budget in known if part["unit"] != "B" or budget in SHOWN_BYTES]
+    if part["unit"] == "B":
+        area = (int(part["subset"].removeprefix("crop")) / 256) ** 2
+        wanted = {max(1, round(value * area)) for value in SHOWN_BYTES}
+        shown = [budget for budget in known if budget in wanted]
+    else:
+        shown = known
     rows = []
     for entry in entries:
         verdicts = dict(zip(entry["budgets"], map(_verdict, entry["differences"]), strict=True))

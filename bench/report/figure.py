@@ -18,18 +18,30 @@ from bench.metrics import Meter, psnr
 
 COUNTS, CARD_COUNTS = (4, 16, 64, 256), (16, 64, 256)
 SIDE, GAP, CAPTION = 256, 6, 24
-PHOTOGRAPHS, CARD_PHOTOGRAPHS = ("astronaut", "coffee", "chelsea"), ("coffee", "chelsea")
-"""From scikit-image: public domain (NASA) and CC0."""
+PHOTOGRAPHS = {
+    "astronaut": ("astronaut", None),
+    "suit": ("astronaut", (20, 120, 340, 440)),
+    "coffee": ("coffee", None),
+    "chelsea": ("chelsea", None),
+}
+"""Photograph of scikit-image and a part of it: left, top, right and bottom. None: the centre square.
+
+They are in the public domain (NASA) or CC0. The suit is a saturated colour.
+"""
+CARD_PHOTOGRAPHS = ("suit", "coffee", "chelsea")
 
 Cell = tuple[Image.Image, str]
 
 
 def square(name: str) -> Image.Image:
-    """The centre of a photograph, 256 x 256."""
-    picture = Image.fromarray(getattr(skimage.data, name)())
-    side = min(picture.size)
-    left, top = (picture.width - side) // 2, (picture.height - side) // 2
-    return picture.resize((SIDE, SIDE), Image.Resampling.LANCZOS, box=(left, top, left + side, top + side))
+    """A key of PHOTOGRAPHS, 256 x 256 pixels."""
+    source, part = PHOTOGRAPHS[name]
+    picture = Image.fromarray(getattr(skimage.data, source)())
+    if part is None:
+        side = min(picture.size)
+        left, top = (picture.width - side) // 2, (picture.height - side) // 2
+        part = (left, top, left + side, top + side)
+    return picture.resize((SIDE, SIDE), Image.Resampling.LANCZOS, box=part)
 
 
 def caption(what: str, original: Image.Image, size: int, decoded: Image.Image) -> str:

@@ -47,11 +47,13 @@ def digits(metric: str) -> int:
 
 
 def chooser(metric: str, choosers: Sequence[str]) -> str:
-    """The metric that chooses a codec's files where `metric` is shown: itself, else features, else PSNR.
+    """The metric that chooses a codec's files where `metric` is shown: itself, for colour PSNR, else features or PSNR.
 
     LPIPS is not used for other metrics, since it prefers the first few tokens of the fidelity look to all of them.
     """
     base = metric.removesuffix("_half")
     if base in choosers:
         return base
+    if base.startswith("delta_e"):
+        return choosers[0]
     return next((name for name in choosers if name.startswith("features")), choosers[0])

@@ -29,13 +29,13 @@ from bench.codecs.previews import preview_codecs
 from bench.metrics import Meter, Pixels
 from bench.recognition import Recogniser
 from bench.report.cells import markdown_lines
-from tokcodec.models.registry import find_model
+from tokcodec.models.registry import DEFAULT_MODEL, find_model
 from tokcodec.ratecontrol.lpips import LPIPS
 
 ROOT = Path(__file__).parents[2]
 WEB = ROOT / "formats" / "web"
-MODEL = WEB / "base-2-64.tokm"
-BUDGETS = (24, 36, 100, 200, 400)
+MODEL = WEB / f"{DEFAULT_MODEL}-64.tokm"
+BUDGETS = (24, 26, 36, 100, 200, 400)
 BARE_UP_TO = 100
 """Up to this number of bytes a preview is a bare file of one tile, and above a `.tok` file with any number of tiles."""
 LOOKS = {"light": 512, "bare": 64}
@@ -60,7 +60,7 @@ CODE = {
     "WebP made small": [],
     "AVIF made small": [],
     "JPEG XL made small": [],
-    "tokcodec on the web": [*MODULES, "base-2-64.tokm"],
+    "tokcodec on the web": [*MODULES, MODEL.name],
 }
 
 COLUMNS = {
@@ -134,7 +134,7 @@ def downloads() -> list[str]:
 
 def versions() -> str:
     """Versions of all codecs, as a sentence."""
-    found = {"tokcodec": tokcodec.__version__, "base-2-64.tokm": f"model hash {find_model().hash.hex()[:16]}"}
+    found = {"tokcodec": tokcodec.__version__, MODEL.name: f"model hash {find_model().hash.hex()[:16]}"}
     found["node"] = subprocess.run(["node", "--version"], capture_output=True, text=True).stdout.strip()
     for codec in rival_codecs():
         found |= codec.versions()

@@ -44,7 +44,7 @@ BROWSER = """
 import { readFileSync } from "node:fs";
 const { web, file, width, height } = JSON.parse(readFileSync(0, "utf8"));
 const { decode, loadModel } = await import(`${web}/tok.js`);
-const model = loadModel(readFileSync(`${web}/base-2-64.tokm`));
+const model = loadModel(readFileSync(`${web}/base-3-64.tokm`));
 process.stdout.write(decode(readFileSync(file), model, { bare: true, width, height }).data);
 """
 

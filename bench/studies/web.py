@@ -54,7 +54,7 @@ try {
   const { decode, loadModel } = await import("./tok.js");
   const { encode } = await import("./tok-encode.js");
   const fetched = async (name) => (await fetch(name)).arrayBuffer();
-  const model = loadModel(await fetched("base-2-64.tokm"));
+  const model = loadModel(await fetched("base-3-64.tokm"));
   found["code and model"] = { first: performance.now() - began };
   const bitmap = await createImageBitmap(await (await fetch("picture.png")).blob());
   const canvas = new OffscreenCanvas(256, 256);
@@ -155,7 +155,7 @@ def sizes() -> None:
     """Print the bytes of the code of tokcodec and the rivals, plain and gzipped."""
     patterns = ("tok*.js", "codec/*.js", "previews/*.js")
     ours = sorted(str(path.relative_to(WEB)) for pattern in patterns for path in WEB.glob(pattern))
-    for name in (*ours, "base-2-64.tokm", *RIVALS.values()):
+    for name in (*ours, "base-3-64.tokm", *RIVALS.values()):
         if (WEB / name).is_file():
             data = (WEB / name).read_bytes()
             print(f"{name:44} {len(data):8} bytes, {len(gzip.compress(data, 9)):6} gzipped")

@@ -194,12 +194,12 @@ $("command").addEventListener("click", () =>
 );
 $("full").addEventListener("click", async () => {
   try {
-    model = loadModel(await (await fetched("base-2-256.tokm")).arrayBuffer());
+    model = loadModel(await (await fetched("base-3-256.tokm")).arrayBuffer());
     $("tokens").max = model.tokens;
     $("note").textContent = `${model.tokens} tokens.`;
     await update();
   } catch {
-    $("note").textContent = "tokcodec models export-web base-2 --tokens 256 -o base-2-256.tokm makes it.";
+    $("note").textContent = "tokcodec models export-web base-3 --tokens 256 -o base-3-256.tokm makes it.";
   }
 });
 addEventListener("paste", ({ clipboardData }) => {
@@ -222,7 +222,7 @@ for (const name of SAMPLES) {
   $("samples").append(button);
 }
 
-model = loadModel(await (await fetched("base-2-64.tokm")).arrayBuffer());
+model = loadModel(await (await fetched("base-3-64.tokm")).arrayBuffer());
 start();
 await take(await (await fetched(`samples/${SAMPLES[0]}.jpg`)).blob());
 try {

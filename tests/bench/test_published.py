@@ -83,16 +83,17 @@ def test_where_not_to_use_it_is_where_others_get_ahead() -> None:
         assert abs(size - measured) <= 0.05 * measured, (metric, measured)
 
 
-def test_the_models_card_has_the_results() -> None:
-    """By tokens: bytes, PSNR of both looks, LPIPS, features, top-1 and grain."""
+def test_the_card_of_the_measured_model_has_the_results() -> None:
+    """By tokens: bytes, PSNR of both looks, colour (not in base-2's card), LPIPS, features, top-1 and grain."""
     head, *lines = section("tokcodec by tokens per tile, 24 centre crops")
     measured = {}
     for line in lines:
         row = dict(zip((re.sub(r" \(.*| ±.*", "", name) for name in head), line, strict=True))
         if row["pitch"] == "256":
             measured[row["codec"].removeprefix("tokcodec "), row["tokens"]] = row
-    card = [cells(row) for row in rows(ROOT / "models" / "base-2" / "README.md")]
-    card = [row for row in card if len(row) == 8]
+    (model,) = re.findall(r"^Versions: .*\bmodel ([\w.-]+),", SUMMARY.read_text(encoding="utf-8"), re.MULTILINE)
+    card = [cells(row) for row in rows(ROOT / "models" / model / "README.md")]
+    card = [row for row in card if re.fullmatch(r"[\d.]+ \(\d+\)", row[1])]
     assert len(card) == 8
     for tokens, size, *figures in card:
         f, p = measured["fidelity", tokens], measured["perceptual", tokens]
@@ -100,6 +101,7 @@ def test_the_models_card_has_the_results() -> None:
         assert figures == [
             f["PSNR dB"].split()[0],
             p["PSNR dB"].split()[0],
+            *([f"{f['ΔE 8x8']} ({p['ΔE 8x8']})"] if model != "base-2" else []),
             f"{p['lpips_squeeze']} ({p['lpips_squeeze half']})",
             f"{p['features_lite0']} ({f['features_lite0']})",
             f"{p['top-1']} ({f['top-1']})",
@@ -137,7 +139,7 @@ def test_what_a_page_downloads_is_still_so() -> None:
     web = ROOT / "formats" / "web"
     row = next(row for row in rows(PREVIEWS) if row.startswith("| tokcodec on the web | "))
     code = sum((web / name).stat().st_size for name in previews.MODULES)
-    model = (web / "base-2-64.tokm").stat().st_size
+    model = previews.MODEL.stat().st_size
     assert f"| {code:,} (" in row and f"| {model:,} (" in row
     assert row in rows(web / "README.md")
 

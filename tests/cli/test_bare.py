@@ -15,6 +15,7 @@ from PIL import Image
 
 import tokcodec
 from tests.conftest import TINY_VOCABULARY
+from tests.vectors import contents
 from tokcodec.cli.options import parse_dimensions
 from tokcodec.container.header import Header
 from tokcodec.contents import pack
@@ -65,6 +66,35 @@ def test_base64(call: Call, tmp_path: Path, picture: bytes, bare: bytes) -> None
     assert np.array_equal(pixels("in.png"), np.asarray(Image.open(io.BytesIO(decoded.stdout_bytes))))
     bad = call("decode", *options, "-", "-o", "x.png", stdin=b"!!!")
     assert (bad.exit_code, bad.stderr) == (1, "tokcodec: stdin: not base64\n")
+
+
+def url_of(vector: str, kind: str = "") -> bytes:
+    return f"data:image/x-tok-bare{kind};base64,{base64.b64encode(contents(vector)).decode()}".encode()
+
+
+def test_a_data_url_names_its_model(call: Call) -> None:
+    """By its parameter, or else that of 1.0. The option counts more, and text without a URL means the default model."""
+    small = ("--size", "20x12", "-")
+    old, new = "bare-1.tok", "base-3/bare-1.tok"
+    drawn = {
+        vector: call("decode", "--bare", "--model", model, *small, stdin=contents(vector)).stdout_bytes
+        for vector, model in ((old, "base-2"), (new, "base-3"))
+    }
+    for vector, text, options in (
+        (old, url_of(old), ()),
+        (old, url_of(old, ";model=base-2"), ()),
+        (new, url_of(new, ";model=base-3"), ()),
+        (old, url_of(old, ";model=tiny"), ("--model", "base-2")),
+        (new, base64.b64encode(contents(new)), ()),
+    ):
+        found = call("decode", "--bare", "--base64", *options, *small, stdin=text)
+        assert found.exit_code == 0 and found.stdout_bytes == drawn[vector]
+
+
+@pytest.mark.parametrize(("name", "message"), [("a/b", "not a model's name: 'a/b'"), ("none", "no model named 'none'")])
+def test_a_data_url_of_a_model_that_is_not_there(call: Call, name: str, message: str) -> None:
+    result = call("decode", "--bare", "--base64", "-", "-o", "x.png", stdin=url_of("bare-1.tok", f";model={name}"))
+    assert result.exit_code == 1 and result.stderr.startswith("tokcodec: stdin: ") and message in result.stderr
 
 
 @pytest.mark.parametrize(

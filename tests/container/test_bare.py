@@ -23,6 +23,7 @@ from tokcodec.container.bare import (
     parse_bare,
     stored_size,
     to_base64,
+    url_model,
 )
 from tokcodec.container.header import Header
 from tokcodec.contents import pack
@@ -188,6 +189,23 @@ def test_base64_as_editors_and_pages_store_it(data: bytes) -> None:
     quoted = [f'"{text.strip()}"\n'.encode(), f"'{text.strip()}'".encode()]
     for form in (*marked, *plain, *urls, escaped, *quoted):
         assert from_base64(form) == data
+
+
+@pytest.mark.parametrize(
+    ("text", "model"),
+    [
+        (b"data:image/x-tok-bare;base64,AAAA", "base-2"),
+        (b" 'DATA:image/X-tok-bare;charset=utf-8;base64,AAAA'\n", "base-2"),
+        (b"data:image/x-tok-bare;model=base-3;base64,AAAA", "base-3"),
+        ("data:image/x-tok-bare;a=b;Model=my.own;base64 ,AAAA".encode("utf-16"), "my.own"),
+        (b"data:image/x-tok-bare;model=../x;base64,AAAA", "../x"),
+        (b"data:image/x-tok;model=base-3;base64,AAAA", None),
+        (b"data:;base64,AAAA", None),
+        (b"AAAA", None),
+    ],
+)
+def test_the_model_in_a_data_url(text: bytes, model: str | None) -> None:
+    assert url_model(text) == model
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def test_two_models_are_not_one_data_set(tokens: Path, tmp_path: Path) -> None:
     other = plan_encoding([str(tmp_path / "b.tar")], str(tmp_path / "other"), EncodeOptions(tokens=2))
     list(other.outcomes(Here()))
     (tmp_path / "other" / "b.parquet").rename(tokens / "c.parquet")
-    with pytest.raises(SourceError, match=r"c\.parquet: made with model base-2 \(.*\), not tiny \("):
+    with pytest.raises(SourceError, match=r"c\.parquet: made with model base-3 \(.*\), not tiny \("):
         read(tokens)
 
 

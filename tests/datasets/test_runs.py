@@ -83,7 +83,7 @@ def test_options_that_are_no_longer_given(photos: Path, tmp_path: Path) -> None:
 
 def test_an_output_of_another_model(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     list(plan(photos, tmp_path / "out").outcomes(Here()))
-    with pytest.raises(OutputError, match=r"made with model tiny \(.*\), not base-2 \("):
+    with pytest.raises(OutputError, match=r"made with model tiny \(.*\), not base-3 \("):
         plan_encoding([str(photos)], str(tmp_path / "out"), EncodeOptions(tokens=8), shard_size=3)
 
 

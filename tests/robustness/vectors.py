@@ -12,18 +12,15 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 import tokcodec
 import tokcodec.tokenizers
-from tests.robustness.inputs import ROOT
+from tests.vectors import FILES, contents, form
 from tokcodec.tokfile import read
 
-VECTORS = ROOT / "formats" / "vectors"
-FILES: dict[str, dict[str, Any]] = json.loads((VECTORS / "vectors.json").read_text())["files"]
 BACK_ENDS = "NumPy", "torch", "CUDA"
 
 
@@ -47,7 +44,7 @@ class Found:
 
 def same_tokens(name: str) -> bool:
     """Whether a vector's tokens are those that are written down."""
-    rows = read((VECTORS / name).read_bytes(), container=FILES[name]["container"]).coded.tolist()
+    rows = read(contents(name), **form(name)).coded.tolist()
     return [[token for token in row if token >= 0] for row in rows] == FILES[name]["tokens"]
 
 
@@ -55,8 +52,8 @@ def decode_vector(name: str, device: str = "cpu", dtype: str = "float32") -> tup
     """(by how many levels the pixels that are written down are off, a hash of all pixels)."""
     expected = FILES[name]
     picture = tokcodec.decode(
-        (VECTORS / name).read_bytes(),
-        container=expected["container"],
+        contents(name),
+        **form(name),
         look=expected["look"],
         device=device,
         dtype=dtype,

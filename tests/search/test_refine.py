@@ -37,7 +37,8 @@ def test_tunes_and_rounds_fit_the_options() -> None:
 
 @pytest.mark.weights
 def test_fidelity_gains(tile: "np.ndarray") -> None:
-    tokenizer = load_tokenizer(drawing=MANY_DRAWN)
+    """By the squared error of RGB, which is what base-2's tokens are chosen by."""
+    tokenizer = load_tokenizer("base-2", drawing=MANY_DRAWN)
     tokens = tokenizer.encode(tile, 64)
     found, saved = refine(tokenizer, tile, tokens, np.array([64]), rounds=3, tune=TUNES["fidelity"])
     before, after = (np.square(tokenizer.decode(row, "fidelity") - tile).mean() for row in (tokens, found))

@@ -51,6 +51,22 @@ def test_3_by_3_and_shuffled(channels: int, outputs: int) -> None:
     assert np.allclose(found, as_numpy(F.pixel_shuffle(sums, 2)), atol=1e-4)
 
 
+@pytest.mark.parametrize("kernels", [{"SkylakeX"}, {"Haswell"}, set()])
+def test_matrices_as_the_kernels_like_them(kernels: set[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Single rows and whole strips, the last of them shorter, have the same sums."""
+    weight, bias, x = floats(4, 6, 3, 3), floats(4), floats(17, 5, 6)
+    monkeypatch.setattr(convolutions, "STRIP", 5 * 26 * 7)
+    monkeypatch.setattr(convolutions, "blas_kernels", lambda: kernels)
+    convolutions._multiplies_rows.cache_clear()
+    try:
+        assert convolutions._multiplies_rows() == (kernels == {"SkylakeX"})
+        found = NumpyLayers({"a.weight": weight, "a.bias": bias}).conv("a", x)
+    finally:
+        convolutions._multiplies_rows.cache_clear()
+    expected = F.conv2d(as_torch(x), torch.from_numpy(weight), torch.from_numpy(bias), padding=1)
+    assert np.allclose(found, as_numpy(expected), atol=1e-4)
+
+
 @pytest.mark.parametrize("numbers", [1, 5 * 9 * 6 * 7, 10**9])
 def test_strips_of_any_height(numbers: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """One row, seven rows with a remainder, all at once."""

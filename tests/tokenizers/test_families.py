@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,9 +22,9 @@ import tokcodec
 from bench import results
 from tests.conftest import TINY_TOKENS
 from tokcodec.container.tables import FrequencyTables
-from tokcodec.errors import MissingPackageError, ModelFileError
+from tokcodec.errors import DeviceError, MissingPackageError, ModelFileError
 from tokcodec.models.modelfile import Model, read_model, write_model
-from tokcodec.tokenizers import load_tokenizer
+from tokcodec.tokenizers import families, load_tokenizer
 from tokcodec.tokenizers.base import Tokenizer
 from tokcodec.tokenizers.families import GROUP, find_family, others_installed
 
@@ -334,3 +335,20 @@ def test_whether_other_packages_are_there(site: Path) -> None:
     assert not others_installed()
     install(site, "odd", "", "odd = odd")
     assert others_installed()
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), "not enough memory"),
+        (type("OutOfMemoryError", (RuntimeError,), {})("CUDA"), "the device's memory is full; use --device cpu"),
+        (RuntimeError("another"), ""),
+    ],
+)
+def test_full_memory_is_one_line(error: Exception, line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(families, "_module", lambda name: SimpleNamespace(load=load))
+    with pytest.raises(DeviceError if line else RuntimeError, match=line or "another"):
+        find_family("flextok").load(*[None] * 3)  # type: ignore[arg-type]

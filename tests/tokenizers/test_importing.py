@@ -200,7 +200,7 @@ def test_a_pickle_that_would_run_code_is_refused(
 
 @pytest.mark.parametrize("content", [[1, 2], {"latent_tokens": 3}, {"state_dict": {}}, {1: 2}, {}])
 def test_a_pickle_of_other_things_is_refused(tmp_path: Path, content: object) -> None:
-    with pytest.raises(ModelFileError, match=r"pytorch_model\.bin: (not a state dict|holds a list|not a known checkpoint)"):
+    with pytest.raises(ModelFileError, match=r"pytorch_model\.bin: (not a state dict|holds a list|not a known)"):
         import_model(torch_file(tmp_path, content), "other")
 
 
@@ -225,6 +225,51 @@ def test_a_misfit_is_named(weights: Any, tmp_path: Path) -> None:
     misfit = {name: entry for name, entry in weights.items() if name != "decoder.mask_token"}
     with pytest.raises(ModelFileError, match=r"bin: does not fit Tiny-4: missing: decoder\.mask_token$"):
         import_model(torch_file(tmp_path, misfit), "misfit")
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("GPSToken", "its tokens are real numbers"),
+        ("semanticist-l", "its tokens are real numbers"),
+        ("VibeToken", "96 bits, and a token of the format has at most 31 bits"),
+        ("SelftokTokenizer", "a tile has 512 or 1024 tokens, and the format has at most 256"),
+        ("BitDance", "its tokens have 32 to 256 bits"),
+    ],
+)
+def test_what_breaks_a_limit_says_which(tmp_path: Path, name: str, reason: str) -> None:
+    save_file({"encoder.weight": torch.zeros(2)}, tmp_path / f"{name}.safetensors")
+    with pytest.raises(ModelFileError, match=f"does not fit into .tok files: .*{reason}"):
+        import_model(tmp_path / f"{name}.safetensors", "large")
+
+
+def test_what_breaks_a_limit_is_not_downloaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importing, "download", lambda source: pytest.fail("fetched"))
+    with pytest.raises(ModelFileError, match="VibeToken does not fit"):
+        import_model("hf:someone/VibeToken", "large")
+
+
+def test_a_single_file_of_any_name_is_found_and_several_are_listed(tmp_path: Path, weights: Any) -> None:
+    torch.save({"state_dict": weights}, tmp_path / "epoch-3.pt")
+    model = import_model(tmp_path, "one")
+    assert model.hash == import_model(torch_file(tmp_path, weights), "same").hash
+    (tmp_path / "pytorch_model.bin").rename(tmp_path / "other.pth")
+    with pytest.raises(UnknownModelError, match=r"holds several checkpoints: give one of epoch-3\.pt, other\.pth"):
+        import_model(tmp_path, "two")
+
+
+@pytest.mark.parametrize("root", ["net.", "ema_denoiser."])
+def test_the_inference_network_of_a_training_is_taken(tmp_path: Path, weights: Any, root: str) -> None:
+    plain = import_model(torch_file(tmp_path, weights), "plain").hash
+    content = {root + name: entry for name, entry in weights.items()} | {"discriminator.weight": torch.zeros(1)}
+    assert import_model(torch_file(tmp_path, content), "inside").hash == plain
+
+
+def test_vectors_may_have_axes_of_length_1(tmp_path: Path, weights: Any) -> None:
+    content = {**weights, "encoder.class_embedding": weights["encoder.class_embedding"][None]}
+    plain, other = (import_model(torch_file(tmp_path, part), name) for part, name in ((weights, "a"), (content, "b")))
+    assert plain.hash == other.hash
+    load(other, torch.device("cpu"), torch.float32)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -305,6 +350,15 @@ def test_download(monkeypatch: pytest.MonkeyPatch, weights: Any, tmp_path: Path)
     model = import_model("hf:org/Tiny-4@v1.0", "tiny")
     assert calls == [("org/Tiny-4", name, "v1.0") for name in ("model.safetensors", "pytorch_model.bin", "README.md")]
     assert "imported from hf:org/Tiny-4@v1.0;" in model.description and model.licence == "mit"
+
+
+def test_download_of_a_named_file(monkeypatch: pytest.MonkeyPatch, weights: Any, tmp_path: Path) -> None:
+    file = torch_file(tmp_path, weights)
+    calls = fake_hub(monkeypatch, {"16x/model.pt": file})
+    import_model("hf:org/Tiny-4:16x/model.pt", "tiny")
+    assert calls[0] == ("org/Tiny-4", "16x/model.pt", None)
+    with pytest.raises(UnknownModelError, match=r"the repository does not hold none\.pt$"):
+        import_model("hf:org/Tiny-4:none.pt", "other")
 
 
 def test_download_without_a_card(monkeypatch: pytest.MonkeyPatch, checkpoint: Path) -> None:

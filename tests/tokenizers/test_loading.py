@@ -102,7 +102,7 @@ def test_no_such_device(tiny: Model, no_gpu: None) -> None:
 def test_what_is_no_usable_model(tiny: Model, tmp_path: Path) -> None:
     with pytest.raises(UnknownModelError):
         load_tokenizer("nowhere")
-    with pytest.raises(MissingPackageError, match="family 'diffusion' is none of cascade, titok, and no installed"):
+    with pytest.raises(MissingPackageError, match=r"'diffusion' is none of cascade, .*titok, .*, and no installed"):
         load_tokenizer(replace(tiny, family="diffusion"))
     shutil.copytree(tiny.path, tmp_path / "damaged")
     weights = bytearray((tmp_path / "damaged" / tiny.weights_path.name).read_bytes())

@@ -27,8 +27,8 @@ from tokcodec.training.look_loss import LookLoss
 from tokcodec.training.look_run import LookRun, install_look, random_counts, starting
 from tokcodec.training.settings import TRAININGS, LookTraining
 
-TRAINING = LookTraining(steps=4, batch=2, part=64, features=("one", "other"), borders=0.0)
-PLAIN = replace(TRAININGS["fidelity"], steps=4, batch=2, borders=0.0)
+TRAINING = LookTraining(steps=4, batch=2, part=64, features=("one", "other"))
+PLAIN = replace(TRAININGS["fidelity"], steps=4, batch=2)
 
 
 class Difference(torch.nn.Module):
@@ -232,6 +232,27 @@ def test_a_step_of_neighbours_learns_from_the_joined_picture(tmp_path: Path, mon
     drawn = run.tokenizer.drawing.inverse(vectors)  # an untrained network adds nothing
     for part, whole in zip(seen[0], (drawn, tiles), strict=False):
         assert torch.allclose(part, parts(joined(whole, axis), axis, start), atol=1e-6)
+
+
+def test_a_share_of_the_steps_has_tokens_searched_for_the_look(tmp_path: Path) -> None:
+    looks = {"fidelity": random_look()}
+    run = make(tmp_path, replace(PLAIN, refined=0.5), looks)
+    tiles = run.sample(0)[0]
+    plain, network = run.tokenizer.encode(tiles), run.tokenizer.network("fidelity")
+    counts, kinds = [CONFIG.n_tokens, 3], set()
+
+    def errors(tokens: torch.Tensor) -> torch.Tensor:
+        vectors = [run.tokenizer.vectors(row[None, :count], 0) for row, count in zip(tokens, counts, strict=True)]
+        drawn = run.tokenizer.draw(network, torch.cat(vectors), condition(counts, 0, 2))
+        return (drawn - tiles).square().mean((1, 2, 3))
+
+    for step in range(8):
+        tokens = run.tokens(step, tiles, counts, 0)
+        kinds.add(same := torch.equal(tokens, plain))
+        assert torch.equal(tokens, run.tokens(step, tiles, counts, 0)) and torch.equal(tokens[1, 3:], plain[1, 3:])
+        with torch.no_grad():
+            assert same or errors(tokens).sum() < errors(plain).sum()
+    assert kinds == {False, True}
 
 
 def test_the_share_of_steps_with_neighbours(tmp_path: Path) -> None:

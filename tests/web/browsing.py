@@ -51,7 +51,7 @@ class Handler(SimpleHTTPRequestHandler):
             if self.requested.count(self.path) == 1:
                 self.send_error(503)
             else:
-                self.reply((Path(self.directory) / "base-2-64.tokm").read_bytes(), "application/octet-stream")
+                self.reply((Path(self.directory) / "base-3-64.tokm").read_bytes(), "application/octet-stream")
         elif name.startswith("/late/"):
             self.requested.append(self.path)
             self.gates.setdefault(self.path, threading.Event()).wait(30)
@@ -60,6 +60,7 @@ class Handler(SimpleHTTPRequestHandler):
             else:
                 self.reply(PHOTOGRAPH, "image/png")
         else:
+            self.requested.append(self.path)
             super().do_GET()
 
     def reply(self, data: bytes, kind: str) -> None:

@@ -20,7 +20,8 @@ from PIL import Image
 
 import tokcodec
 from tests.bench.report.test_page import Browser
-from tokcodec.models.registry import find_model
+from tests.vectors import FOLDERS
+from tokcodec.models.registry import DEFAULT_MODEL, find_model
 from tokcodec.tokenizers.web import pack_web
 
 from .browsing import PAGE, Address, Handler, wait_for
@@ -55,11 +56,19 @@ def run(node: str) -> Run:
 
 
 @pytest.fixture(scope="session")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The default model's file for the web with all tokens of all scales."""
-    path = tmp_path_factory.mktemp("models") / "whole.tokm"
-    path.write_bytes(pack_web(find_model(), 256, all_scales=True))
-    return path
+def wholes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Both shipped models' files for the web with all tokens of all scales, by the model's name."""
+    folder = tmp_path_factory.mktemp("models")
+    paths = {name: folder / f"{name}.tokm" for name in FOLDERS}
+    for name, path in paths.items():
+        path.write_bytes(pack_web(find_model(name), 256, all_scales=True))
+    return paths
+
+
+@pytest.fixture(scope="session")
+def whole(wholes: dict[str, Path]) -> Path:
+    """That of the default model."""
+    return wholes[DEFAULT_MODEL]
 
 
 @pytest.fixture(scope="session")
@@ -94,7 +103,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def preview() -> str:
     data = tokcodec.encode(Image.fromarray(skimage.data.chelsea()), tokens=16, container="bare")
-    return f"data:image/x-tok-bare;base64,{base64.b64encode(data).decode()}"
+    return f"data:image/x-tok-bare;model={DEFAULT_MODEL};base64,{base64.b64encode(data).decode()}"
 
 
 @pytest.fixture

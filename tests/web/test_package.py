@@ -125,7 +125,7 @@ def test_the_example_makes_previews(node: str, photographs: dict[str, Image.Imag
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert 'src="cat.ppm" width="451" height="300"' in done.stdout
-    text = re.findall(r'previewsrc="data:image/x-tok-bare;base64,(.*)">', done.stdout)[0]
+    text = re.findall(r'previewsrc="data:image/x-tok-bare;model=base-3;base64,(.*)">', done.stdout)[0]
     found = read(base64.b64decode(text), container="bare")
     assert found.held == 12 and np.isclose(found.header.width / found.header.height, 451 / 300, rtol=0.03)
     (tmp_path / "a cut.ppm").write_bytes((tmp_path / "cat.ppm").read_bytes()[:-1])

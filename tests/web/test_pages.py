@@ -12,6 +12,7 @@ from PIL import Image
 
 import tokcodec
 from tests.bench.report.test_page import Browser, needs_browser
+from tests.vectors import contents
 
 from .browsing import Address, Handler, add, background, release, shot, wait_for
 
@@ -57,7 +58,7 @@ def test_changes_of_src_and_previewsrc_are_followed(page: Browser, preview: str)
     page.run(f"img.setAttribute('previewsrc', {preview!r}); img.src = '/late/next.png'")
     wait_for(page, background())
     before = page.run(background())
-    other = preview.replace("x-tok-bare;base64,D", "x-tok-bare;base64,C")  # fewer tokens
+    other = preview.replace(";base64,D", ";base64,C")  # fewer tokens
     page.run(f"img.setAttribute('previewsrc', {other!r})")
     wait_for(page, f"{background()} && {background()} !== {before!r}")
     page.run("img.removeAttribute('previewsrc')")
@@ -90,16 +91,50 @@ def test_picture_elements_and_object_fit(page: Browser, preview: str) -> None:
     wait_for(page, f"!{background()}")
 
 
-def test_a_data_url_names_the_model_of_a_bare_file(page: Browser, preview: str) -> None:
-    for name, shown in (("other", False), ("base-2", True)):
-        url = preview.replace("x-tok-bare;", f"x-tok-bare;model={name};")
-        add(page, f'previewsrc="{url}" src="/late/{name}.png" width=30 height=20', name)
-        if shown:
-            wait_for(page, background(name))
-        else:
-            time.sleep(0.3)
-            assert page.run(background(name)) == ""
-        release(f"/late/{name}.png")
+def url_of(vector: str, kind: str = "") -> str:
+    return f"data:image/x-tok{kind};base64,{base64.b64encode(contents(vector)).decode()}"
+
+
+OLD, NEW = "base-2-64.tokm", "base-3-64.tokm"
+
+
+@pytest.mark.parametrize(
+    ("url", "fetched"),
+    [
+        (url_of("bare-24.tok", "-bare"), {OLD}),
+        (url_of("bare-24.tok", "-bare;model=base-2"), {OLD}),
+        (url_of("base-3/bare-24.tok", "-bare;model=base-3"), {NEW}),
+        (url_of("tile-64.tok"), {OLD}),
+        (url_of("base-3/tile-64.tok"), {NEW}),
+    ],
+    ids=["bare of 1.0", "bare of base-2", "bare of base-3", "base-2", "base-3"],
+)
+def test_a_page_fetches_the_model_of_its_previews(page: Browser, url: str, fetched: set[str]) -> None:
+    mark = f"?{time.monotonic()}"  # the browser caches files by address
+    models = [f"/{name}{mark}" for name in (NEW, OLD)]
+    page.run(f"stop_previews(); window.stop_previews = start_previews({{ model: {models} }}); 1")
+    add(page, f'previewsrc="{url}" src="/late/model{mark}" width=30 height=20')
+    wait_for(page, background())
+    assert {path[1:].removesuffix(mark) for path in Handler.requested if path in models} == fetched
+    release(f"/late/model{mark}")
+
+
+def test_a_model_that_the_page_lacks_is_named(page: Browser, preview: str) -> None:
+    page.run(f"stop_previews(); window.stop_previews = start_previews({{ model: '/{NEW}' }}); 1")
+    other = preview.replace(";model=base-3;", ";model=other;")
+    for url, name in ((url_of("bare-24.tok", "-bare"), "base-2"), (other, "other")):
+        add(page, f'previewsrc="{url}" src="/late/lacks.png" width=30 height=20', name)
+        wait_for(page, f"warned.some((line) => line.includes('it needs the model {name}, '))")
+        assert page.run(background(name)) == ""
+    release("/late/lacks.png")
+
+
+def test_both_models_are_there_by_default(page: Browser, preview: str) -> None:
+    for name, url in (("old", url_of("bare-24.tok", "-bare")), ("new", preview)):
+        add(page, f'previewsrc="{url}" src="/late/both.png" width=30 height=20', name)
+    for name in ("old", "new"):
+        wait_for(page, background(name))
+    release("/late/both.png")
 
 
 def test_the_padding_shows_the_page(page: Browser, preview: str) -> None:

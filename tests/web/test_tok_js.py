@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from PIL import Image
 
 import tokcodec
 from bench.studies.fuzz import web
+from tests.vectors import FILES, FOLDERS, VECTORS
 from tokcodec.container.header import Header
 from tokcodec.contents import pack
 from tokcodec.models.registry import find_model
@@ -27,8 +27,7 @@ from tokcodec.tokfile import read
 
 from .conftest import WEB, Run, pixels_of
 
-VECTORS = WEB.parent / "vectors"
-SMALL = WEB / "base-2-64.tokm"
+SMALL = WEB / "base-3-64.tokm"
 BUDGET_BARE, BUDGET_NETWORK = 2.0, 4.0  # levels on average
 
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
@@ -106,19 +105,24 @@ def test_every_prefix_holds_what_python_says(case: str, files: dict[str, Path], 
         assert found[length] == rows_of(data[:length], container(case)), length
 
 
-def test_vectors(run: Run, whole: Path) -> None:
-    listing = json.loads((VECTORS / "vectors.json").read_text())
-    if listing["model_hash"] != find_model().hash.hex():
-        pytest.skip("the vectors are of another model than the default one")
-    for name, expected in listing["files"].items():
+@pytest.mark.parametrize("model", FOLDERS)
+def test_vectors(model: str, run: Run, wholes: dict[str, Path]) -> None:
+    vectors = {name: expected for name, expected in FILES.items() if expected["model"] == model}
+    for name, expected in vectors.items():
         case = expected["container"]
-        (rows,) = run(job("tokens", VECTORS / name, case, whole))
+        (rows,) = run(job("tokens", VECTORS / name, case, wholes[model]))
         assert rows == expected["tokens"], name
         if case == "tok":
             (header,) = run({"job": "header", "file": VECTORS / name})
             assert header["tokens"] == expected["tokens_per_tile"]
             for key in ("width", "height", "pitch", "flat", "adaptive"):
                 assert header[key] == expected[key], name
+
+
+def test_a_file_of_the_other_model_is_refused(run: Run, wholes: dict[str, Path]) -> None:
+    for name, other in (("dot-1.tok", "base-3"), ("base-3/dot-1.tok", "base-2")):
+        (found,) = run(job("tokens", VECTORS / name, "tok", wholes[other]))
+        assert "model" in found["error"]
 
 
 # ---- pixels

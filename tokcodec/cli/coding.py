@@ -178,7 +178,11 @@ def encode(
     metavar="SIZE",
     help="Use only the first SIZE bytes: 120, 1.5k (k = 1000), 2ki (ki = 1024).",
 )
-@click.option("--bare", is_flag=True, help="Read files that encode --bare wrote with the same model.")
+@click.option(
+    "--bare",
+    is_flag=True,
+    help="Read files of encode --bare. They do not name their model: those of tokcodec 1.0 need --model base-2.",
+)
 @base64_option
 @click.option(
     "--size", type=parse_dimensions, metavar="WxH", help="With --bare: size of the picture. Default: about 256x256."

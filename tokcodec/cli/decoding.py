@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ..container.bare import from_base64, is_base64
-from ..errors import TokError, reason
+from ..container.bare import from_base64, is_base64, url_model
+from ..errors import NotTokError, TokError, reason
+from ..models.modelfile import NAME
 from ..progressive import animation, is_animation, stages
 from .console import Bar, Report
 from .jobs import Files, Job, read_tok, run
@@ -86,20 +87,22 @@ class Decoding:
             run([Job(source, target) for target in shown], files, self.report, work)
 
     def load(self, source: str) -> tuple[Contents, Warn]:
-        """Read a file, or its first `max_bytes`.
+        """Read a file, or its first `max_bytes`. A data URL names the model of its file, unless an option does.
 
         Returns:
             Its contents, and the function to call with a note if the file is cut.
         """
-        bare = self.options.container == "bare"
+        bare, options = self.options.container == "bare", self.options
         data = read_tok(source, bare=bare)
         if self.base64:
+            if options.model is None:
+                options = replace(options, model=_model_in(data))
             data = from_base64(data)
         elif bare and is_base64(data):
             self.report.note(source, "looks like base64 text: use --base64 to read it")
         if bare and _has_header(data):
             self.report.note(source, "is a .tok file: leave out --bare to read it as one")
-        contents = self.options.read(data[: self.max_bytes])
+        contents = options.read(data[: self.max_bytes])
         cut_here = self.max_bytes is not None and len(data) >= self.max_bytes  # the user asked for it: no note
         return contents, _silent if cut_here else partial(self.report.note, source)
 
@@ -109,6 +112,14 @@ class Decoding:
         stream = io.BytesIO()
         write_picture(picture, stream, self.suffix)
         return stream.getvalue()
+
+
+def _model_in(text: bytes) -> str | None:
+    """The name of the model that a data URL means, None for other texts. Raises NotTokError if it is no name."""
+    name = url_model(text)
+    if name is not None and not NAME.fullmatch(name):
+        raise NotTokError(f"the data URL's model is not a model's name: {name[:64]!r}")
+    return name
 
 
 def _has_header(data: bytes) -> bool:

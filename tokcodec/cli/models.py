@@ -9,9 +9,9 @@ from typing import Any
 import click
 
 from ..errors import printable
-from .console import PATH, STDIO, Report, need_stdout, report_options
+from .console import PATH, STDIO, Bar, Report, need_stdout, report_options
 from .jobs import check_stdout, write_stdout
-from .options import force_option, output_option, tokens_type
+from .options import device_option, force_option, output_option, tokens_type
 
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
 
@@ -68,16 +68,26 @@ def _listing(facts: dict[str, Any]) -> str:
 @models.command("import")
 @click.argument("source")
 @click.option("--name", required=True, help="Name of the model.")
+@click.option("--vae", metavar="SOURCE", help="The autoencoder of FLUX.2, for flux2-1d-tokenizer.")
+@click.option("--base", "other_look", metavar="SOURCE", help="Its checkpoint `base`, where SOURCE is `sharp`: a look.")
 @click.option("--fit-tables", metavar="DIR", type=PATH, help="Fit the entropy tables to these pictures.")
 @click.option("--licence", help="Licence of the weights; default: the one in their card.")
 @click.option("-f", "--force", is_flag=True, help="Replace an imported model of the same name.")
 @report_options
 def import_model(
-    source: str, name: str, fit_tables: str | None, licence: str | None, force: bool, report: Report
+    source: str,
+    name: str,
+    vae: str | None,
+    other_look: str | None,
+    fit_tables: str | None,
+    licence: str | None,
+    force: bool,
+    report: Report,
 ) -> None:
-    """Import a published One-D-Piece or TiTok checkpoint.
+    """Import a published tokenizer: One-D-Piece, TiTok, FlexTok or flux2-1d-tokenizer.
 
-    SOURCE is a folder with model.safetensors or pytorch_model.bin, one such file, or hf:ORG/NAME, which is downloaded.
+    SOURCE is a folder with one checkpoint, such a file (safetensors, or a state dict of PyTorch), or hf:ORG/NAME or
+    hf:ORG/NAME:FILE, which is downloaded. The kind of tokenizer is found from the entries of the checkpoint.
     """
     from pathlib import Path
 
@@ -86,13 +96,47 @@ def import_model(
     logging.basicConfig(format="tokcodec: %(message)s", level=logging.ERROR if report.quiet else logging.WARNING)
     try:
         model = importing.import_model(
-            source, name, fit_tables=Path(fit_tables) if fit_tables else None, licence=licence, overwrite=force
+            source,
+            name,
+            vae=vae,
+            other_look=other_look,
+            fit_tables=Path(fit_tables) if fit_tables else None,
+            licence=licence,
+            overwrite=force,
         )
     except ValueError as error:
         from ..errors import TokError
 
         raise error if isinstance(error, TokError) else click.UsageError(str(error)) from error
     report.say(f"{source} -> {model.path} ({model.description})")
+
+
+@models.command("fit-tables")
+@click.argument("pictures", type=PATH, metavar="PHOTOS")
+@click.option("--model", "source", required=True, metavar="NAME", help="Model whose tables are learned.")
+@click.option("--name", help="Name of the new model; default: that of the old one, which needs --force.")
+@device_option
+@click.option("-f", "--force", is_flag=True, help="Replace the model: its files need the old tables to be read.")
+@report_options
+def fit_tables(pictures: str, source: str, name: str | None, device: str, force: bool, report: Report) -> None:
+    """Learn the entropy tables of a model from a folder of photographs, so that its files become smaller.
+
+    The result is another model: files that were made with the old one still need the old one.
+
+    \b
+      tokcodec models fit-tables PHOTOS --model odp-s --name odp-s-fitted
+    """
+    from pathlib import Path
+
+    from ..models.registry import find_model
+    from ..tokenizers.fitting import refit
+
+    logging.basicConfig(format="tokcodec: %(message)s", level=logging.ERROR if report.quiet else logging.WARNING)
+    with Bar(1, report) as bar:
+        model, before, after = refit(
+            find_model(source), Path(pictures), name, device=device, overwrite=force, progress=bar
+        )
+    report.say(f"{source} -> {model.path} ({before:.2f} -> {after:.2f} bits per token on these pictures)")
 
 
 @models.command("export-web")
@@ -127,7 +171,7 @@ def export_web(
     """Write a model as one file for tok.js, to decode and encode in browsers.
 
     \b
-      tokcodec models export-web base-2 --tokens 64 -o base-2-64.tokm
+      tokcodec models export-web base-3 --tokens 64 -o base-3-64.tokm
     """
     from ..models.registry import find_model
     from ..pictures.files import write_atomic

@@ -51,8 +51,9 @@ def _look(ctx: click.Context, param: click.Parameter, value: str | None) -> str 
     """Check the look. Any word is valid if another package provides models: their looks are known once loaded."""
     if value is not None and value not in LOOKS:
         from ..tokenizers.families import others_installed
+        from ..tokenizers.published import LOOKS_OF_FLUX2
 
-        if not value or not others_installed():
+        if value not in LOOKS_OF_FLUX2 and (not value or not others_installed()):
             raise click.BadParameter(f"{value!r} is not one of {', '.join(map(repr, LOOKS))}.")
     return value
 

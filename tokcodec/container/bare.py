@@ -12,6 +12,7 @@ import base64
 import binascii
 import codecs
 import math
+import re
 from urllib.parse import unquote_to_bytes
 
 from ..errors import NotTokError, TruncatedHeaderError, UnsupportedVersionError
@@ -20,12 +21,15 @@ from .header import Header
 
 BARE_SIZE = 2
 BASE64_SUFFIX = ".b64"
+FIRST_MODEL = "base-2"
+"""The model that the data URL of a bare file means where it names none: that of tokcodec 1.0."""
 AREA_SIDE = 256
 """Without a given size, a picture has the area of a square tile of this side, since its tokens cannot show more."""
 TEXT_BYTES = 8
 """Data that is valid base64 is taken for text from this length on. A shorter bare file may be valid base64 by chance; a
 file whose first byte is a letter has tens of tokens, so it is longer."""
 
+_AROUND = b" \t\r\n\v\f\"'"
 _VERSION = 0x80  # must be 0: another layout would set it
 _FLAT = 0x40
 _ASPECT = 0x3F
@@ -102,6 +106,19 @@ def from_base64(text: bytes) -> bytes:
         raise NotTokError("not base64") from error
 
 
+def url_model(text: bytes) -> str | None:
+    """The name of the model in the data URL of a bare file, not checked, or FIRST_MODEL where it has none.
+
+    None for any other text: then the reader must know the model.
+    """
+    head, comma, _ = _utf8(text).strip(_AROUND).partition(b",")
+    match = re.fullmatch(rb"data:image/x-tok-bare((?:;[^;]*)*);base64\s*", head, re.IGNORECASE)
+    if not comma or match is None:
+        return None
+    named = re.search(rb";model=([^;]*)", match[1], re.IGNORECASE)
+    return FIRST_MODEL if named is None else named[1].decode("ascii", "replace")
+
+
 def _utf8(text: bytes) -> bytes:
     """The text without its byte order mark. UTF-16 without one is recognised by zeros in every second byte."""
     if text.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
@@ -114,7 +131,7 @@ def _utf8(text: bytes) -> bytes:
 
 def _payload(text: bytes) -> bytes:
     """The base64 text in a data URL (RFC 2397) with any type and parameters, in which %2B may stand for +."""
-    text = text.strip().strip(b"\"'")
+    text = text.strip(_AROUND)
     head, comma, rest = text.partition(b",")
     if not comma or not head.lower().startswith(b"data:") or not head.lower().rstrip().endswith(b";base64"):
         return text

@@ -10,9 +10,9 @@ from typing import Any
 from ..container.header import Header, check_header, parse_header
 from ..errors import HeaderCheckError, ModelFileError, OutputError, UnknownModelError
 from .folders import current_folder, left_aside, remove_folder
-from .modelfile import MANIFEST, Model, read_model
+from .modelfile import MANIFEST, NAME, Model, read_model
 
-DEFAULT_MODEL = "base-2"
+DEFAULT_MODEL = "base-3"
 MODELS_VARIABLE = "TOKCODEC_MODELS"  # a folder of models that replaces the user's own
 
 _PACKAGE = Path(__file__).resolve().parents[1]
@@ -136,6 +136,30 @@ def remove_model(name: str) -> Path:
         remove_folder(folder)
     except OSError as error:
         raise OutputError(f"{folder}: cannot be removed ({error.strerror or error})") from error
+    return folder
+
+
+def free_folder(name: str, place: Path, overwrite: bool) -> Path:
+    """The folder of a new model, checked before any work is done.
+
+    Args:
+        name: name of the model.
+        place: folder of models.
+        overwrite: whether a model there may be replaced.
+
+    Raises:
+        OutputError: the name is taken.
+        ValueError: the name is not valid.
+    """
+    if not NAME.fullmatch(name):
+        raise ValueError(f"a model's name is letters, digits, '.', '_' and '-', at most 64, not {name!r}")
+    folder = place / name
+    old = current_folder(folder)
+    for model in installed():
+        if model.name == name and not (overwrite and model.path.resolve() == old.resolve()):
+            raise OutputError(f"{model.path}: a model named {name!r} exists already")
+    if old.exists() and not overwrite:
+        raise OutputError(f"{folder}: exists already")
     return folder
 
 

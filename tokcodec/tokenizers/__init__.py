@@ -40,7 +40,7 @@ def load_tokenizer(
     Our own models run on NumPy, unless torch is requested (by "cuda" or "bfloat16") or saves time.
 
     Args:
-        name_or_path: name or folder of a model, or a model. Default: base-2.
+        name_or_path: name or folder of a model, or a model. Default: base-3.
         device: "auto", "cpu", "cuda" or "cuda:N". Default: "auto", the fastest one for the number of tiles.
         dtype: "float32" or "bfloat16", the precision of the decoder's network. Default: "float32".
         encoding: number of tiles to encode, for the choice of the device. Default: 0.

@@ -27,6 +27,8 @@ class Tokenizer(ABC):
     """Name of the model in error messages. Set when it is loaded."""
     token_values: int | None = None
     """Number of values of a token. Set when it is loaded."""
+    batch: int = 32
+    """Number of tiles coded between two reports of progress. Models that take seconds for a tile set fewer."""
     tile_by_tile: bool = False
     """Whether several threads may call it at once, and a batch of tiles is drawn no faster than single tiles."""
     package: str = ""

@@ -36,13 +36,13 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-SEARCHED = 8
-"""Number of tiles that a thread encodes at a time. More would not be faster per tile."""
+SEARCHED = 32
+"""Number of tiles whose tokens a thread searches together. More take less time per tile and more memory."""
 
 
 @dataclass(frozen=True)
 class CascadeConfig:
-    """Shape of a cascade. The defaults are those of the shipped model, except for the weights."""
+    """Shape of a cascade. The defaults are those of base-3."""
 
     n_tokens: int = 256
     """Tokens of a tile."""
@@ -60,7 +60,7 @@ class CascadeConfig:
     """What the squared error of each plane of `transform.COLOURS` counts in the choice of codewords.
 
     An eye sees an error of colour sooner than one of brightness, and of green minus magenta soonest (CIEDE2000).
-    base-2 was trained with 1, 1, 1.
+    base-2 has 1, 1, 1.
     """
 
     def error_weights(self) -> tuple[float, ...]:
@@ -135,12 +135,18 @@ class CascadeTokenizer(Tokenizer):
 
     def _search(self, x: Array, count: int, scale: int) -> tuple[Array, Array]:
         """Tokens of tiles, and the errors that remain after each."""
+        size = 1 if self.tile_by_tile else max(1, len(x))  # the pixels of one tile stay in the cache
+        parts = [self._coefficients(x[start : start + size]) for start in range(0, max(1, len(x)), size)]
+        vectors, outside = (concat(parts, 0) for parts in zip(*parts, strict=True))
+        tokens, errors = self.codewords(scale).encode(vectors, count)
+        return tokens, (errors + outside[:, None]).clip(0, None)
+
+    def _coefficients(self, x: Array) -> tuple[Array, Array]:
+        """Coefficients of tiles, float64 N x D, and the energy of those that are not coded, float64 N."""
         pixels = self._own(x, np.float64)
         vectors = self.transform.forward(pixels)
-        tokens, errors = self.codewords(scale).encode(vectors, count)
-        # The transform is orthonormal: the energy of coefficients that are not coded remains as error.
-        outside = (pixels * pixels).sum((1, 2, 3)) - (vectors * vectors).sum(1)
-        return tokens, (errors + outside[:, None]).clip(0, None)
+        # The transform is orthonormal. This energy remains as error.
+        return vectors, (pixels * pixels).sum((1, 2, 3)) - (vectors * vectors).sum(1)
 
     def codewords(self, scale: int) -> Codewords:
         """The codewords of a scale. The arrays for searching are made on the first call."""

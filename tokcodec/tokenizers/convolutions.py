@@ -1,17 +1,20 @@
 """A network's layers in NumPy, for decoding without torch.
 
 They process one picture at a time, H x W x C. A 3 x 3 convolution is the sum of three matrix products, one for each row
-of its windows. The columns of the windows are copied strip by strip. Each row of the picture is multiplied as a matrix
-of its own: OpenBLAS has faster kernels for small matrices, which copy nothing.
+of its windows. The columns of the windows are copied strip by strip. Where BLAS has kernels for small matrices, which
+copy nothing, each row of the picture is multiplied as a matrix of its own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ..cores import blas_kernels
 
 Floats = NDArray[np.float32]
 
@@ -21,6 +24,9 @@ GROUP = 4
 """Neighbours computed together in a layer of few channels, since a product with few columns is slow."""
 FEW = 8
 """Layers with fewer channels have few."""
+SMALL_KERNELS = {"SkylakeX", "Cooperlake", "SapphireRapids"}
+"""Processors with AVX-512: OpenBLAS has kernels for small matrices for them, and a tile takes 0.9 times as long by rows
+as by large products. With the kernels for Haswell, Zen and Nehalem it takes 1.0 to 1.1 times as long."""
 KEPT = 32_000_000
 """Bytes of a block whose release makes glibc keep freed memory, up to twice as much. By default it returns the memory
 between layers to the system after each use, which takes a tenth of the time. 32 MiB is the largest value that works."""
@@ -134,6 +140,7 @@ def _sum_of_rows(x: Floats, matrix: Floats, bias: Floats, out: Floats) -> None:
     # One array for all strips, since new memory takes time. One more row at both ends, and zeros beyond the borders.
     windows = np.zeros((rows + 2, across, size), np.float32)
     sums = np.empty((2, rows, across, outputs), np.float32)
+    single = _multiplies_rows()
     for top in range(0, height, rows):
         number = min(rows, height - top)
         first, last = max(top - 1, 0), min(top + number + 1, height)
@@ -144,10 +151,19 @@ def _sum_of_rows(x: Floats, matrix: Floats, bias: Floats, out: Floats) -> None:
         if last == height:
             windows[last - top + 1 :] = 0
         total, product = sums[:, :number]
-        np.matmul(windows[:number], parts[0], out=total)
-        for down in (1, 2):
-            total += np.matmul(windows[down : down + number], parts[down], out=product)
+        matrices = (number, across) if single else (1, number * across)
+        for down, result in enumerate((total, product, product)):
+            factor = windows[down : down + number].reshape(*matrices, size)
+            np.matmul(factor, parts[down], out=result.reshape(*matrices, outputs))
+            if down:
+                total += product
         np.add(total.reshape(number, width, *bias.shape), bias, out=out[top : top + number])
+
+
+@cache
+def _multiplies_rows() -> bool:
+    """Whether products of single rows are faster than those of strips."""
+    return not SMALL_KERNELS.isdisjoint(blas_kernels())
 
 
 def _for_groups(weights: Floats, group: int) -> Floats:

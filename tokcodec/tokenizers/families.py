@@ -14,13 +14,18 @@ from functools import lru_cache
 from importlib import import_module
 from typing import Any
 
-from ..errors import MissingPackageError, ModelFileError, TokError, printable
+from ..errors import DeviceError, MissingPackageError, ModelFileError, TokError, printable
 from ..models.modelfile import Model
+from . import published
 from .base import Tokenizer
 
 GROUP = "tokcodec.tokenizers"
 """Group of entry points: name of the family, as in a model's manifest -> module."""
-FAMILIES = {"cascade": ".cascade", "titok": ".published.catalogue", "vit1d": ".vit1d.tokenizer"}
+FAMILIES = {
+    "cascade": ".cascade",
+    "vit1d": ".vit1d.tokenizer",
+    **dict.fromkeys(published.FAMILIES, ".published.catalogue"),
+}
 """The families of this package: name -> module."""
 WITHOUT_TORCH = {"cascade"}
 """The families of this package that can run on NumPy alone."""
@@ -45,7 +50,7 @@ def find_family(name: str) -> Family:
     """The family with a name. Raises MissingPackageError if no package provides it, or its package does not load."""
     if name in FAMILIES:
         without = name in WITHOUT_TORCH
-        return Family(name, without, without, lambda *arguments: _module(name).load(*arguments))
+        return Family(name, without, without, lambda *arguments: _own(name, *arguments))
     from importlib.metadata import entry_points  # imported here, since it takes longer than the rest of `--help`
 
     found = list(entry_points(group=GROUP, name=name))
@@ -110,8 +115,27 @@ def fault(error: BaseException) -> str:
     return f"{type(error).__name__}: {text[:200]}".removesuffix(": ")
 
 
+def memory_error(error: BaseException) -> DeviceError | None:
+    """The error of one line if torch, which need not be imported here, ran out of memory. Otherwise None."""
+    if type(error).__name__ == "OutOfMemoryError":
+        return DeviceError("the device's memory is full; use --device cpu")
+    if isinstance(error, RuntimeError) and "can't allocate memory" in str(error):
+        return DeviceError("not enough memory for the model")
+    return None
+
+
 def _module(name: str) -> Any:
     return import_module(FAMILIES[name], __package__)
+
+
+def _own(name: str, model: Model, device: Any, dtype: Any) -> Tokenizer:
+    try:
+        loaded: Tokenizer = _module(name).load(model, device, dtype)
+    except RuntimeError as error:
+        if full := memory_error(error):
+            raise full from error
+        raise
+    return loaded
 
 
 def _guarded(name: str, load: Callable[..., Tokenizer], model: Model, device: Any, dtype: Any) -> Tokenizer:

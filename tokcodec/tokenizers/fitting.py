@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ModelFileError, OutputError, PictureError, TokError
 from ..models.modelfile import CARD, Model, load_weights, weights_about, write_model
+from ..models.registry import free_folder
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from ..container.tables import FrequencyTables
     from .base import Tokenizer
 
 FIT_BATCH = 16
@@ -56,7 +56,9 @@ def refit(
         PictureError: the folder holds no picture.
         OutputError: the name is taken, or the folder is not writable.
         ModelFileError: the model has several scales, whose tables are learned in training.
+        ValueError: the name is not valid.
     """
+    from ..container.tables import FrequencyTables
     from . import load_tokenizer
 
     if model.scales:
@@ -67,11 +69,9 @@ def refit(
             f"{model.path}: files made with {name} need its present tables; give the new model another --name, "
             "or replace it with --force"
         )
-    folder = model.path.parent / name
-    if folder.exists() and not overwrite:
-        raise OutputError(f"{folder}: exists already")
+    folder = free_folder(name, model.path.parent, overwrite)
     tokens = tokens_of(load_tokenizer(model, device), pictures, progress)
-    tables = fitted(tokens, model.radices, model.n_tokens)
+    tables = FrequencyTables.fit(tokens, model.radices)
     before, after = (float(each.bits(tokens).mean()) for each in (model.tables[0], tables))
     card = (model.path / CARD).read_text(encoding="utf-8") if (model.path / CARD).is_file() else ""
     written = write_model(
@@ -92,13 +92,6 @@ def refit(
         overwrite=overwrite,
     )
     return written, before, after
-
-
-def fitted(tokens: NDArray[np.int64], radices: tuple[int, ...], n_tokens: int) -> FrequencyTables:
-    """Tables from the tokens of pictures, int64 [pictures, n_tokens]."""
-    from ..container.tables import FrequencyTables
-
-    return FrequencyTables.fit(tokens, radices, n_tokens)
 
 
 def tokens_of(tokenizer: Tokenizer, folder: Path, progress: Progress | None = None) -> NDArray[np.int64]:

@@ -10,12 +10,12 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ModelFileError, OutputError
-from ..models.folders import current_folder
-from ..models.modelfile import CARD, MAX_FILE_BYTES, NAME, Model, write_model
-from ..models.registry import installed, user_folder
+from ..errors import ModelFileError
+from ..models.modelfile import CARD, MAX_FILE_BYTES, Model, write_model
+from ..models.registry import free_folder, user_folder
 from ..regularfile import open_regular
-from .fitting import TABLES_LINE, fitted, tokens_of
+from .fitting import TABLES_LINE, tokens_of
+from .published.limits import limit
 from .published.source import HUB, download, find_checkpoint, read_checkpoint, unwrapped
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ def import_model(
     source: str | Path,
     name: str,
     *,
+    vae: str | Path | None = None,
+    other_look: str | Path | None = None,
     fit_tables: Path | None = None,
     licence: str | None = None,
     dest: Path | None = None,
@@ -39,6 +41,9 @@ def import_model(
     Args:
         source: a folder with one checkpoint, such a file, or `hf:ORG/NAME[@REVISION][:FILE]`.
         name: name of the model.
+        vae: as `source`, the autoencoder of FLUX.2 for flux2-1d-tokenizer. Default: `source` holds all entries.
+        other_look: as `source`, the checkpoint `base` of flux2-1d-tokenizer, where `source` is `sharp`. Default: one
+            look.
         fit_tables: folder of pictures on which to fit the entropy tables. Default: uniform tables.
         licence: licence of the weights. Default: the one in the folder's card.
         dest: folder of models. Default: the user's.
@@ -51,25 +56,31 @@ def import_model(
         OutputError: the name is taken, or the folder is not writable.
         ValueError: the name is not valid.
     """
-    folder = _free_folder(name, dest or user_folder(), overwrite)
+    folder = free_folder(name, dest or user_folder(), overwrite)
     origin = str(source) if str(source).startswith(HUB) else Path(source).expanduser().absolute().name
-    file = download(origin) if origin.startswith(HUB) else find_checkpoint(Path(source).expanduser())
+    if origin.startswith(HUB) and (reason := limit(origin)):  # before a large download
+        raise ModelFileError(f"{origin}: {reason}")
+    file = _file_of(source)
+    others = [None if other is None else _file_of(other) for other in (vae, other_look)]
 
     from ..container.tables import FrequencyTables
     from . import need_torch
 
     need_torch("importing a checkpoint")
     from .published.catalogue import recognise
+    from .published.checkpoint import UnknownCheckpointError
 
     try:
-        family, key, state = recognise(unwrapped(read_checkpoint(file)))
+        family, key, state = recognise(_joined(file, *others))
         tensors = {entry: _to_numpy(entry, tensor) for entry, tensor in state.items()}
         variant = family.variants[key]
         layout = variant.layout
         if fit_tables is None:
             tables = FrequencyTables.uniform(layout.n_tokens, layout.radices)
         else:
-            tables = fitted(tokens_of(family(state), fit_tables), layout.radices, layout.n_tokens)
+            tables = FrequencyTables.fit(tokens_of(family(state), fit_tables), layout.radices)
+    except UnknownCheckpointError as error:
+        raise ModelFileError(f"{file}: {limit(str(file)) or error}") from error
     except ModelFileError as error:
         raise ModelFileError(f"{file}: {error}") from error
 
@@ -99,18 +110,23 @@ def import_model(
     )
 
 
-def _free_folder(name: str, place: Path, overwrite: bool) -> Path:
-    """The folder of the new model. Checks its name and the folder before any work is done."""
-    if not NAME.fullmatch(name):
-        raise ValueError(f"a model's name is letters, digits, '.', '_' and '-', at most 64, not {name!r}")
-    folder = place / name
-    old = current_folder(folder)
-    for model in installed():
-        if model.name == name and not (overwrite and model.path.resolve() == old.resolve()):
-            raise OutputError(f"{model.path}: a model named {name!r} exists already")
-    if old.exists() and not overwrite:
-        raise OutputError(f"{folder}: exists already")
-    return folder
+def _file_of(source: str | Path) -> Path:
+    """The file of a source, downloaded if it is on the Hugging Face hub."""
+    return download(str(source)) if str(source).startswith(HUB) else find_checkpoint(Path(source).expanduser())
+
+
+def _joined(file: Path, vae: Path | None, other_look: Path | None) -> dict[Any, Any]:
+    """The entries of a checkpoint, with those of an autoencoder under `vae.` and those of another look."""
+    from .published.checkpoint import checked_tensors
+    from .published.flux2 import with_looks
+
+    entries = unwrapped(read_checkpoint(file))
+    if other_look is not None:
+        entries = with_looks(checked_tensors(entries), checked_tensors(unwrapped(read_checkpoint(other_look))))
+    if vae is not None:
+        found = unwrapped(read_checkpoint(vae))
+        entries |= {f"vae.{str(name).removeprefix('vae.')}": entry for name, entry in found.items()}
+    return entries
 
 
 def _to_numpy(name: str, tensor: Tensor) -> NDArray[Any]:

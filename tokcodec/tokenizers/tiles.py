@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..cores import spread, turn
-from ..errors import DeviceError, ModelFileError, TokError
+from ..errors import ModelFileError, TokError
 from ..pictures.canvas import Canvas
 from ..pictures.tiling import Grid
-from .families import fault
+from .families import fault, memory_error
 
 if TYPE_CHECKING:
     from .base import Tokenizer
@@ -32,10 +32,10 @@ Drawn: TypeAlias = dict[int, tuple[int, NDArray[np.float32]]]
 """Drawn tiles by their number: the number of tokens, and the pixels, float32 [T, T, 3]."""
 
 
-def batches(tiles: int) -> Iterator[range]:
-    """Split the numbers 0 .. tiles - 1 into ranges of at most BATCH."""
-    for start in range(0, tiles, BATCH):
-        yield range(start, min(start + BATCH, tiles))
+def batches(tiles: int, most: int = BATCH) -> Iterator[range]:
+    """Split the numbers 0 .. tiles - 1 into ranges of at most `most`. Default: BATCH."""
+    for start in range(0, tiles, most):
+        yield range(start, min(start + most, tiles))
 
 
 def pixels(tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -178,7 +178,7 @@ def draw(
             canvas.add(tile[None], counts[number : number + 1] == 0)
         if kept is not None and counts[number]:
             kept[number] = int(counts[number]), tile
-        if progress and (number + 1 == grid.tiles or (number + 1) % BATCH == 0):
+        if progress and (number + 1 == grid.tiles or (number + 1) % tokenizer.batch == 0):
             progress(number + 1, grid.tiles)
     return canvas.finish()
 
@@ -216,7 +216,7 @@ def _in_batches(
     strip_axis: int | None,
 ) -> Iterator[NDArray[np.float32]]:
     """As `_one_by_one`, but the tiles of a batch with the same number of tokens are drawn together."""
-    for batch in batches(len(coded)):
+    for batch in batches(len(coded), tokenizer.batch):
         drawn = {number: kept[number][1] for number in batch if number in kept and kept[number][0] == counts[number]}
         new = np.array([number for number in batch if number not in drawn], np.int64)
         for count in np.unique(counts[new]):
@@ -247,8 +247,8 @@ def faults_of(tokenizer: Tokenizer) -> Iterator[None]:
     except (TokError, MemoryError):
         raise
     except (Exception, SystemExit) as error:
-        if type(error).__name__ == "OutOfMemoryError":  # torch's, which need not be imported here
-            raise DeviceError("the device's memory is full; use --device cpu") from error
+        if full := memory_error(error):
+            raise full from error
         if tokenizer.package:
             raise wrong(tokenizer, f"fails ({fault(error)})") from error
         raise

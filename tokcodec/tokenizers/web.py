@@ -21,11 +21,15 @@ from ..models.modelfile import Model, weight_names
 from .cascade_file import read_cascade
 from .look import quantised
 from .look_limits import check_look
+from .transform import coefficient_weights
 
 MAGIC = b"TOKM"
 FORMAT = 1
 NEGLIGIBLE = 0.02
-"""Smaller coefficients of the mean are omitted: all of them together change no pixel by one level."""
+"""Coefficients of the mean that are smaller, times their weight, are omitted.
+
+All of them together change no pixel by one level, and hardly any choice of a codeword.
+"""
 
 Arrays = dict[str, NDArray[np.generic]]
 
@@ -49,12 +53,14 @@ def pack_web(model: Model, tokens: int, *, all_scales: bool = False, look: str |
         raise ValueError(f"tokens must be 1..{model.n_tokens} for model {model.name}, not {tokens}")
     model.verify()
     stored, looks = read_cascade(model)
+    luma, chroma = (int(side) for side in stored["planes"])
+    weights = coefficient_weights(luma, chroma, model.error_weights) if model.error_weights else 1.0
     scales = len(model.scales) + 1 if all_scales else 1
     arrays: Arrays = {}
     for scale in range(scales):
         own = {name: stored[name][scale] for name in ("mean", "dims", "words", "step")}
         mean = own["mean"].astype(np.float32)
-        kept = np.flatnonzero(np.abs(mean) >= NEGLIGIBLE)
+        kept = np.flatnonzero(np.abs(mean) * weights >= NEGLIGIBLE)
         parts = {
             "counts": np.stack(model.tables[scale].counts, 1)[:tokens].astype(np.uint16),
             "mean": mean[kept],
@@ -73,7 +79,6 @@ def pack_web(model: Model, tokens: int, *, all_scales: bool = False, look: str |
             raise ModelFileError(f"{model.weights_path}: the look {look!r} does not fit ({error})") from error
         for name, weight in looks[look].items():
             arrays |= quantised(name, weight)
-    luma, chroma = (int(side) for side in stored["planes"])
     head = {
         "format": FORMAT,
         "name": model.name,

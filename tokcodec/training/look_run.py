@@ -16,6 +16,7 @@ from ..errors import ModelFileError, reason
 from ..models.modelfile import CARD, MAX_FILE_BYTES, Model, load_weights, read_model, write_model
 from ..ratecontrol.lpips import LPIPS
 from ..regularfile import read_regular
+from ..search.refine import ROUNDS, TUNES, refine
 from ..tokenizers import torch_device
 from ..tokenizers.cascade import CascadeTokenizer, load, small_picture
 from ..tokenizers.look import LOOKS, condition, prefix, quantised
@@ -29,6 +30,8 @@ from .settings import LookTraining
 
 COUNTS = (16, 64, 128, 256)
 """Token counts of the validation figures."""
+REFINED_EFFORT = 3
+"""Effort of the tokens that are searched for a look in its training: more rounds would take most of the time."""
 MOST_VALID = 24
 """Tiles of a validation set that are used where networks judge them, which is slow."""
 
@@ -110,9 +113,26 @@ class LookRun(TrainingRun):
             tiles = crop_pairs(self.pictures, max(1, training.batch // 2), rng, border[0], scale)
             counts = 2 * few_counts(len(tiles) // 2, self.tokenizer.n_tokens, rng)
         tiles = tiles.to(self.device)
-        tokens = self.tokenizer.encode(tiles, scale=scale)
+        tokens = self.tokens(step, tiles, counts, scale)
         vectors = [self.tokenizer.vectors(row[None, :count], scale) for row, count in zip(tokens, counts, strict=True)]
         return tiles, torch.cat(vectors), counts, scale
+
+    def tokens(self, step: int, tiles: torch.Tensor, counts: Sequence[int], scale: int) -> torch.Tensor:
+        """Tokens of tiles, int64 N x T. In a share of the steps they are searched for the look, as it was at first.
+
+        Args:
+            step: number of the step.
+            tiles: float32 N x 3 x 256 x 256 in [0, 1].
+            counts: tokens that each tile will have.
+            scale: scale of the tiles.
+        """
+        tokens: torch.Tensor = self.tokenizer.encode(tiles, scale=scale)
+        if np.random.default_rng([self.training.seed, 14, step]).random() >= self.training.refined:
+            return tokens
+        tune, rounds = TUNES[self.training.look], ROUNDS[REFINED_EFFORT]
+        arrays = tiles.cpu().numpy(), tokens.cpu().numpy(), np.array(counts)
+        found, _ = refine(self.tokenizer, *arrays, rounds=rounds, tune=tune, scale=scale)
+        return torch.from_numpy(found).to(self.device)
 
     def draw(self, net: LookNet, vectors: torch.Tensor, counts: Sequence[int], scale: int) -> torch.Tensor:
         """Draw tiles by a network.
@@ -164,7 +184,7 @@ class LookRun(TrainingRun):
         net: LookNet = self.averaged.module.eval()  # type: ignore[assignment]
         return net
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def validate(self) -> None:
         """Log figures of the averaged weights by token count for every validation set, tiles of the first scale."""
         net = self.shipped()

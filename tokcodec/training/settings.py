@@ -12,7 +12,7 @@ SIZES = ("full", "light")
 
 @dataclass(frozen=True)
 class CascadeTraining:
-    """How a cascade is trained. The defaults made the shipped model."""
+    """How a cascade is trained. The cards of the shipped models say what differed."""
 
     steps: int = 12
     """Steps for each scale, at least 0."""
@@ -69,8 +69,10 @@ class LookTraining:
     """Largest random change of contrast before they see it."""
     whole: float = 0.8
     """Share of the steps with tiles of the first scale. The other scales share the rest equally."""
-    borders: float = 0.1
+    borders: float = 0.0
     """Share of the steps with pairs of neighbouring tiles, joined as in a picture, and few tokens more often."""
+    refined: float = 0.0
+    """Share of the steps with tokens of `encode --effort 3`: its files gain, those without effort lose a little."""
     bfloat16: bool = False
     """Whether the network's layers compute in bfloat16 while it learns: half the time on CPUs that have it (AMX)."""
     average: float = 0.998

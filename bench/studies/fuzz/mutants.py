@@ -54,8 +54,8 @@ class Sources:
 
 @lru_cache(maxsize=1)
 def vectors() -> tuple[bytes, ...]:
-    """The files of formats/vectors."""
-    return tuple(path.read_bytes() for path in sorted(VECTORS.glob("*.tok")))
+    """The files of formats/vectors, of both shipped models."""
+    return tuple(path.read_bytes() for path in sorted(VECTORS.rglob("*.tok")))
 
 
 def write_models(folder: Path) -> None:

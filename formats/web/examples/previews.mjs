@@ -18,7 +18,7 @@ function readPPM(bytes) {
 const [folder, tokens = "16"] = process.argv.slice(2);
 if (!folder) throw new Error("usage: node previews.mjs FOLDER [TOKENS]");
 const escaped = (text) => text.replace(/[&"<>]/g, (c) => `&#${c.charCodeAt(0)};`);
-const model = loadModel(readFileSync(new URL("../base-2-64.tokm", import.meta.url)));
+const model = loadModel(readFileSync(new URL("../base-3-64.tokm", import.meta.url)));
 for (const name of readdirSync(folder)
   .filter((name) => name.endsWith(".ppm"))
   .sort()) {

@@ -19,6 +19,7 @@ import { toBlob } from "./bitmap.js";
 const MAX_BYTES = 4096; // of a preview
 const MAX_TILES = 256;
 const MAX_FINE_TILES = 6; // that the network draws, in about 60 ms each
+const OLD = { id: 0x5f, name: "base-2" }; // the model of 1.0: its files name it by this byte
 
 /** @type {Map<string, Promise<Model>>} */
 const models = new Map(); // by address
@@ -55,7 +56,8 @@ function belongs(bytes, { hash }) {
  * @returns {Promise<Model>} the file's model
  */
 async function modelOf(addresses, bytes, name) {
-  const named = (/** @type {string} */ address) => Number(name !== null && address.includes(name));
+  const likely = name ?? (bytes[2] === OLD.id ? OLD.name : null); // so that no file of another model is fetched
+  const named = (/** @type {string} */ address) => Number(likely !== null && address.includes(likely));
   for (const address of [...addresses].sort((a, b) => named(b) - named(a))) {
     const model = await modelAt(address);
     if (name === null ? belongs(bytes, model) : model.name === name) return model;

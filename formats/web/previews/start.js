@@ -6,7 +6,7 @@ import { drawer } from "./drawer.js";
 /**
  * @typedef {object} PreviewOptions
  * @property {string | URL | (string | URL)[]} [model] addresses of the page's model files, which are fetched when
- *   needed; by default that of `base-2-64.tokm` beside the module
+ *   needed; by default those of `base-3-64.tokm` and `base-2-64.tokm` beside the module
  * @property {number} [size] pixels of a first preview's longer side, 1..512; 64 by default
  * @property {string} [attribute] the one that holds the preview; by default `previewsrc`, else `data-previewsrc`
  * @property {Document | ShadowRoot | Element} [root] where the images are; the document by default
@@ -16,7 +16,10 @@ import { drawer } from "./drawer.js";
 
 /** @typedef {{ url: string, background: Background }} Preview */
 
-const OWN_MODEL = new URL("../base-2-64.tokm", import.meta.url);
+const OWN_MODELS = [
+  new URL("../base-3-64.tokm", import.meta.url), // bundlers look for these
+  new URL("../base-2-64.tokm", import.meta.url),
+];
 const NEAR = "600px"; // distance from the view at which previews are drawn
 const FINEST = 512; // pixels of a finer preview's longer side
 const SAMPLE = "data:image/x-tok;base64,9RBfAJAAAACy7ol5";
@@ -84,7 +87,7 @@ function warner() {
  * @returns {() => void} ends it
  */
 function begin(options, names) {
-  const { model = OWN_MODEL, size = 64, root = document, onError = warner() } = options;
+  const { model = OWN_MODELS, size = 64, root = document, onError = warner() } = options;
   const allowed = Number.isInteger(size) && size >= 1 && size <= FINEST;
   if (!allowed) throw new RangeError(`size must be 1..${FINEST}, not ${size}`);
   const addresses = [model].flat().map((address) => new URL(address, document.baseURI).href);

@@ -17,6 +17,8 @@ from bench.report import measures
         ("top5", "features_lite0", True),
         ("features_lite0", "features_lite0", False),
         ("grain", "features_lite0", True),
+        ("delta_e_8", "psnr", False),
+        ("delta_e_32", "psnr", False),
     ],
 )
 def test_what_a_metric_is_chosen_by(metric: str, choice: str, better: bool) -> None:

@@ -14,7 +14,7 @@ import pytest
 from click.testing import Result
 
 from tests.datasets.engines.check import check
-from tests.datasets.make import DAMAGED, Here, make_parquet, plain, png, rows
+from tests.datasets.make import DAMAGED, Here, make_parquet, plain, png
 from tokcodec.datasets import Decoder, Encoder
 from tokcodec.datasets.engines.ray import STORE_BYTES, Ray
 from tokcodec.models.registry import MODELS_VARIABLE
@@ -50,7 +50,8 @@ def source(tmp_path: Path) -> Path:
     keys = list(PICTURES)
     for i in range(3):
         part = keys[i::3]
-        make_parquet(tmp_path / "in" / f"{i}.parquet", [PICTURES[key] for key in part], key=part)
+        label = [[int(key[1:])] * (i + 1) for key in part]
+        make_parquet(tmp_path / "in" / f"{i}.parquet", [PICTURES[key] for key in part], key=part, label=label)
     return tmp_path / "in"
 
 
@@ -127,17 +128,47 @@ def test_a_gpu_without_cuda(call: Call, source: Path, tmp_path: Path) -> None:
     check(tmp_path / "out", PICTURES, {key: plain(data) for key, data in PICTURES.items() if data != DAMAGED})
 
 
+@ray.remote(num_cpus=1)
+class Idle:
+    """An actor of somebody else, which keeps a core."""
+
+    def ready(self) -> bool:
+        return True
+
+
+def test_rows_keep_their_order_and_types_with_one_free_core(call: Call, source: Path, tmp_path: Path) -> None:
+    """A task of the engine reads, encodes and writes its shard, so that one core is sufficient."""
+    other = Idle.remote()
+    assert ray.get(other.ready.remote())
+    done = call("dataset", "encode", "in", "--output", "out", "--model", "tiny", "--engine", "ray", "--workers", "2")
+    ray.kill(other)
+    assert done.exit_code == 1 and "tokcodec: 3 done, 0 skipped, 0 failed" in done.stderr
+    for path in source.iterdir():
+        before, after = (pq.ParquetFile(folder / path.name).read() for folder in (source, tmp_path / "out"))
+        for column in ("key", "label"):
+            assert after.column(column) == before.column(column)
+
+
 def test_map_batches(source: Path, tmp_path: Path) -> None:
-    """The recipe for those who have a pipeline: Parquet to Parquet by `Encoder`, and back by `Decoder`."""
+    """The recipe for those who have a pipeline: Parquet to Parquet by `Encoder`, and back by `Decoder`.
+
+    Keys put the rows in order, Arrow batches keep the types, and one of two cores is left for reading.
+    """
+    one = {"batch_format": "pyarrow", "compute": ray.data.ActorPoolStrategy(size=1)}
     pictures = ray.data.read_parquet(str(source)).map_batches(
-        Encoder, batch_format="pyarrow", batch_size=5, concurrency=1, fn_constructor_kwargs={"model": "tiny"}
+        Encoder, batch_size=5, fn_constructor_kwargs={"model": "tiny"}, **one
     )
     pictures.write_parquet(str(tmp_path / "out"))
     back = ray.data.read_parquet(str(tmp_path / "out")).map_batches(
-        Decoder, batch_format="pyarrow", concurrency=1, fn_constructor_kwargs={"format": "webp"}
+        Decoder, fn_constructor_kwargs={"format": "webp"}, **one
     )
     decoded = {row["key"]: row["image"] for row in back.take_all()}
     expected = {key: None if data == DAMAGED else plain(data) for key, data in PICTURES.items()}
-    assert {row["key"]: row["tok"] for row in rows(tmp_path / "out")} == expected
+    found = pq.read_table(tmp_path / "out").sort_by("key")
+    assert found.column("key").to_pylist() == sorted(PICTURES)
+    assert dict(zip(found.column("key").to_pylist(), found.column("tok").to_pylist(), strict=True)) == expected
+    assert found.schema.field("label").type == pa.list_(pa.int64())
+    assert found.schema.field("tokens").type == pa.list_(pa.uint16())
+    assert all({*row["label"]} == {int(row["key"][1:])} for row in found.to_pylist())
     assert {key for key, image in decoded.items() if image is not None} == set(PICTURES) - {"k7"}
     assert decoded["k0"]["bytes"][:4] == b"RIFF"

@@ -1,4 +1,4 @@
-"""The One-D-Piece and TiTok networks, two-stage and one-stage, as a plain transcription of the published recipe, and weights for them.
+"""The One-D-Piece and TiTok networks as a plain transcription of the published recipes, and weights for them.
 
 It does what the recipe does and nothing else: `nn.MultiheadAttention` over sequence-first tensors, NCHW convolutions
 over padded copies, nearest up-sampling followed by a convolution, no folding.

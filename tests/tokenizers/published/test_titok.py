@@ -100,7 +100,7 @@ def test_stage_1_checkpoints_are_refused() -> None:
 
 @pytest.mark.parametrize("shapes", [{}, {"latent_tokens": (256,)}, {"latent_tokens": (100, 512)}, {"weight": (1, 2)}])
 def test_other_state_dicts_are_refused(shapes: dict[str, tuple[int, ...]]) -> None:
-    with pytest.raises(ModelFileError, match="not a known checkpoint: .* none of One-D-Piece-S-256, "):
+    with pytest.raises(ModelFileError, match=r"not a known checkpoint: .* none of One-D-Piece-S-256, "):
         identify(shapes)
 
 

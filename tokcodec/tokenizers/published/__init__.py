@@ -3,3 +3,8 @@
 The networks are our own code, written from descriptions of the architectures. They have the parameter names of the
 published checkpoints, need torch alone, and are for inference only.
 """
+
+LOOKS_OF_FLUX2 = ("sharp", "base")
+"""The looks of flux2-1d-tokenizer, the names of its two checkpoints."""
+FAMILIES = ("titok", "flux2-1d", "flextok")
+"""Names of the families in manifests."""

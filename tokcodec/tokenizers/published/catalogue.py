@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ...errors import ModelFileError
 from ...models.modelfile import Model, load_weights
-from .checkpoint import ALIKE, checked_tensors
+from .checkpoint import ALIKE, UnknownCheckpointError, checked_tensors, shapes_of
+from .flextok import Flextok
+from .flux2 import Flux2
 from .titok import Titok
 from .tokenizer import Published
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-FAMILIES: dict[str, type[Published]] = {family.family: family for family in (Titok,)}
+FAMILIES: dict[str, type[Published]] = {family.family: family for family in (Titok, Flux2, Flextok)}
 """The families by their names in a model's manifest."""
 
 
@@ -30,17 +31,19 @@ def recognise(entries: Mapping[Any, Any]) -> tuple[type[Published], str, dict[st
         The family, the key in its `variants`, and the entries as contiguous tensors.
 
     Raises:
+        UnknownCheckpointError: the entries are those of no known tokenizer.
         ModelFileError: an entry is not a tensor, or the checkpoint fits no variant. The text names the nearest one and
             what is missing, unexpected or misshapen.
     """
     state = checked_tensors(entries)
-    shapes = {name: tuple(entry.shape) for name, entry in state.items()}
+    shapes = shapes_of(state)
     nearest = {family: family.nearest(shapes)[1] for family in FAMILIES.values()}
     family = max(nearest, key=nearest.__getitem__)
     if nearest[family] < ALIKE:
         titles = [variant.title for each in FAMILIES.values() for variant in each.variants.values()]
-        raise ModelFileError(f"not a known checkpoint: its entries are those of none of {', '.join(titles)}")
-    return family, family.identify(shapes), state
+        raise UnknownCheckpointError(f"not a known checkpoint: its entries are those of none of {', '.join(titles)}")
+    state = family.completed(state)
+    return family, family.identify(shapes_of(state)), state
 
 
 def load(model: Model, device: torch.device, dtype: torch.dtype) -> Published:

@@ -21,6 +21,10 @@ ALIKE = 0.2
 Shapes = Mapping[str, tuple[int, ...]]
 
 
+class UnknownCheckpointError(ModelFileError):
+    """The entries of a checkpoint are those of no known tokenizer."""
+
+
 class Layout(Hashable, Protocol):
     """The numbers that determine every shape of a state dict."""
 
@@ -78,7 +82,13 @@ def _shapes(layout: Layout) -> dict[str, tuple[int, ...]]:
 def likeness(layout: Layout, shapes: Shapes) -> float:
     """Share of entries that the checkpoints of a layout have in common with these shapes: 1 if they are the same."""
     expected = _shapes(layout)
-    return len(expected.items() & shapes.items()) / len(expected.keys() | shapes.keys())
+    alike = sum(name in shapes and same(shapes[name], shape) for name, shape in expected.items())
+    return alike / len(expected.keys() | shapes.keys())
+
+
+def same(first: tuple[int, ...], second: tuple[int, ...]) -> bool:
+    """Whether two shapes differ only by axes of length 1, as those of a vector and of a batch with one vector."""
+    return [side for side in first if side != 1] == [side for side in second if side != 1]
 
 
 def checked_tensors(entries: Mapping[Any, Any]) -> dict[str, Tensor]:
@@ -103,6 +113,11 @@ def checked_tensors(entries: Mapping[Any, Any]) -> dict[str, Tensor]:
     return state
 
 
+def shapes_of(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    """The shapes of entries by name."""
+    return {name: tuple(entry.shape) for name, entry in state.items()}
+
+
 def misfits(layout: Layout, found: Shapes) -> str:
     """The first missing, unexpected and misshapen entries of a checkpoint, for an error. Empty if it fits."""
     return "; ".join(_misfits(_shapes(layout), found))
@@ -114,7 +129,7 @@ def _misfits(expected: Shapes, found: Shapes) -> Iterator[str]:
     misshapen = [
         f"{name} is {_text(found[name])} instead of {_text(shape)}"
         for name, shape in expected.items()
-        if name in found and found[name] != shape
+        if name in found and not same(found[name], shape)
     ]
     for kind, names in (("missing", missing), ("unexpected", unexpected), ("misshapen", misshapen)):
         if names:

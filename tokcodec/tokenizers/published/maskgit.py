@@ -1,4 +1,4 @@
-"""The convolutional networks of MaskGIT-VQGAN (arXiv 2202.04200), which draw the pixels of TiTok, One-D-Piece and KARL."""
+"""The convolutional decoder of MaskGIT-VQGAN (arXiv 2202.04200), which draws the pixels of TiTok and One-D-Piece."""
 
 from __future__ import annotations
 

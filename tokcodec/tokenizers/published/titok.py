@@ -5,6 +5,8 @@ Sources: One-D-Piece (arXiv 2501.10064) and TiTok (arXiv 2406.07550), the two-st
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from .checkpoint import Shapes, Variant
 from .titok_modules import Layout
 from .tokenizer import Published
@@ -35,7 +37,7 @@ class Titok(Published):
     hashed = ("decoder.", "quantize.", "pixel_quantize.", "pixel_decoder.")
     encode_batch = 32  # about 0.3 GB in the largest model
     decode_batch = 4  # about 0.2 GB of activations at 256x256 and 128 channels
-    variants = {
+    variants: ClassVar[dict[str, Variant]] = {
         "one-d-piece-s-256": _one_d_piece("S", 512, 8),
         "one-d-piece-b-256": _one_d_piece("B", 768, 12),
         "one-d-piece-l-256": _one_d_piece("L", 1024, 24),

@@ -62,7 +62,7 @@ class Layout:
 
     @property
     def radices(self) -> tuple[int, ...]:
-        """Digits of a token. Tables of two short digits are learned from fewer pictures than those of one long digit."""
+        """Digits of a token. Two short digits need fewer pictures to learn tables than one long digit."""
         return (64, 128) if self.direct else (4096,)
 
     @property

@@ -12,7 +12,17 @@ from torch import Tensor
 from ...errors import ModelFileError
 from ..arrays import Array, like
 from ..base import Tokenizer
-from .checkpoint import ALIKE, Shapes, Variant, checked_tensors, likeness, misfits
+from .checkpoint import (
+    ALIKE,
+    Shapes,
+    UnknownCheckpointError,
+    Variant,
+    checked_tensors,
+    expected_shapes,
+    likeness,
+    misfits,
+    shapes_of,
+)
 
 
 class Published(Tokenizer):
@@ -45,15 +55,17 @@ class Published(Tokenizer):
     ) -> None:
         if dtype not in (torch.float32, torch.bfloat16):
             raise ValueError(f"dtype must be float32 or bfloat16, not {dtype}")
-        checked = checked_tensors(state)
-        self.variant = self.variants[self.identify({name: tuple(entry.shape) for name, entry in checked.items()})]
+        checked = self.completed(checked_tensors(state))
+        self.variant = self.variants[self.identify(shapes_of(checked))]
         layout = self.variant.layout
         self.n_tokens, self.tile, self.looks = layout.n_tokens, layout.tile, self.variant.looks
+        self.batch = min(self.batch, 8 * self.encode_batch)  # a large model takes seconds for each tile
         self.values = int(torch.tensor(layout.radices).prod())
         self.device = str(device)
         with torch.device("meta"):
             net: Any = layout.build()
-        net.load_state_dict({name: entry.float() for name, entry in checked.items()}, assign=True)
+        shapes = expected_shapes(layout)
+        net.load_state_dict({name: entry.float().reshape(shapes[name]) for name, entry in checked.items()}, assign=True)
         self.net = net.eval().requires_grad_(False).to(self.device)
         with torch.inference_mode():
             self.net.prepare(dtype)
@@ -72,8 +84,13 @@ class Published(Tokenizer):
         variant = cls.variants[key]
         if share < ALIKE:
             known = ", ".join(variant.title for variant in cls.variants.values())
-            raise ModelFileError(f"not a known checkpoint: its entries are those of none of {known}")
+            raise UnknownCheckpointError(f"not a known checkpoint: its entries are those of none of {known}")
         raise ModelFileError(cls.hint(shapes) or f"does not fit {variant.title}: {misfits(variant.layout, shapes)}")
+
+    @classmethod
+    def completed(cls, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The entries of a published file, with those of a model that such files do not hold."""
+        return dict(state)
 
     @classmethod
     def nearest(cls, shapes: Shapes) -> tuple[str, float]:

@@ -1,4 +1,4 @@
-"""Transformer blocks with the parameter names of CLIP (arXiv 2103.00020), which TiTok, One-D-Piece and KARL have.
+"""Transformer blocks with the parameter names of CLIP (arXiv 2103.00020), which TiTok and One-D-Piece have.
 
 The family vit1d is trained with the same blocks.
 """

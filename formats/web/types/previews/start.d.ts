@@ -9,7 +9,7 @@ export function start(options?: PreviewOptions): () => void;
 export type PreviewOptions = {
     /**
      * addresses of the page's model files, which are fetched when
-     * needed; by default that of `base-2-64.tokm` beside the module
+     * needed; by default those of `base-3-64.tokm` and `base-2-64.tokm` beside the module
      */
     model?: string | URL | (string | URL)[] | undefined;
     /**
