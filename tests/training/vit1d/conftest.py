@@ -11,7 +11,7 @@ from PIL import Image
 from tokcodec.training.vit1d.settings import Size, Training1d
 
 SIZE = Size(tile=128, patch=32, width=64, encoder_layers=1, decoder_layers=1, n_tokens=8, codebook=16, hidden=8)
-TRAINING = Training1d(steps=6, batch=4, rate=3e-3, warm_up=2, average=0.5, window=2)
+TRAINING = Training1d(steps=6, batch=4, rate=3e-3, warm_up=2, average=0.5, window=2, soft=2)
 
 
 def smooth_picture(seed: int, side: int = 132) -> Image.Image:

@@ -139,7 +139,12 @@ def test_gradients_reach_every_weight_through_the_codes() -> None:
     forward = Forward(Vit1dNet(layout_of_size(SIZE)), torch.float32, channels=5)
     initialise(forward)
     forward.net.quantize.requires_grad_(False)
-    passed = forward(torch.rand(2, 3, 128, 128), torch.tensor([1, 8]))
+    tiles, kept = torch.rand(2, 3, 128, 128), torch.tensor([1, 8])
+    soft = forward(tiles, kept, torch.tensor(0.0))
+    passed = forward(tiles, kept, torch.tensor(1.0))
+    assert torch.equal(soft.tokens, passed.tokens) and not torch.allclose(soft.drawn, passed.drawn)
+    drawn = forward.net.decode(passed.tokens[1:])
+    assert torch.allclose(passed.drawn[1:], drawn, atol=1e-5)  # what training draws is what the tokenizer draws
     assert passed.drawn.shape == (2, 3, 128, 128) and passed.aligned is not None
     assert passed.tokens.shape == (2, 8) and not passed.codes.requires_grad
     (passed.drawn.square().mean() + passed.aligned.mean()).backward()

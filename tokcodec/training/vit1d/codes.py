@@ -30,8 +30,8 @@ class Codes:
         size = int(np.prod(quantiser.radices))
         self.counts = torch.ones(size, device=ranks.device)
         self.seen = torch.zeros(size, dtype=torch.bool, device=ranks.device)
-        self.use = 1.0
-        """Share of the codes that the last whole window used."""
+        self.use = 0.0
+        """Share of the codes that the last whole window used, 0 before the first one."""
 
     @torch.no_grad()
     def update(self, represented: torch.Tensor, tokens: torch.Tensor, step: int) -> None:

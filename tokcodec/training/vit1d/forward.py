@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from ...tokenizers.published.transformer import Block
 from ...tokenizers.vit1d.modules import Vit1dNet
 
-SPREAD = 0.02
-"""Deviation of new weights."""
+SPREAD = 0.5
+"""Deviation of new positions and latents, about that of the patches and codes that they are added to."""
 
 
 class Passed(NamedTuple):
@@ -44,8 +44,14 @@ class Forward(nn.Module):
         self.net, self.precision = net, precision
         self.align = nn.Linear(net.layout.width, channels) if channels else None
 
-    def forward(self, tiles: Tensor, kept: Tensor) -> Passed:
-        """Tiles float32 N x 3 x T x T in [0, 1], and how many first tokens each is drawn from, int64 N."""
+    def forward(self, tiles: Tensor, kept: Tensor, hardness: Tensor) -> Passed:
+        """Pass a batch.
+
+        Args:
+            tiles: float32 N x 3 x T x T in [0, 1].
+            kept: how many first tokens each tile is drawn from, int64 N.
+            hardness: how far what was represented is moved to its codes, a scalar, 0 to 1.
+        """
         net, kind = self.net, tiles.device.type
         with torch.autocast(kind, self.precision, enabled=self.precision != torch.float32):
             z = net.encoder(tiles)
@@ -53,7 +59,7 @@ class Forward(nn.Module):
                 represented = net.quantize.represent(z.float())
                 tokens = net.quantize.nearest(represented.detach())
                 codes = net.quantize.look_up(tokens).detach()
-                passed = represented + (codes - represented).detach()
+                passed = represented + hardness * (codes - represented).detach()
             features = net.decoder.features(passed, kept)
             aligned = None if self.align is None else self.align(features).float()
             return Passed(net.decoder.head(features).float(), represented, codes, tokens, aligned)
@@ -63,13 +69,16 @@ class Forward(nn.Module):
 def initialise(net: nn.Module) -> None:
     """Give all weights their first values. The last layers of a block's branches start smaller."""
     for module in net.modules():
-        if isinstance(module, nn.Linear | nn.Embedding):
-            nn.init.trunc_normal_(module.weight, std=SPREAD)
         if isinstance(module, nn.Linear):
+            nn.init.xavier_uniform_(module.weight)
             nn.init.zeros_(module.bias)
     for name, parameter in net.named_parameters():
-        if name.endswith(("positions", "latents", "in_proj_weight")):
-            nn.init.trunc_normal_(parameter, std=SPREAD)
+        # Where they are small beside what they are added to, the networks take long to tell places apart.
+        if name.endswith(("positions", "latents", "decoder.embed.weight")):
+            nn.init.normal_(parameter, std=SPREAD)
+        elif name.endswith("in_proj_weight"):
+            for part in parameter.chunk(3):
+                nn.init.xavier_uniform_(part)
         elif name.endswith("in_proj_bias"):
             nn.init.zeros_(parameter)
     blocks = [module for module in net.modules() if isinstance(module, Block)]

@@ -129,11 +129,12 @@ class Run1d(TrainingRun):
         tiles = samples.tiles(step)
         kept = kept_tokens(training, self.size.n_tokens, step, samples.places, samples.batch).to(tiles.device)
         share = kept / self.size.n_tokens
-        passed: Passed = self._wrapped(tiles, kept)
+        hardness = min(1.0, step / max(1, training.soft))
+        passed: Passed = self._wrapped(tiles, kept, torch.tensor(hardness, device=tiles.device))
         loss, parts = self.loss(passed.drawn, tiles, share, step)
         adversarial = self.adversarial(loss, passed.drawn, parts)
         parts["commitment"] = F.mse_loss(passed.represented, passed.codes)
-        loss = loss + training.commitment * parts["commitment"]
+        loss = loss + training.commitment * hardness * parts["commitment"]
         if passed.aligned is not None:
             wanted = semantic_features(self.classifiers[0], tiles, self.size.tile // self.size.patch)
             parts["semantic"] = semantic_distance(passed.aligned, wanted, share)
@@ -235,8 +236,10 @@ class Run1d(TrainingRun):
                     parts = zip(drawn.split(8), tiles.split(8), strict=True)
                     lpips[count] = round(float(torch.cat([self.lpips(*pair) for pair in parts]).mean()), 4)
                 pictures.append(drawn[:SHOWN])
-            figures = {"psnr": psnr} | ({"lpips_squeeze": lpips} if lpips else {})
-            self.journal.record(step=self.step, seconds=round(self.seconds), valid=name, **figures, use=self.codes.use)
+            figures: dict[str, Any] = {"psnr": psnr} | ({"lpips_squeeze": lpips} if lpips else {})
+            most = min(len(self.codes.counts), tokens.numel())
+            figures["use"] = round(len(tokens.unique()) / most, 3)
+            self.journal.record(step=self.step, seconds=round(self.seconds), valid=name, **figures)
             if shown:
                 save_pictures(self.journal.folder / f"pictures-{self.step:07d}.png", pictures)
                 shown = False

@@ -85,6 +85,9 @@ class Training1d:
     """Weight of the patch discriminator, relative to the other losses. 0: none."""
     adversary_from: int = 20000
     """Step at which the discriminator starts."""
+    soft: int = 1000
+    """Steps in which codes take the place of the encoder's output little by little, and the weight of the commitment
+    grows. With codes from the first step on, the commitment makes all tiles alike before the decoder needs them."""
     decay: float = 0.99
     """Decay of the moving sums that make the codes."""
     dead: float = 0.03
