@@ -67,8 +67,8 @@ const jobs = {
     }
     return { refused };
   },
-  load: ({ file, length }) => {
-    const loaded = tok.loadModel(readFileSync(file).subarray(0, length));
+  load: ({ file, length, parts = [] }) => {
+    const loaded = tok.loadModel(readFileSync(file).subarray(0, length), ...parts.map((part) => readFileSync(part)));
     const { name, tokens, scales, looks } = loaded;
     return { name, tokens, scales, looks, hash: Buffer.from(loaded.hash).toString("hex") };
   },

@@ -13,7 +13,7 @@ from tests.vectors import FOLDERS
 from tokcodec.cli import cli
 from tokcodec.models.modelfile import Model
 from tokcodec.models.registry import find_model
-from tokcodec.tokenizers.web import looks_of, pack_web
+from tokcodec.tokenizers.web import looks_of, pack_web, pack_web_parts
 
 from .conftest import WEB, Run
 
@@ -54,6 +54,57 @@ def test_the_command_writes_what_it_says(tmp_path: Path, monkeypatch: pytest.Mon
     assert again.exit_code == 1 and "exists" in again.output
 
 
+def test_parts_are_written_together_or_not_at_all(call: Callable[..., Result], tmp_path: Path) -> None:
+    command = ("models", "export-web", "base-2", "--tokens", "8", "--first", "4", "-o", "m.tokm")
+    assert call(*command).exit_code == 0
+    parts = pack_web_parts(find_model(), 4, 8, look="light")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {
+        f"m.{part}.tokm": data for part, data in parts.items()
+    }
+    (tmp_path / "m.first.tokm").unlink()
+    result = call(*command)
+    assert result.exit_code == 1 and "m.rest.tokm: exists already" in result.stderr
+    assert not (tmp_path / "m.first.tokm").exists()
+    assert call(*command, "-f").exit_code == 0
+
+
+def test_a_model_in_parts_has_what_the_whole_one_has(call: Callable[..., Result], run: Run, tmp_path: Path) -> None:
+    paths = {}
+    for part, data in pack_web_parts(find_model(), 16, 64, look="light").items():
+        paths[part] = tmp_path / part
+        paths[part].write_bytes(data)
+    whole, joined, bare, other = run(
+        {"job": "load", "file": SMALL},
+        {"job": "load", "file": paths["first"], "parts": [paths["network"], paths["rest"]]},
+        {"job": "load", "file": paths["first"]},
+        {"job": "load", "file": paths["first"], "parts": [paths["network"]]},
+    )
+    assert joined == whole
+    assert bare == whole | {"tokens": 16, "looks": ["bare"]} and other == whole | {"tokens": 16}
+
+
+def test_parts_that_do_not_fit_are_refused(run: Run, tiny: Model, tmp_path: Path) -> None:
+    paths = {}
+    for name, parts in (
+        ("own", pack_web_parts(find_model(), 4, 8)),
+        ("later", pack_web_parts(find_model(), 5, 8)),
+        ("other", pack_web_parts(tiny, 2, 4)),
+    ):
+        for part, data in parts.items():
+            paths[f"{name} {part}"] = tmp_path / f"{name} {part}"
+            paths[f"{name} {part}"].write_bytes(data)
+    wrong = [
+        ("own rest", []),
+        ("own first", ["other rest"]),
+        ("own first", ["later rest"]),
+        ("own first", ["own first"]),
+        ("own first", ["own rest", "own rest"]),
+    ]
+    found = run(*({"job": "load", "file": paths[a], "parts": [paths[b] for b in more]} for a, more in wrong))
+    for each in found:
+        assert "part" in each["error"]
+
+
 def test_it_goes_to_stdout(call: Callable[..., Result], tmp_path: Path) -> None:
     assert call("models", "export-web", "base-2", "--tokens", "4", "-o", "web.tokm").exit_code == 0
     result = call("models", "export-web", "base-2", "--tokens", "4", "-o", "-")
@@ -61,7 +112,16 @@ def test_it_goes_to_stdout(call: Callable[..., Result], tmp_path: Path) -> None:
     assert result.stdout_bytes == (tmp_path / "web.tokm").read_bytes()
 
 
-@pytest.mark.parametrize("arguments", [["--tokens", "257"], ["--look", "none"], ["--look", "fidelity", "--no-network"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--tokens", "257"],
+        ["--look", "none"],
+        ["--look", "fidelity", "--no-network"],
+        ["--tokens", "8", "--first", "9"],
+        ["--first", "4", "-o", "-"],
+    ],
+)
 def test_wrong_arguments(arguments: list[str], tmp_path: Path) -> None:
     done = CliRunner().invoke(cli, ["models", "export-web", "base-2", "-o", str(tmp_path / "x.tokm"), *arguments])
     assert done.exit_code == 2 and not list(tmp_path.iterdir())

@@ -22,7 +22,7 @@ from tokcodec.pictures.tiling import Grid
 from tokcodec.tokenizers import load_tokenizer
 from tokcodec.tokenizers.cascade import CascadeTokenizer
 from tokcodec.tokenizers.tiles import draw
-from tokcodec.tokenizers.web import pack_web
+from tokcodec.tokenizers.web import pack_web, pack_web_parts
 from tokcodec.tokfile import read
 
 from .conftest import WEB, Run, pixels_of
@@ -294,6 +294,21 @@ def test_what_a_small_model_file_lacks_is_said(files: dict[str, Path], run: Run)
     assert "192 pixels" in scale["error"] and "--scales all" in scale["error"]
 
 
+def test_more_tokens_than_the_model_file_has_are_left_out(
+    files: dict[str, Path], run: Run, whole: Path, tmp_path: Path
+) -> None:
+    first, few, all_tokens = (tmp_path / name for name in ("first.tokm", "few", "all"))
+    first.write_bytes(pack_web_parts(find_model(), 4, 64, all_scales=True)["first"])
+    for case in ("one tile", "two tiles", "flat", "bare"):
+        run(
+            job("decode", files[case], case, first, out=few, look="bare"),
+            job("decode", files[case], case, whole, out=all_tokens, tokens=4, look="bare"),
+        )
+        assert few.read_bytes() == all_tokens.read_bytes(), case
+    (size,) = run(job("decode", files["scale 2, adaptive"], "", first, out=few))
+    assert (pixels_of(few, size) != 128).any()
+
+
 def test_pixels_beyond_the_limit_are_refused(files: dict[str, Path], run: Run, whole: Path, tmp_path: Path) -> None:
     out = tmp_path / "pixels"
     limits = [{"maxPixels": 1000}, {"width": 16383, "height": 16383}]
@@ -325,7 +340,7 @@ def test_cut_and_damaged_model_files_are_refused(run: Run, tmp_path: Path) -> No
     assert all("error" in found for found in run(*({"job": "load", "file": SMALL, "length": n} for n in lengths)))
     damaged = tmp_path / "damaged.tokm"
     data = SMALL.read_bytes()
-    for old, new in ((b'"half":8', b'"half":9'), (b"[64,2,64]", b"[64,2,63]"), (b'"format":1', b'"format":2')):
+    for old, new in ((b'"half":8', b'"half":9'), (b"[64,2,64]", b"[64,2,63]"), (b'"format":1', b'"format":3')):
         assert old in data
         damaged.write_bytes(data.replace(old, new))
         assert "error" in run({"job": "load", "file": damaged})[0]

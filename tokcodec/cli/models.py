@@ -155,6 +155,12 @@ def fit_tables(pictures: str, source: str, name: str | None, device: str, force:
     "--network/--no-network", default=None, help="Include the network of a look; default: if the model has a light one."
 )
 @click.option("--look", metavar="LOOK", help="Look of the network; default: light.")
+@click.option(
+    "--first",
+    type=tokens_type,
+    metavar="N",
+    help="Write parts, which a page fetches when it needs them: the first N tokens, the rest, and the network.",
+)
 @output_option
 @force_option
 @report_options
@@ -164,37 +170,55 @@ def export_web(
     scales: str,
     network: bool | None,
     look: str | None,
+    first: int | None,
     output: str | None,
     force: bool,
     report: Report,
 ) -> None:
-    """Write a model as one file for tok.js, to decode and encode in browsers.
+    """Write a model for tok.js, to decode and encode in browsers.
 
     \b
-      tokcodec models export-web base-3 --tokens 64 -o base-3-64.tokm
+      tokcodec models export-web base-2 --tokens 64 -o base-2-64.tokm
+      tokcodec models export-web base-2 --tokens 64 --first 16
+          # writes base-2-64.first.tokm, base-2-64.rest.tokm and base-2-64.network.tokm
     """
     from ..models.registry import find_model
-    from ..pictures.files import write_atomic
+    from ..pictures.files import check_output, write_atomic
     from ..tokenizers.look import LIGHT
-    from ..tokenizers.web import looks_of, pack_web
+    from ..tokenizers.web import looks_of, pack_web, pack_web_parts
 
     model = find_model(name)
     count = model.default_tokens if tokens is None else tokens
     target = output or f"{model.name}-{count}.tokm"
-    if target == STDIO:
-        check_stdout(force)
     if look is not None and network is False:
         raise click.UsageError("--look cannot be used with --no-network.")
-    chosen = look or LIGHT
+    if first is not None and target == STDIO:
+        raise click.UsageError("--first writes several files: give -o a path.")
+    if first is not None and first > count:
+        raise click.UsageError(f"--first must be 1..{count}, the tokens of all parts.")
+    if target == STDIO:
+        check_stdout(force)
     if network is None:
         network = look is not None or LIGHT in looks_of(model)
+    chosen = (look or LIGHT) if network else None
+    files: dict[str, bytes] = {}
+    note = f", {count} tokens" if first is None else ""
     with report.guard(target, target):
-        data = pack_web(model, count, all_scales=scales == "all", look=chosen if network else None)
-        if target == STDIO:
-            write_stdout(data)
+        if first is None:
+            files[target] = pack_web(model, count, all_scales=scales == "all", look=chosen)
         else:
-            write_atomic(target, data, force=force)
-            report.say(f"{model.name} -> {target} ({len(data)} bytes, {count} tokens)")
+            parts = pack_web_parts(model, first, count, all_scales=scales == "all", look=chosen)
+            files = {f"{target.removesuffix('.tokm')}.{part}.tokm": data for part, data in parts.items()}
+    if target == STDIO and files:
+        write_stdout(files[target])
+        return
+    for path in files:
+        with report.guard(path, path):
+            check_output(path, force=force)
+    for path, data in files.items() if not report.failed else ():
+        with report.guard(path, path):
+            write_atomic(path, data, force=force)
+            report.say(f"{model.name} -> {path} ({len(data)} bytes{note})")
 
 
 @models.command("remove")

@@ -8,7 +8,7 @@ import { networkOf } from "./network.js";
 /** @import { DecodeOptions, DecodedPicture } from "./draw.js" */
 
 /**
- * Draws a file, or any beginning of one that holds the header.
+ * Draws a file, or any beginning of one that holds the header. Of more tokens than the model has, it draws the first.
  * @param {Bytes} bytes
  * @param {Model} model
  * @param {DecodeOptions} [options]

@@ -159,7 +159,7 @@ function firstTokens({ header, levels, tokens }, most) {
  */
 export function draw(bytes, model, options, network) {
   const { bare = false, tokens, look = model?.looks?.[0], maxPixels = MAX_PIXELS, maxTiles = MAX_TILES } = options;
-  const contents = readContents(bytes, model, bare, maxPixels);
+  const contents = readContents(bytes, model, bare, maxPixels, true);
   const { header, grid } = contents;
   const parts = firstTokens(contents, tokens);
   if (!model.looks.includes(look)) throw new RangeError(`look must be ${model.looks.join(" or ")}, not ${look}`);

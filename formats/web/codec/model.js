@@ -1,4 +1,4 @@
-/** A model from a `.tokm` file: codewords, counts of the range coder, and the network of a look. */
+/** A model from a `.tokm` file or its parts: codewords, counts of the range coder, and the network of a look. */
 
 import { list, sum } from "./arrays.js";
 import { TokError, asBytes, check } from "./checks.js";
@@ -12,8 +12,10 @@ import { TILE } from "./header.js";
 /**
  * @typedef {{ format: number, name: string, hash: string, tokens: number, all_tokens: number, radix: number,
  *   half: number, luma: number, chroma: number, bounds: number[], scales: number, look: string | null,
- *   weights?: number[], arrays: [name: string, type: string, shape: number[]][] }} ModelHead see README.md
+ *   weights?: number[], from?: number, arrays: [name: string, type: string, shape: number[]][] }} ModelHead see README.md
  */
+
+/** @typedef {{ head: ModelHead, arrays: ModelArrays }} ModelFile */
 
 /**
  * @typedef {object} CodewordSet codewords of one scale; token t's digit d has row 2 t + d
@@ -157,7 +159,7 @@ function checkNetwork(arrays) {
   }
 }
 
-/** @type {(bytes: Uint8Array) => { head: ModelHead, arrays: ModelArrays }} */
+/** @type {(bytes: Uint8Array) => ModelFile} */
 function parse(bytes) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   check(bytes.length > 8 && view.getUint32(0) === 0x544f4b4d, "not a .tokm model file");
@@ -165,7 +167,7 @@ function parse(bytes) {
   check(at <= bytes.length, "the model file is cut");
   /** @type {ModelHead} */
   const head = JSON.parse(new TextDecoder().decode(bytes.subarray(8, at)));
-  check(head.format === 1, "the model file needs another tok.js");
+  check(head.format === 1 || head.format === 2, "the model file needs another tok.js");
   /** @type {ModelArrays} */
   const arrays = {};
   for (const [name, type, shape] of head.arrays) {
@@ -178,14 +180,51 @@ function parse(bytes) {
 }
 
 /**
- * @param {Bytes} data a `.tokm` file, as `tokcodec models export-web` writes it
+ * @param {ModelArray} first
+ * @param {ModelArray} rest
+ * @returns {ModelArray} one after the other
+ */
+function joined(first, rest) {
+  const Type = /** @type {Int8ArrayConstructor} */ (first.constructor);
+  const all = new Type(first.length + rest.length);
+  all.set(first);
+  all.set(rest, first.length);
+  return Object.assign(all, { shape: [first.shape[0] + rest.shape[0], ...first.shape.slice(1)] });
+}
+
+/**
+ * Joins the parts of a model. The first comes first: it describes the model.
+ * @param {ModelFile[]} parts
+ * @returns {ModelFile}
+ */
+function join([first, ...parts]) {
+  let { head, arrays } = first;
+  check(head.luma, "this is not the first part of a model");
+  for (const part of parts) {
+    const { hash, look, from, tokens } = part.head;
+    check(hash === head.hash && !part.head.luma, "the parts are not those of one model");
+    if (look) head = { ...head, look };
+    else {
+      check(from === head.tokens, "the parts of the model do not follow each other");
+      head = { ...head, tokens };
+    }
+    const entries = Object.entries(part.arrays);
+    const more = entries.map(([name, array]) => [name, arrays[name] ? joined(arrays[name], array) : array]);
+    arrays = { ...arrays, ...Object.fromEntries(more) };
+  }
+  return { head, arrays };
+}
+
+/**
+ * @param {Bytes} data a `.tokm` file, as `tokcodec models export-web` writes it, or the first part of a model
+ * @param {...Bytes} parts the other parts that are wanted: the rest of the codewords, the network, or both
  * @returns {Model}
  * @throws {TokError} if it is not one, or a damaged one
  */
-export function loadModel(data) {
-  const bytes = asBytes(data);
+export function loadModel(data, ...parts) {
+  const files = [data, ...parts].map(asBytes);
   try {
-    const { head, arrays } = parse(bytes);
+    const { head, arrays } = join(files.map(parse));
     return new Model(head, arrays);
   } catch (error) {
     throw error instanceof TokError ? error : new TokError("the model file is damaged");

@@ -58,9 +58,10 @@ function digitReader(payload) {
  * @param {Model} model
  * @param {boolean} bare
  * @param {number} maxPixels
+ * @param {boolean} [cut] read a file of more tokens than the model file has as far as it goes; refused by default
  * @returns {Contents}
  */
-export function readContents(data, model, bare, maxPixels) {
+export function readContents(data, model, bare, maxPixels, cut = false) {
   const bytes = asBytes(data);
   checkModel(model);
   const header = readHeader(bytes, { bare });
@@ -69,7 +70,8 @@ export function readContents(data, model, bare, maxPixels) {
   checkSize(header.width, header.height, maxPixels);
   const declares = `declares ${header.tokens} tokens a tile`;
   check(header.tokens <= model.allTokens, `${declares}; model ${model.name} has ${model.allTokens}`);
-  check(header.tokens <= model.tokens, `${declares}; this model file has ${model.tokens} (tokcodec models export-web)`);
+  const missing = `${declares}; this model file has ${model.tokens} (tokcodec models export-web)`;
+  check(cut || header.tokens <= model.tokens, missing);
   const grid = gridOf(header, model.bounds, bare);
   model.set(grid.scale);
   const next = digitReader(bytes.subarray(bare ? 2 : 10));
@@ -88,6 +90,7 @@ export function readContents(data, model, bare, maxPixels) {
   const rows = [];
   for (const tile of complete ? tokenOrder(counts) : []) {
     const row = (rows[tile] ??= []);
+    if (row.length === model.tokens) break;
     const first = next(model.edges(grid.scale, 2 * row.length, header.flat));
     const second = first < 0 ? -1 : next(model.edges(grid.scale, 2 * row.length + 1, header.flat));
     if (second < 0) break;
