@@ -40,27 +40,14 @@ BARE_UP_TO = 100
 """Up to this number of bytes a preview is a bare file of one tile, and above a `.tok` file with any number of tiles."""
 LOOKS = {"light": 512, "bare": 64}
 """Longer side in samples of the previews that tok-preview.js draws: first bare, then with the network."""
-NAMES = {
-    "thumbhash": "ThumbHash",
-    "blurhash": "BlurHash, 4x4",
-    "webp-down": "WebP made small",
-    "avif-down": "AVIF made small",
-    "jpegxl-down": "JPEG XL made small",
-}
-ENCODER = {"tok-encode.js", "encode.js", "range-encoder.js", "search.js", "transform.js"}
-MODULES = sorted(
-    str(path.relative_to(WEB))
-    for pattern in ("tok*.js", "codec/*.js", "previews/*.js")
-    for path in WEB.glob(pattern)
-    if path.name not in ENCODER
-)
+NAMES = {"thumbhash": "ThumbHash", "blurhash": "BlurHash, 4x4", "webp-down": "WebP made small"}
+FIRST = ["dist/previews.js", "base-2-64.first.tokm"]
 CODE = {
     "ThumbHash": ["node_modules/thumbhash/thumbhash.js"],
     "BlurHash, 4x4": ["node_modules/blurhash/dist/esm/index.js"],
     "WebP made small": [],
-    "AVIF made small": [],
-    "JPEG XL made small": [],
-    "tokcodec on the web": [*MODULES, MODEL.name],
+    "tokcodec on the web, before the first preview": FIRST,
+    "tokcodec on the web, all": [*FIRST, "dist/tok-worker.js", "base-2-64.rest.tokm", "base-2-64.network.tokm"],
 }
 
 COLUMNS = {

@@ -1,6 +1,5 @@
 /** Draws files as bitmaps, for pages that have only a `.tok` file, and previews by their data URLs. */
 
-export { toBlob, toDataURL } from "./previews/bitmap.js";
-export { draw } from "./previews/job.js";
+export { draw, toBlob, toDataURL } from "./previews/files.js";
 
 /** @typedef {import("./previews/job.js").PreviewJob} PreviewJob */

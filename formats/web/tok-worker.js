@@ -1,6 +1,6 @@
 /** The worker that previews/drawer.js starts. */
 
-import { draw } from "./previews/job.js";
+import { draw } from "./previews/files.js";
 
 self.onmessage = async ({ data: { id, job } }) => {
   try {

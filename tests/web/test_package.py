@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import fnmatch
+import gzip
 import json
 import re
 import shutil
@@ -18,9 +20,11 @@ from tokcodec.tokfile import read
 from .conftest import WEB
 
 SOURCES = [path for pattern in ("tok*.js", "codec/*.js", "previews/*.js") for path in WEB.glob(pattern)]
-DECODER_LIMIT, PREVIEWS_LIMIT = 58_000, 78_000
+DECODER_LIMIT, PREVIEWS_LIMIT = 62_000, 92_000
 """Bytes of the modules that `tok.js`, and `tok-preview.js` with its worker, load; comments and types included."""
-PACKAGE_LIMIT = 400_000
+FIRST_LIMIT = 30_000
+"""Bytes, gzipped, that a page needs for its first previews."""
+PACKAGE_LIMIT = 650_000
 
 
 def modules_of(*names: str) -> set[Path]:
@@ -43,6 +47,21 @@ def test_modules_are_small_and_need_nothing_else() -> None:
     assert sum(path.stat().st_size for path in previews) <= PREVIEWS_LIMIT
     assert not {path.name for path in previews} & {"encode.js", "search.js", "transform.js", "range-encoder.js"}
     assert all(len(path.read_text().splitlines()) <= 300 for path in SOURCES)
+
+
+def test_the_first_preview_needs_little(node: str, tmp_path: Path) -> None:
+    parts = [WEB / "dist" / "previews.js", WEB / "base-2-64.first.tokm"]
+    assert sum(len(gzip.compress(path.read_bytes(), 9)) for path in parts) <= FIRST_LIMIT
+
+
+def test_bundles_are_those_of_the_code(node: str, tmp_path: Path) -> None:
+    tool("esbuild")
+    subprocess.run([node, "build.mjs", str(tmp_path)], cwd=WEB, check=True)
+    ours = {path.name: path.read_text() for path in (WEB / "dist").iterdir()}
+    made = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert ours == made, "make them again: cd formats/web && npm run build"
+    addresses = re.findall(r'"(\.[^" ]*\.(?:js|tokm))"', "".join(made.values()))
+    assert len(addresses) >= 5 and all((WEB / "dist" / address).is_file() for address in addresses)
 
 
 def test_every_module_is_used() -> None:
@@ -112,8 +131,8 @@ def test_the_package_is_small(tmp_path: Path) -> None:
     names = {file["path"] for file in listing["files"]}
     package = json.loads((WEB / "package.json").read_text())
     entries = [[entry] if isinstance(entry, str) else entry.values() for entry in package["exports"].values()]
-    targets = [target for entry in entries for target in entry]
-    assert {target.removeprefix("./") for target in targets} <= names
+    targets = [target.removeprefix("./") for entry in entries for target in entry]
+    assert all(fnmatch.filter(names, target) for target in targets)
     assert {"README.md", "LICENSE", *(str(path.relative_to(WEB)) for path in SOURCES)} <= names
     assert (WEB / "LICENSE").read_bytes() == (WEB.parents[1] / "LICENSE").read_bytes()
     assert not any(name.startswith(("samples", "demo", "index")) for name in names)

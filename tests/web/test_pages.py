@@ -225,8 +225,8 @@ def test_images_that_leave_and_previews_that_end_are_forgotten(page: Browser, pr
     wait_for(page, background())
     page.run("window.gone = document.getElementById('img'); gone.remove(); 1")
     wait_for(page, "!gone.getAnimations().length")
-    add(page, f'previewsrc="{preview}" src="/late/leaves.png" width=30 height=20', "other")
-    wait_for(page, background("other"))
+    add(page, f'previewsrc="{preview}" src="/late/leaves.png" width=90 height=60', "other")
+    wait_for(page, f"blobs.length === 3 && {background('other')}")
     assert page.run("ended") == 0
     page.run("stop_previews()")
     assert page.run(background("other")) == "" and page.run("ended") == 1
@@ -244,8 +244,8 @@ def test_another_start_ends_the_first(page: Browser, preview: str) -> None:
 
 
 def test_what_the_page_does_to_its_own_styles_stays(page: Browser, preview: str) -> None:
-    add(page, f'previewsrc="{preview}" src="/late/styled.png" width=30 height=20')
-    wait_for(page, "blobs.length === 2")
+    add(page, f'previewsrc="{preview}" src="/late/styled.png" width=90 height=60')
+    wait_for(page, "blobs.length === 1 && img.getAnimations().length")
     page.run("img.setAttribute('style', 'background: blue'); 1")
     release("/late/styled.png")
     wait_for(page, "img.complete && img.naturalWidth")

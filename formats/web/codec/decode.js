@@ -5,7 +5,13 @@ import { networkOf } from "./network.js";
 
 /** @import { Bytes } from "./checks.js" */
 /** @import { Model } from "./model.js" */
-/** @import { DecodeOptions, DecodedPicture } from "./draw.js" */
+/** @import { DecodeOptions, DecodedPicture, NetworkOf } from "./draw.js" */
+
+/** @type {NetworkOf} */
+export function networkCorrection(model, strip) {
+  const network = networkOf(model, strip);
+  return (planes, count, scale) => network.correction(planes, count, scale);
+}
 
 /**
  * Draws a file, or any beginning of one that holds the header. Of more tokens than the model has, it draws the first.
@@ -17,8 +23,5 @@ import { networkOf } from "./network.js";
  * @throws {RangeError | TypeError} if an option is wrong
  */
 export function decode(bytes, model, options = {}) {
-  return draw(bytes, model, options, (owner, strip) => {
-    const network = networkOf(owner, strip);
-    return (planes, count, scale) => network.correction(planes, count, scale);
-  });
+  return draw(bytes, model, options, networkCorrection);
 }

@@ -34,7 +34,9 @@ import { readContents } from "./tokens.js";
 
 /** @typedef {import("./tokens.js").ReadOptions & DrawOptions} DecodeOptions */
 
-/** @typedef {(planes: Float64Array[], count: number, scale: number) => Float64Array} Correct what a network adds */
+/** @typedef {(planes: Float64Array[], count: number, scale: number) => ArrayLike<number>} Correct what a network adds */
+
+/** @typedef {(model: Model, strip: Strip | null) => Correct} NetworkOf a model's network for strips, or whole tiles */
 
 const BLANK = 128; // grey level of tiles without tokens
 const MAX_TILES = 500; // 32 megapixels at the default pitch: half a minute with a network
@@ -154,7 +156,7 @@ function firstTokens({ header, levels, tokens }, most) {
  * @param {Bytes} bytes
  * @param {Model} model
  * @param {DecodeOptions} options
- * @param {((model: Model, strip: Strip | null) => Correct) | null} network null: only the look "bare"
+ * @param {NetworkOf | null} network null: only the look "bare"
  * @returns {DecodedPicture}
  */
 export function draw(bytes, model, options, network) {

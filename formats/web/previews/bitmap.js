@@ -1,11 +1,6 @@
 /** Writes decoded pictures as Windows bitmaps, which is fast. */
 
-import { decode } from "../codec/decode.js";
-import { toBase64 } from "../codec/text.js";
-
-/** @import { Bytes } from "../codec/checks.js" */
-/** @import { DecodeOptions, Picture } from "../codec/draw.js" */
-/** @import { Model } from "../codec/model.js" */
+/** @import { Picture } from "../codec/draw.js" */
 
 const HEADER = 54; // bytes
 
@@ -32,20 +27,3 @@ export function writeBitmap({ width, height, data }) {
 
 /** @param {Picture} picture */
 export const bitmapBlob = (picture) => new Blob([writeBitmap(picture)], { type: "image/bmp" });
-
-/**
- * @param {Bytes} bytes a file
- * @param {Model} model
- * @param {DecodeOptions} [options]
- * @returns {Blob} its picture as a bitmap
- */
-export const toBlob = (bytes, model, options) => bitmapBlob(decode(bytes, model, options));
-
-/**
- * @param {Bytes} bytes a file
- * @param {Model} model
- * @param {DecodeOptions} [options]
- * @returns {string} a data URL of its picture as a bitmap
- */
-export const toDataURL = (bytes, model, options) =>
-  `data:image/bmp;base64,${toBase64(writeBitmap(decode(bytes, model, options)))}`;

@@ -1,28 +1,27 @@
-/** Draws previews in a worker, or else on the page's thread: without the network, which is slow. */
-
-import { draw } from "./job.js";
+/** Draws previews with the network in a worker. */
 
 /** @import { PreviewJob } from "./job.js" */
 
-/** @typedef {(blob: Blob | null | PromiseLike<Blob | null>) => void} Resolve */
-/** @typedef {{ job: PreviewJob, resolve: Resolve, reject: (error: Error) => void }} Waiting */
+/** @typedef {{ resolve: (blob: Blob | null) => void, reject: (error: Error) => void }} Waiting */
 
-/** @returns {{ ask: (job: PreviewJob) => Promise<Blob | null>, end: () => void }} `end` drops pending jobs */
-export function drawer() {
+const WORKER = "../tok-worker.js";
+
+/**
+ * @param {string} [address] of the worker; by default `tok-worker.js` beside the module
+ * @returns {{ ask: (job: PreviewJob) => Promise<Blob | null>, end: () => void }} `end` drops pending jobs
+ */
+export function drawer(address) {
   /** @type {Map<number, Waiting>} */
   const waiting = new Map(); // by the job's number
   /** @type {Worker | null | undefined} */
   let worker; // undefined: not needed yet; null: impossible
   let last = 0;
 
-  async function here(/** @type {PreviewJob} */ job) {
-    if (job.fine) throw new Error(`no worker at ${new URL("../tok-worker.js", import.meta.url)}: previews stay rough`);
-    return draw(job);
-  }
+  const failure = () => new Error(`no worker at ${address ?? besides(WORKER)}: previews stay rough`);
 
   function startWorker() {
     try {
-      worker = new Worker(new URL("../tok-worker.js", import.meta.url), { type: "module" }); // bundlers look for this
+      worker = newWorker(address);
     } catch {
       worker = null;
       return;
@@ -35,7 +34,7 @@ export function drawer() {
     };
     worker.onerror = () => {
       worker = null; // it did not start
-      for (const { job, resolve } of waiting.values()) resolve(here(job));
+      for (const { reject } of waiting.values()) reject(failure());
       waiting.clear();
     };
   }
@@ -44,8 +43,8 @@ export function drawer() {
     ask: (job) =>
       new Promise((resolve, reject) => {
         if (worker === undefined) startWorker();
-        if (!worker) return resolve(here(job));
-        waiting.set(++last, { job, resolve, reject });
+        if (!worker) return reject(failure());
+        waiting.set(++last, { resolve, reject });
         return worker.postMessage({ id: last, job });
       }),
     end: () => {
@@ -54,4 +53,27 @@ export function drawer() {
       waiting.clear();
     },
   };
+}
+
+/** @type {(file: string) => string} the address of a file by that of this module; bundlers do not look at it */
+const besides = (file) => new URL(file, import.meta.url).href;
+
+/**
+ * @param {string} [address]
+ * @returns {Worker}
+ * @throws {Error} if the page's policy refuses it
+ */
+function newWorker(address) {
+  try {
+    if (!address) return new Worker(new URL("../tok-worker.js", import.meta.url), { type: "module" }); // for bundlers
+  } catch {
+    // The worker lies on another host, or the page wants Trusted Types.
+  }
+  const file = address ?? besides(WORKER);
+  const same = new URL(file).origin === location.origin;
+  const blob = () => new Blob([`import ${JSON.stringify(file)};`], { type: "text/javascript" });
+  const script = same ? file : URL.createObjectURL(blob());
+  const { trustedTypes } = /** @type {any} */ (globalThis);
+  const policy = trustedTypes?.createPolicy("tokcodec", { createScriptURL: (/** @type {string} */ url) => url });
+  return new Worker(policy?.createScriptURL(script) ?? script, { type: "module" });
 }

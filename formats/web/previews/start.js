@@ -2,11 +2,21 @@
 
 import { Background } from "./background.js";
 import { drawer } from "./drawer.js";
+import { FINEST, queue } from "./queue.js";
+
+/** @import { ModelFiles } from "./models.js" */
+/** @import { Preview } from "./queue.js" */
+
+/**
+ * @typedef {string | URL | { first: string | URL, rest?: string | URL, network?: string | URL, name?: string }} PageModel
+ *   the address of a model file, or those of its parts, and its name if `first` does not contain it
+ */
 
 /**
  * @typedef {object} PreviewOptions
- * @property {string | URL | (string | URL)[]} [model] addresses of the page's model files, which are fetched when
- *   needed; by default those of `base-3-64.tokm` and `base-2-64.tokm` beside the module
+ * @property {PageModel | PageModel[]} [model] the page's models, which are fetched when needed; by default the parts of
+ *   base-2 beside the module
+ * @property {string | URL} [worker] address of `tok-worker.js`; by default beside the module
  * @property {number} [size] pixels of a first preview's longer side, 1..512; 64 by default
  * @property {string} [attribute] the one that holds the preview; by default `previewsrc`, else `data-previewsrc`
  * @property {Document | ShadowRoot | Element} [root] where the images are; the document by default
@@ -14,14 +24,15 @@ import { drawer } from "./drawer.js";
  *   one warning for each cause
  */
 
-/** @typedef {{ url: string, background: Background }} Preview */
-
 const OWN_MODELS = [
-  new URL("../base-3-64.tokm", import.meta.url), // bundlers look for these
-  new URL("../base-2-64.tokm", import.meta.url),
+  {
+    name: "base-2",
+    first: new URL("../base-2-64.first.tokm", import.meta.url),
+    rest: new URL("../base-2-64.rest.tokm", import.meta.url),
+    network: new URL("../base-2-64.network.tokm", import.meta.url),
+  },
 ];
-const NEAR = "600px"; // distance from the view at which previews are drawn
-const FINEST = 512; // pixels of a finer preview's longer side
+const NEAR = "600px"; // distance from the view at which previews are drawn, and let go
 const SAMPLE = "data:image/x-tok;base64,9RBfAJAAAACy7ol5";
 const PICTURE = /^\s*data:image\//i;
 const OURS = /^\s*data:image\/x-tok(-bare)?[;,]/i;
@@ -81,85 +92,108 @@ function warner() {
   };
 }
 
+/** @type {(model: PageModel) => ModelFiles} with whole addresses */
+function filesOf(model) {
+  const { name, ...files } = typeof model === "string" || model instanceof URL ? { first: model } : model;
+  const whole = Object.entries(files).map(([part, address]) => [part, new URL(address, document.baseURI).href]);
+  return { name, ...Object.fromEntries(whole) };
+}
+
 /**
  * @param {PreviewOptions} options
  * @param {string[]} names of the attributes that may hold the preview, the first that does counts
  * @returns {() => void} ends it
  */
 function begin(options, names) {
-  const { model = OWN_MODELS, size = 64, root = document, onError = warner() } = options;
+  const { model = OWN_MODELS, size = 64, root = document, worker, onError = warner() } = options;
   const allowed = Number.isInteger(size) && size >= 1 && size <= FINEST;
   if (!allowed) throw new RangeError(`size must be 1..${FINEST}, not ${size}`);
-  const addresses = [model].flat().map((address) => new URL(address, document.baseURI).href);
-  const { ask, end } = drawer();
+  const { ask, end } = drawer(worker && new URL(worker, document.baseURI).href);
   /** @type {Map<HTMLImageElement, Preview>} */
-  const shown = new Map();
+  const previews = new Map();
   /** @type {WeakSet<HTMLImageElement>} */
   const painted = new WeakSet(); // have an image, which the browser goes on painting when src changes
-  /** @type {Promise<void>} */
-  let turn = Promise.resolve(); // of the finer previews, which are slow
+  const show = (
+    /** @type {Preview} */ { img, background },
+    /** @type {string} */ address,
+    /** @type {() => boolean} */ wanted,
+  ) => background.show(address, wanted, () => painted.has(img) && !img.complete);
+  const { add, next } = queue(previews, {
+    addresses: [model].flat().map(filesOf),
+    size,
+    ask,
+    show,
+    fail: (error, img) => onError(error instanceof Error ? error : new Error(String(error)), img),
+  });
+  let views = 0;
 
   const urlOf = (/** @type {HTMLImageElement} */ img) => names.map((name) => img.getAttribute(name)).find(Boolean);
 
-  function clear(/** @type {HTMLImageElement} */ img) {
-    near.unobserve(img);
-    const preview = shown.get(img);
-    shown.delete(img);
-    preview?.background.remove();
+  function put(/** @type {HTMLImageElement} */ img, /** @type {string} */ url) {
+    const background = new Background(img);
+    previews.set(img, { img, url, background, near: false, seen: 0, prepared: null, stage: 0, shown: 0 });
   }
 
-  async function show(/** @type {HTMLImageElement} */ img, /** @type {Preview} */ { url, background }) {
+  function clear(/** @type {HTMLImageElement} */ img) {
     near.unobserve(img);
-    const wanted = () => shown.get(img)?.background === background; // otherwise the image has loaded
-    const over = () => painted.has(img) && !img.complete;
-    if (!OURS.test(url)) return background.show(url.trim(), wanted, over).catch(() => {}); // the browser reads it or not
-    const drawAt = async (/** @type {number} */ side, fine = false) => {
-      const blob = wanted() && (await ask({ addresses, url, size: side, fine }));
-      if (blob && wanted()) await background.show(URL.createObjectURL(blob), wanted, over);
-    };
-    try {
-      await drawAt(size);
-      const side = Math.ceil(Math.max(img.clientWidth, img.clientHeight) * devicePixelRatio);
-      const finer = turn.then(() => drawAt(Math.min(FINEST, Math.max(size, side)), true));
-      turn = finer.catch(() => {});
-      await finer;
-    } catch (error) {
-      onError(error instanceof Error ? error : new Error(String(error)), img);
-    }
+    view.unobserve(img);
+    const preview = previews.get(img);
+    previews.delete(img);
+    preview?.background.remove();
   }
 
   function update(/** @type {HTMLImageElement} */ img) {
     const url = urlOf(img);
     if (img.complete && img.naturalWidth) painted.add(img);
-    if (img.isConnected && shown.get(img)?.url === url && !img.complete) return;
+    if (img.isConnected && previews.get(img)?.url === url && !img.complete) return;
     clear(img);
     if (!url || !PICTURE.test(url) || !img.isConnected || img.complete) return; // an image without a source is complete too
-    shown.set(img, { url, background: new Background(img) });
+    put(img, url);
     near.observe(img);
+    view.observe(img);
+  }
+
+  function approach(/** @type {Preview} */ preview) {
+    const { img, url } = preview;
+    preview.near = true;
+    if (OURS.test(url)) add(preview);
+    else show(preview, url.trim(), () => previews.get(img) === preview).catch(() => {}); // the browser reads it or not
   }
 
   const near = new IntersectionObserver(
     (entries) => {
       for (const { isIntersecting, target } of entries) {
-        const img = /** @type {HTMLImageElement} */ (target);
-        const preview = shown.get(img);
-        if (isIntersecting && preview) show(img, preview);
+        const preview = previews.get(/** @type {HTMLImageElement} */ (target));
+        if (!preview || preview.near === isIntersecting) continue;
+        if (isIntersecting) approach(preview);
+        else {
+          put(preview.img, preview.url); // its bitmaps are let go
+          preview.background.remove();
+        }
       }
     },
     { rootMargin: NEAR },
   );
+  const view = new IntersectionObserver((entries) => {
+    views++;
+    for (const { isIntersecting, target } of entries) {
+      const preview = previews.get(/** @type {HTMLImageElement} */ (target));
+      if (preview) preview.seen = isIntersecting ? views : 0;
+    }
+    next();
+  });
   const changes = new MutationObserver((records) => {
     for (const { type, target, addedNodes, removedNodes } of records) {
       const nodes = type === "attributes" ? [target] : [...addedNodes, ...removedNodes];
-      for (const img of nodes.flatMap(imagesIn)) if (urlOf(img) || shown.has(img)) update(img);
+      for (const img of nodes.flatMap(imagesIn)) if (urlOf(img) || previews.has(img)) update(img);
     }
   });
   const done = async (/** @type {Event} */ { type, target }) => {
     if (!(target instanceof HTMLImageElement)) return;
     if (type === "load") painted.add(target);
     else painted.delete(target);
-    if (!shown.has(target)) return;
-    shown.get(target)?.background.uncover();
+    if (!previews.has(target)) return;
+    previews.get(target)?.background.uncover();
     await target.decode().catch(() => {}); // until it is drawn, the preview stays
     if (target.complete) clear(target); // otherwise it has a new src
   };
@@ -170,7 +204,7 @@ function begin(options, names) {
   return () => {
     changes.disconnect();
     for (const event of ["load", "error"]) root.removeEventListener(event, done, true);
-    [...shown.keys()].forEach(clear);
+    [...previews.keys()].forEach(clear);
     end();
   };
 }

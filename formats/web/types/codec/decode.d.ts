@@ -1,8 +1,6 @@
-/** @import { Bytes } from "./checks.js" */
-/** @import { Model } from "./model.js" */
-/** @import { DecodeOptions, DecodedPicture } from "./draw.js" */
+export function networkCorrection(model: Model, strip: import("./convolution.js").Strip | null): import("./draw.js").Correct;
 /**
- * Draws a file, or any beginning of one that holds the header.
+ * Draws a file, or any beginning of one that holds the header. Of more tokens than the model has, it draws the first.
  * @param {Bytes} bytes
  * @param {Model} model
  * @param {DecodeOptions} [options]
@@ -11,7 +9,7 @@
  * @throws {RangeError | TypeError} if an option is wrong
  */
 export function decode(bytes: Bytes, model: Model, options?: DecodeOptions): DecodedPicture;
-import type { Bytes } from "./checks.js";
 import type { Model } from "./model.js";
+import type { Bytes } from "./checks.js";
 import type { DecodeOptions } from "./draw.js";
 import type { DecodedPicture } from "./draw.js";

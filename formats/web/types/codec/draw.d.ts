@@ -3,10 +3,10 @@
  * @param {Bytes} bytes
  * @param {Model} model
  * @param {DecodeOptions} options
- * @param {((model: Model, strip: Strip | null) => Correct) | null} network null: only the look "bare"
+ * @param {NetworkOf | null} network null: only the look "bare"
  * @returns {DecodedPicture}
  */
-export function draw(bytes: Bytes, model: Model, options: DecodeOptions, network: ((model: Model, strip: Strip | null) => Correct) | null): DecodedPicture;
+export function draw(bytes: Bytes, model: Model, options: DecodeOptions, network: NetworkOf | null): DecodedPicture;
 /**
  * RGBA; an ImageData is one
  */
@@ -53,7 +53,11 @@ export type DecodeOptions = import("./tokens.js").ReadOptions & DrawOptions;
 /**
  * what a network adds
  */
-export type Correct = (planes: Float64Array[], count: number, scale: number) => Float64Array;
+export type Correct = (planes: Float64Array[], count: number, scale: number) => ArrayLike<number>;
+/**
+ * a model's network for strips, or whole tiles
+ */
+export type NetworkOf = (model: Model, strip: Strip | null) => Correct;
 import type { Bytes } from "./checks.js";
 import type { Model } from "./model.js";
 import type { Strip } from "./convolution.js";

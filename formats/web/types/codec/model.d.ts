@@ -1,9 +1,10 @@
 /**
- * @param {Bytes} data a `.tokm` file, as `tokcodec models export-web` writes it
+ * @param {Bytes} data a `.tokm` file, as `tokcodec models export-web` writes it, or the first part of a model
+ * @param {...Bytes} parts the other parts that are wanted: the rest of the codewords, the network, or both
  * @returns {Model}
  * @throws {TokError} if it is not one, or a damaged one
  */
-export function loadModel(data: Bytes): Model;
+export function loadModel(data: Bytes, ...parts: Bytes[]): Model;
 /** @param {unknown} model */
 export function checkModel(model: unknown): void;
 /** A model, as `loadModel` returns it. */
@@ -86,7 +87,12 @@ export type ModelHead = {
     scales: number;
     look: string | null;
     weights?: number[];
+    from?: number;
     arrays: [name: string, type: string, shape: number[]][];
+};
+export type ModelFile = {
+    head: ModelHead;
+    arrays: ModelArrays;
 };
 /**
  * codewords of one scale; token t's digit d has row 2 t + d

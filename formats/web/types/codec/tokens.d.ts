@@ -3,9 +3,10 @@
  * @param {Model} model
  * @param {boolean} bare
  * @param {number} maxPixels
+ * @param {boolean} [cut] read a file of more tokens than the model file has as far as it goes; refused by default
  * @returns {Contents}
  */
-export function readContents(data: Bytes, model: Model, bare: boolean, maxPixels: number): Contents;
+export function readContents(data: Bytes, model: Model, bare: boolean, maxPixels: number, cut?: boolean): Contents;
 /**
  * @param {Bytes} bytes a file, or any beginning of one that holds the header
  * @param {Model} model

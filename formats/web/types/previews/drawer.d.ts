@@ -1,15 +1,13 @@
-/** @import { PreviewJob } from "./job.js" */
-/** @typedef {(blob: Blob | null | PromiseLike<Blob | null>) => void} Resolve */
-/** @typedef {{ job: PreviewJob, resolve: Resolve, reject: (error: Error) => void }} Waiting */
-/** @returns {{ ask: (job: PreviewJob) => Promise<Blob | null>, end: () => void }} `end` drops pending jobs */
-export function drawer(): {
+/**
+ * @param {string} [address] of the worker; by default `tok-worker.js` beside the module
+ * @returns {{ ask: (job: PreviewJob) => Promise<Blob | null>, end: () => void }} `end` drops pending jobs
+ */
+export function drawer(address?: string): {
     ask: (job: PreviewJob) => Promise<Blob | null>;
     end: () => void;
 };
-export type Resolve = (blob: Blob | null | PromiseLike<Blob | null>) => void;
 export type Waiting = {
-    job: PreviewJob;
-    resolve: Resolve;
+    resolve: (blob: Blob | null) => void;
     reject: (error: Error) => void;
 };
 import type { PreviewJob } from "./job.js";

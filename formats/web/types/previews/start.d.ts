@@ -6,12 +6,25 @@
  * @throws {RangeError} if `size` is none
  */
 export function start(options?: PreviewOptions): () => void;
+/**
+ * the address of a model file, or those of its parts, and its name if `first` does not contain it
+ */
+export type PageModel = string | URL | {
+    first: string | URL;
+    rest?: string | URL;
+    network?: string | URL;
+    name?: string;
+};
 export type PreviewOptions = {
     /**
-     * addresses of the page's model files, which are fetched when
-     * needed; by default those of `base-3-64.tokm` and `base-2-64.tokm` beside the module
+     * the page's models, which are fetched when needed; by default the parts of
+     * base-2 beside the module
      */
-    model?: string | URL | (string | URL)[] | undefined;
+    model?: PageModel | PageModel[] | undefined;
+    /**
+     * address of `tok-worker.js`; by default beside the module
+     */
+    worker?: string | URL | undefined;
     /**
      * pixels of a first preview's longer side, 1..512; 64 by default
      */
@@ -30,8 +43,3 @@ export type PreviewOptions = {
      */
     onError?: ((error: Error, img: HTMLImageElement) => void) | undefined;
 };
-export type Preview = {
-    url: string;
-    background: Background;
-};
-import { Background } from "./background.js";
