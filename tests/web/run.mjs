@@ -36,6 +36,11 @@ const jobs = {
     writeFileSync(out, data);
     return { width, height };
   },
+  /** Without WebAssembly from here on. */
+  plain: () => {
+    delete globalThis.WebAssembly;
+    return {};
+  },
   encode: ({ pixels, values, width, height, model: path, out, ...options }) => {
     const data = pixels ? readFileSync(pixels) : values;
     writeFileSync(out, encode({ width, height, data }, model(path), options));

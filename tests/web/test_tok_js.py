@@ -168,6 +168,14 @@ def test_pixels_of_a_network(files: dict[str, Path], run: Run, tmp_path: Path) -
         assert np.abs(found - expected).mean() < np.abs(drawn(files[case].read_bytes()) - expected).mean() / 2
 
 
+def test_webassembly_draws_what_javascript_draws(files: dict[str, Path], run: Run, tmp_path: Path) -> None:
+    fast, plain = tmp_path / "fast", tmp_path / "plain"
+    (size,) = run(job("decode", files["two tiles"], "", SMALL, out=fast))
+    run({"job": "plain"}, job("decode", files["two tiles"], "", SMALL, out=plain))
+    difference = np.abs(pixels_of(fast, size) - pixels_of(plain, size))
+    assert difference.max() <= 1 and 0 < difference.sum() < difference.size / 100
+
+
 @pytest.mark.parametrize("size", [(300, 1), (2, 300)])
 def test_pixels_of_a_strip(
     size: tuple[int, int], photographs: dict[str, Image.Image], run: Run, whole: Path, tmp_path: Path

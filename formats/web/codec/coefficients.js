@@ -62,9 +62,20 @@ export function coefficientsOf(model, set, tokens) {
   return vector;
 }
 
-/** @type {(out: Float64Array, at: number, factor: number, values: Float64Array) => void} */
-function addScaled(out, at, factor, values) {
-  for (let i = 0; i < values.length; i++) out[at + i] += factor * values[i];
+/** @typedef {{ factor: number, values: Float64Array }} Term */
+
+const NOTHING = { factor: 0, values: new Float64Array(TILE) };
+
+/** @type {(terms: Term[], length: number) => Float64Array} added four at a time, which is faster */
+function sumOf(terms, length) {
+  const out = new Float64Array(length);
+  for (let i = 0; i < terms.length; i += 4) {
+    const [{ factor: f, values: a }, b = NOTHING, c = NOTHING, d = NOTHING] = terms.slice(i, i + 4);
+    const [g, h, k] = [b.factor, c.factor, d.factor];
+    const [p, q, r] = [b.values, c.values, d.values];
+    for (let n = 0; n < length; n++) out[n] += f * a[n] + g * p[n] + h * q[n] + k * r[n];
+  }
+  return out;
 }
 
 /**
@@ -80,15 +91,25 @@ export function opponentPlanes(model, vector, width, height) {
     const plane = new Float64Array(width * height);
     const across = basis(side, width);
     const down = basis(side, height);
+    /** @type {{ row: number, line: Float64Array }[]} */
+    const lines = [];
     for (let row = 0; row < Math.min(side, height); row++) {
-      let line = null;
-      for (let column = 0; column < Math.min(side, width); column++) {
-        const value = vector[at + row * side + column];
-        if (!value) continue;
-        line ??= new Float64Array(width);
-        addScaled(line, 0, value, across[column]);
+      const terms = list(Math.min(side, width), (i) => ({ factor: vector[at + row * side + i], values: across[i] }));
+      const present = terms.filter(({ factor }) => factor);
+      if (!present.length) continue;
+      lines.push({ row, line: sumOf(present, width) });
+    }
+    // Waves of even numbers are equal on both sides of the middle, and those of odd ones are opposite.
+    const halves = [0, 1].map((parity) => lines.filter(({ row }) => row % 2 === parity));
+    for (let y = 0; 2 * y < height; y++) {
+      const [even, odd] = halves.map((half) => {
+        const terms = half.map(({ row, line }) => ({ factor: down[row][y], values: line }));
+        return sumOf(terms, width);
+      });
+      for (let x = 0, upper = y * width, lower = (height - 1 - y) * width; x < width; x++, upper++, lower++) {
+        plane[upper] = even[x] + odd[x];
+        plane[lower] = even[x] - odd[x];
       }
-      for (let y = 0; line && y < height; y++) addScaled(plane, y * width, down[row][y], line);
     }
     at += side * side;
     return plane;

@@ -1,12 +1,13 @@
 /** Layers of a network. Features have their channels last. */
 
-import { list, numbers } from "./arrays.js";
+import { list } from "./arrays.js";
 import { check } from "./checks.js";
+import { simd } from "./simd.js";
 
 /** @import { ModelArrays } from "./model.js" */
 /** @typedef {"row" | "column"} Strip a thin picture, whose tiles are drawn as one line each */
 
-/** @typedef {{ height: number, width: number, channels: number, data: Float64Array }} Feature */
+/** @typedef {{ height: number, width: number, channels: number, data: Float32Array }} Feature */
 
 /** A convolution with its weights in the order of their use. */
 export class Convolution {
@@ -26,9 +27,9 @@ export class Convolution {
     this.outputs = outputs;
     this.inputs = inputs;
     this.kernel = kernel;
-    this.bias = numbers(4 * blocks, (i) => bias[i] ?? 0);
+    this.bias = Float32Array.from({ length: 4 * blocks }, (_, i) => bias[i] ?? 0);
     /** Blocks of four outputs: [block][place in the window][input][output]. */
-    this.matrix = new Float64Array(blocks * places * inputs * 4);
+    this.matrix = new Float32Array(blocks * places * inputs * 4);
     for (let i = 0; i < weight.length; i++) {
       const output = Math.floor(i / places / inputs);
       const input = Math.floor(i / places) % inputs;
@@ -56,11 +57,11 @@ export class Convolution {
 
   /**
    * @param {ArrayLike<number>} x
-   * @returns {Float64Array} the outputs for a single pixel
+   * @returns {Float32Array} the outputs for a single pixel
    */
   linear(x) {
-    const pair = { height: 1, width: 2, channels: x.length, data: numbers(2 * x.length, (i) => x[i % x.length]) };
-    return this.apply(pair).data.slice(0, this.outputs);
+    const data = Float32Array.from([...Array.from(x), ...Array.from(x)]);
+    return this.apply({ height: 1, width: 2, channels: x.length, data }).data.slice(0, this.outputs);
   }
 
   /**
@@ -68,16 +69,27 @@ export class Convolution {
    * @returns {Feature} 3 x 3 and 1 x 1 at equal size, 2 x 2 at half the size
    */
   apply(x) {
+    check(this.inputs === x.channels, `the model file is damaged: ${this.name} does not fit`);
+    const stride = this.kernel === 2 ? 2 : 1;
+    const size = { height: x.height / stride, width: x.width / stride, channels: this.outputs };
+    const fast = simd();
+    return { ...size, data: fast?.fits(this, x) ? fast.convolve(this, x) : this.convolve(x, stride) };
+  }
+
+  /**
+   * @param {Feature} x
+   * @param {number} stride pixels from window to window
+   * @returns {Float32Array} the outputs
+   */
+  convolve(x, stride) {
     const { bias, matrix, outputs, inputs, kernel } = this;
-    check(inputs === x.channels, `the model file is damaged: ${this.name} does not fit`);
-    const stride = kernel === 2 ? 2 : 1;
     const source = kernel === 3 ? padded(x) : x.data;
     const pitch = (x.width + (kernel === 3 ? 2 : 0)) * inputs;
     const run = kernel * inputs; // numbers of a row of the window
     const hop = stride * inputs; // from pixel to pixel
     const height = x.height / stride;
     const width = x.width / stride;
-    const data = new Float64Array(height * width * outputs);
+    const data = new Float32Array(height * width * outputs);
     for (let output = 0, weights = 0; output < outputs; output += 4, weights += 4 * kernel * run) {
       const used = Math.min(4, outputs - output);
       for (let pixel = 0; pixel < height * width; pixel += 2) {
@@ -124,15 +136,15 @@ export class Convolution {
         }
       }
     }
-    return { height, width, channels: outputs, data };
+    return data;
   }
 }
 
-/** @type {(x: Feature) => Float64Array} its numbers with a border of one zero pixel */
+/** @type {(x: Feature) => Float32Array} its numbers with a border of one zero pixel */
 function padded({ height, width, channels, data }) {
   const pitch = (width + 2) * channels;
   const line = width * channels;
-  const out = new Float64Array((height + 2) * pitch);
+  const out = new Float32Array((height + 2) * pitch);
   for (let y = 0; y < height; y++) out.set(data.subarray(y * line, (y + 1) * line), (y + 1) * pitch + channels);
   return out;
 }
@@ -141,14 +153,25 @@ function padded({ height, width, channels, data }) {
 export const swish = (x) => x / (1 + Math.exp(-x));
 
 /** @type {(x: Feature) => Feature} */
-export const silu = (x) => ({ ...x, data: x.data.map(swish) });
+export const silu = (x) => ({ ...x, data: simd()?.silu(x.data) ?? x.data.map(swish) });
 
 /** @type {(x: Feature, y: Feature) => Feature} */
-export const add = (x, y) => ({ ...x, data: x.data.map((value, i) => value + y.data[i]) });
+export function add(x, y) {
+  const data = new Float32Array(x.data.length);
+  for (let i = 0; i < data.length; i++) data[i] = x.data[i] + y.data[i];
+  return { ...x, data };
+}
+
+/** @type {(x: Feature, gain: ArrayLike<number>) => void} each channel by its own factor, in place */
+export function scale({ channels, data }, gain) {
+  for (let from = 0; from < data.length; from += channels) {
+    for (let c = 0; c < channels; c++) data[from + c] *= gain[c];
+  }
+}
 
 /** @type {(x: Feature) => Feature} twice the size, each pixel four times */
 export function enlarge({ height, width, channels, data }) {
-  const out = new Float64Array(4 * data.length);
+  const out = new Float32Array(4 * data.length);
   for (let y = 0, to = 0; y < 2 * height; y++) {
     for (let x = 0; x < 2 * width; x++) {
       const from = ((y >> 1) * width + (x >> 1)) * channels;
@@ -160,7 +183,7 @@ export function enlarge({ height, width, channels, data }) {
 
 /** @type {(x: Feature) => Feature} twice the size: four channels become a square of pixels */
 export function shuffle({ height, width, channels, data }) {
-  const out = new Float64Array(data.length);
+  const out = new Float32Array(data.length);
   for (let y = 0, to = 0; y < 2 * height; y++) {
     for (let x = 0; x < 2 * width; x++) {
       const from = ((y >> 1) * width + (x >> 1)) * channels + 2 * (y & 1) + (x & 1);

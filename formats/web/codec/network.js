@@ -2,7 +2,7 @@
 
 import { list, numbers, sum } from "./arrays.js";
 import { THIRD } from "./coefficients.js";
-import { Convolution, add, enlarge, shuffle, silu, swish } from "./convolution.js";
+import { Convolution, add, enlarge, scale, shuffle, silu, swish } from "./convolution.js";
 
 /** @import { Feature, Strip } from "./convolution.js" */
 /** @import { Model } from "./model.js" */
@@ -22,6 +22,9 @@ export function networkOf(model, strip) {
   if (!made.has(strip)) made.set(strip, new Network(model, strip));
   return made.get(strip);
 }
+
+/** @type {(length: number, make: (index: number) => number) => Float32Array} */
+const filled = (length, make) => Float32Array.from({ length }, (_, i) => make(i));
 
 class Network {
   /**
@@ -50,7 +53,7 @@ class Network {
   /**
    * @param {number} level of the network: 0 to 4
    * @param {Feature} x
-   * @param {Float64Array} condition
+   * @param {Float32Array} condition
    * @returns {Feature}
    */
   blocks(level, x, condition) {
@@ -58,7 +61,7 @@ class Network {
       const name = `blocks.${level}.${block}`;
       const gain = this.layer(`${name}.gain`).linear(condition);
       const y = silu(this.layer(`${name}.first`).apply(silu(x)));
-      for (let i = 0; i < y.data.length; i++) y.data[i] *= gain[i % y.channels];
+      scale(y, gain);
       x = add(x, this.layer(`${name}.second`).apply(y));
     }
     return x;
@@ -68,7 +71,7 @@ class Network {
    * @param {Float64Array[]} planes a tile's opponent colours at 64 x 64
    * @param {number} count of its tokens
    * @param {number} scale of its codewords
-   * @returns {Float64Array} change of its 256 x 256 pixels, colours last
+   * @returns {Float32Array} change of its 256 x 256 pixels, colours last
    */
   correction(planes, count, scale) {
     const tents = list(TENTS, (i) => Math.max(0, 1 - Math.abs(Math.log2(count) - i)));
@@ -92,7 +95,7 @@ class Network {
   input(planes) {
     const scaled = (/** @type {number} */ value, /** @type {number} */ colour) => value * 2 * THIRD - (colour ? 0 : 1);
     if (!this.strip) {
-      const data = numbers(3 * SIDE * SIDE, (i) => scaled(planes[i % 3][Math.floor(i / 3)], i % 3));
+      const data = filled(3 * SIDE * SIDE, (i) => scaled(planes[i % 3][Math.floor(i / 3)], i % 3));
       return { height: SIDE, width: SIDE, channels: 3, data };
     }
     const lies = this.strip === "row";
@@ -102,13 +105,13 @@ class Network {
       numbers(SIDE, (at) => scaled(sum(numbers(SIDE, (i) => plane[at * along + i * across])) / SIDE, colour)),
     );
     const place = (/** @type {number} */ pixel) => (lies ? pixel % width : Math.floor(pixel / width));
-    const data = numbers(3 * width * height, (i) => lines[i % 3][place(Math.floor(i / 3))]);
+    const data = filled(3 * width * height, (i) => lines[i % 3][place(Math.floor(i / 3))]);
     return { height, width, channels: 3, data };
   }
 
   /**
    * @param {Feature} drawn output of the last layer
-   * @returns {Float64Array} for a strip: the mean of four lines in the middle, repeated across a tile
+   * @returns {Float32Array} for a strip: the mean of four lines in the middle, repeated across a tile
    */
   output({ width, data }) {
     if (!this.strip) return data;
@@ -121,6 +124,6 @@ class Network {
       return (data[from] + data[from + across] + data[from + 2 * across] + data[from + 3 * across]) / 4;
     });
     const place = (/** @type {number} */ pixel) => (lies ? pixel % side : Math.floor(pixel / side));
-    return numbers(3 * side * side, (i) => line[3 * place(Math.floor(i / 3)) + (i % 3)]);
+    return filled(3 * side * side, (i) => line[3 * place(Math.floor(i / 3)) + (i % 3)]);
   }
 }

@@ -33,5 +33,9 @@ export function opponentPlanes(model: Model, vector: Float64Array, width: number
 export const THIRD: number;
 export const HALF: number;
 export const SIXTH: number;
+export type Term = {
+    factor: number;
+    values: Float64Array;
+};
 import type { Model } from "./model.js";
 import type { CodewordSet } from "./model.js";

@@ -20,17 +20,17 @@ declare class Network {
     /**
      * @param {number} level of the network: 0 to 4
      * @param {Feature} x
-     * @param {Float64Array} condition
+     * @param {Float32Array} condition
      * @returns {Feature}
      */
-    blocks(level: number, x: Feature, condition: Float64Array): Feature;
+    blocks(level: number, x: Feature, condition: Float32Array): Feature;
     /**
      * @param {Float64Array[]} planes a tile's opponent colours at 64 x 64
      * @param {number} count of its tokens
      * @param {number} scale of its codewords
-     * @returns {Float64Array} change of its 256 x 256 pixels, colours last
+     * @returns {Float32Array} change of its 256 x 256 pixels, colours last
      */
-    correction(planes: Float64Array[], count: number, scale: number): Float64Array;
+    correction(planes: Float64Array[], count: number, scale: number): Float32Array;
     /**
      * @param {Float64Array[]} planes a tile's opponent colours at 64 x 64
      * @returns {Feature} for a strip: means across it, repeated
@@ -38,9 +38,9 @@ declare class Network {
     input(planes: Float64Array[]): Feature;
     /**
      * @param {Feature} drawn output of the last layer
-     * @returns {Float64Array} for a strip: the mean of four lines in the middle, repeated across a tile
+     * @returns {Float32Array} for a strip: the mean of four lines in the middle, repeated across a tile
      */
-    output({ width, data }: Feature): Float64Array;
+    output({ width, data }: Feature): Float32Array;
 }
 import { Convolution } from "./convolution.js";
 import type { Feature } from "./convolution.js";

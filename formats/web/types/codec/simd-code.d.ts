@@ -1,0 +1,3 @@
+/** WebAssembly in base64, made by simd.mjs. */
+export const PIXELS: 8;
+export const CODE: string;
