@@ -15,7 +15,7 @@ import numpy as np
 import skimage.data
 from PIL import Image
 
-from tests.bench.report.test_page import Browser
+from bench.browser import Browser
 
 BLANK = b"<!doctype html><meta charset=utf-8><link rel=icon href=data:,><body style='margin:0'>"
 PAGE = """
@@ -82,13 +82,6 @@ def png() -> bytes:
 
 
 PHOTOGRAPH = png()
-
-
-class Address(str):
-    """What `Browser.open` takes for a file."""
-
-    def as_uri(self) -> str:
-        return self
 
 
 def wait_for(browser: Browser, condition: str) -> None:

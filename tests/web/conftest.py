@@ -19,12 +19,11 @@ import skimage.data
 from PIL import Image
 
 import tokcodec
-from tests.bench.report.test_page import Browser
-from tests.vectors import FOLDERS
-from tokcodec.models.registry import DEFAULT_MODEL, find_model
+from bench.browser import Browser
+from tokcodec.models.registry import find_model
 from tokcodec.tokenizers.web import pack_web
 
-from .browsing import PAGE, Address, Handler, wait_for
+from .browsing import PAGE, Handler, wait_for
 
 HERE = Path(__file__).parent
 WEB = HERE.parents[1] / "formats" / "web"
@@ -109,7 +108,7 @@ def preview() -> str:
 @pytest.fixture
 def page(browser: Browser, site: str) -> Browser:
     """An empty page with previews started."""
-    browser.open(Address(f"{site}/blank"), 800)
+    browser.open(f"{site}/blank", 800)
     browser.run(
         f"const s = document.createElement('script'); s.type = 'module'; s.textContent = {PAGE!r};"
         "document.head.append(s); 1"

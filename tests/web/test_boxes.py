@@ -7,7 +7,8 @@ import time
 import numpy as np
 import pytest
 
-from tests.bench.report.test_page import Browser, needs_browser
+from bench.browser import Browser
+from tests.bench.report.test_page import needs_browser
 
 from .browsing import Handler, add, background, release, shot, wait_for
 

@@ -11,10 +11,10 @@ import skimage.data
 from PIL import Image
 
 import tokcodec
-from tests.bench.report.test_page import Browser, needs_browser
-from tests.vectors import contents
+from bench.browser import Browser
+from tests.bench.report.test_page import needs_browser
 
-from .browsing import Address, Handler, add, background, release, shot, wait_for
+from .browsing import Handler, add, background, release, shot, wait_for
 
 pytestmark = [pytest.mark.slow, needs_browser]
 
@@ -155,7 +155,7 @@ def test_bad_previews_leave_the_image_as_it_is(page: Browser) -> None:
 
 
 def test_nothing_where_the_browser_knows_the_attribute(browser: Browser, site: str, preview: str) -> None:
-    browser.open(Address(f"{site}/blank"), 800)
+    browser.open(f"{site}/blank", 800)
     browser.run("HTMLImageElement.prototype.previewSrc = ''; HTMLImageElement.prototype.decode = async () => {}; 1")
     add(browser, f'previewsrc="{preview}" src="/late/native.png" width=30 height=20')
     browser.run("import('/tok-preview.js').then(m => m.start()).then(() => 1)")
@@ -167,7 +167,7 @@ def test_nothing_where_the_browser_knows_the_attribute(browser: Browser, site: s
 def test_a_browser_that_knows_the_attribute_but_not_the_type_is_helped(
     browser: Browser, site: str, preview: str
 ) -> None:
-    browser.open(Address(f"{site}/blank"), 800)
+    browser.open(f"{site}/blank", 800)
     browser.run("HTMLImageElement.prototype.previewSrc = ''; 1")
     add(browser, f'previewsrc="{preview}" src="/late/foreign.png" width=30 height=20')
     browser.run("import('/tok-preview.js').then(m => { window.end = m.start(); })")
@@ -266,7 +266,7 @@ def test_a_size_that_cannot_be_is_refused_at_once(page: Browser, size: float) ->
 
 @pytest.mark.parametrize("width", [360, 1600])
 def test_the_page_works_and_fits(browser: Browser, site: str, width: int) -> None:
-    browser.open(Address(f"{site}/index.html"), width)
+    browser.open(f"{site}/index.html", width)
     wait_for(browser, "document.documentElement.dataset.ready")
     assert browser.run("document.documentElement.scrollWidth") <= width
     assert browser.run("document.querySelectorAll('#gallery img[previewsrc]').length") == 20

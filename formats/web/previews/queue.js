@@ -53,19 +53,28 @@ export function queue(previews, { addresses, size, ask, show, fail }) {
   const refinable = (/** @type {Preview} */ { img, prepared, seen, shown, stage }) =>
     Boolean(seen && prepared?.more && shown === ROUGH && stage < FINE) && sideOf(img) > SMALL;
 
-  /** @type {(preview: Preview, stage: number, draw: () => Blob | null | Promise<Blob | null>) => Promise<void>} */
+  /**
+   * Draws a preview, and lets it be shown meanwhile.
+   * @param {Preview} preview
+   * @param {number} stage
+   * @param {() => Blob | null | Promise<Blob | null>} draw
+   */
   async function advance(preview, stage, draw) {
     preview.stage = stage;
     const wanted = () => previews.get(preview.img) === preview && preview.shown < stage;
+    const failed = (/** @type {unknown} */ error) => {
+      preview.stage = FINE; // do not try again
+      if (wanted()) fail(error, preview.img);
+    };
     try {
       const blob = await draw();
       if (!blob || !wanted()) return;
-      await show(preview, URL.createObjectURL(blob), wanted);
-      preview.shown = stage;
-      refine();
+      show(preview, URL.createObjectURL(blob), wanted).then(() => {
+        preview.shown = Math.max(preview.shown, stage);
+        refine();
+      }, failed);
     } catch (error) {
-      preview.stage = FINE; // it failed
-      if (wanted()) fail(error, preview.img);
+      failed(error);
     }
   }
 
@@ -75,7 +84,7 @@ export function queue(previews, { addresses, size, ask, show, fail }) {
     let began = performance.now();
     for (let preview; (preview = pick(waits));) {
       const { draw } = /** @type {PreparedPreview} */ (preview.prepared);
-      advance(preview, ROUGH, draw); // its bitmap is read while the next one is drawn
+      advance(preview, ROUGH, draw);
       if (performance.now() - began < SLICE) continue;
       await new Promise((turn) => setTimeout(turn));
       began = performance.now();

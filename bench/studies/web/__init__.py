@@ -1,0 +1,1 @@
+"""Measures formats/web in headless Chromium, beside BlurHash and ThumbHash."""
