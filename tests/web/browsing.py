@@ -18,6 +18,8 @@ from PIL import Image
 from bench.browser import Browser
 
 BLANK = b"<!doctype html><meta charset=utf-8><link rel=icon href=data:,><body style='margin:0'>"
+POLICY = "require-trusted-types-for 'script'; trusted-types tokcodec"
+TRUSTED = f'<!doctype html><meta http-equiv="content-security-policy" content="{POLICY}"><body>'.encode()
 PAGE = """
 import { start } from "/tok-preview.js";
 window.warned = [];
@@ -46,6 +48,8 @@ class Handler(SimpleHTTPRequestHandler):
         name = self.path.split("?")[0]
         if name == "/blank":
             self.reply(BLANK, "text/html")
+        elif name == "/trusted":
+            self.reply(TRUSTED, "text/html")
         elif name == "/flaky.tokm":
             self.requested.append(self.path)
             if self.requested.count(self.path) == 1:
@@ -70,6 +74,10 @@ class Handler(SimpleHTTPRequestHandler):
         self.end_headers()
         with suppress(ConnectionError):  # the test may have left the page
             self.wfile.write(data)
+
+    def end_headers(self) -> None:
+        self.send_header("Access-Control-Allow-Origin", "*")
+        super().end_headers()
 
     def log_message(self, *arguments: Any) -> None:
         pass

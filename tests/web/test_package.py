@@ -129,6 +129,39 @@ def test_types_of_a_wrong_use_are_refused(node: str, tmp_path: Path) -> None:
     assert len(re.findall(r"^use", done.stdout, re.MULTILINE)) == len(refused), done.stdout
 
 
+FRAMEWORKS = {
+    "react.tsx": "export const a = <img previewsrc={0} />;",
+    "vue.tsx": "/** @jsxImportSource vue */ export const a = <img previewsrc={0} />;",
+    "svelte.ts": 'import type {{ SvelteHTMLElements }} from "svelte/elements";\n'
+    'export const a: SvelteHTMLElements["img"] = {{ previewsrc: {0} }};',
+}
+
+
+def test_frameworks_know_the_attribute(node: str, tmp_path: Path) -> None:
+    """It may be a text, and nothing else."""
+    tsc = tool("tsc")
+    if not (WEB / "node_modules" / "svelte").is_dir():
+        pytest.skip("npm install was not run in formats/web")
+    (tmp_path / "node_modules").symlink_to(WEB / "node_modules")
+    (tmp_path / "package.json").write_text('{"type": "module"}')
+    types = [str(path) for path in sorted((WEB / "frameworks").iterdir())]
+    assert {Path(name).stem for name in FRAMEWORKS} == {Path(path).name.split(".")[0] for path in types}
+    for name, code in FRAMEWORKS.items():
+        quoted = code.replace("={0}", "={{{0}}}") if name.endswith("tsx") else code
+        (tmp_path / name).write_text(quoted.format('"data:,"'))
+        (tmp_path / f"wrong-{name}").write_text(quoted.format("3"))
+    names = [path.name for path in tmp_path.glob("*.ts*")]
+    options = ["--noEmit", "--strict", "--skipLibCheck", "--jsx", "react-jsx", "--module", "nodenext"]
+    done = subprocess.run(
+        [tsc, *options, "--lib", "es2022,dom", "--target", "es2022", *names, *types],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    refused = re.findall(r"^(.*)\(\d+,\d+\): error TS2322", done.stdout, re.MULTILINE)
+    assert sorted(refused) == sorted(f"wrong-{name}" for name in FRAMEWORKS), done.stdout
+
+
 def test_the_package_is_small(tmp_path: Path) -> None:
     npm = shutil.which("npm") or pytest.skip("npm is not installed")
     command = [npm, "pack", "--json", "--dry-run", "--offline"]

@@ -73,7 +73,16 @@ function newWorker(address) {
   const same = new URL(file).origin === location.origin;
   const blob = () => new Blob([`import ${JSON.stringify(file)};`], { type: "text/javascript" });
   const script = same ? file : URL.createObjectURL(blob());
+  return new Worker(/** @type {any} */ (trusted(script)), { type: "module" });
+}
+
+/** @type {{ createScriptURL: (url: string) => unknown } | undefined} */
+let policy; // a name can be used once
+
+/** @type {(script: string) => unknown} the address, in the form that Trusted Types want */
+function trusted(script) {
   const { trustedTypes } = /** @type {any} */ (globalThis);
-  const policy = trustedTypes?.createPolicy("tokcodec", { createScriptURL: (/** @type {string} */ url) => url });
-  return new Worker(policy?.createScriptURL(script) ?? script, { type: "module" });
+  if (!trustedTypes) return script;
+  policy ??= trustedTypes.createPolicy("tokcodec", { createScriptURL: (/** @type {string} */ url) => url });
+  return policy?.createScriptURL(script);
 }
