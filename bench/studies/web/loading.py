@@ -56,25 +56,26 @@ def measure(browser: Browser, rounds: int) -> tuple[dict[str, Load], dict[str, L
     with serve({}) as elsewhere:  # a browser opens six connections to a host, and images that never come keep theirs
         files = {f"/photo{i}.jpg": jpeg(picture) for i, picture in enumerate(pictures)}
         for variant in VARIANTS:
-            alone = [f'{each} src="{elsewhere.address(NEVER)}"' for each in previews[:1]]
-            shared = [f'{each} src="/photo{i}.jpg"' for i, each in enumerate(previews)]
-            files |= {f"/alone-{variant}.html": page(variant, alone), f"/shared-{variant}.html": page(variant, shared)}
+            only = [f'{each} src="{elsewhere.address(NEVER)}"' for each in previews[:1]]
+            all_images = [f'{each} src="/photo{i}.jpg"' for i, each in enumerate(previews)]
+            files[f"/alone-{variant}.html"] = page(variant, only)
+            files[f"/shared-{variant}.html"] = page(variant, all_images)
         with serve(files) as site:
             browser.throttle(LATENCY_MS, BYTES_PER_S)
-            found: dict[tuple[str, str], list[Load]] = {}
+            alone: dict[str, list[Load]] = {}
+            shared: dict[str, list[Load]] = {}
             for _ in range(rounds):
                 for variant in VARIANTS:
                     if variant != "none":
-                        each = _load(browser, site.address(f"/alone-{variant}.html"), 0)
-                        found.setdefault(("alone", variant), []).append(each)
-                    each = _load(browser, site.address(f"/shared-{variant}.html"), SHARED)
-                    found.setdefault(("shared", variant), []).append(each)
+                        alone.setdefault(variant, []).append(_load(browser, site.address(f"/alone-{variant}.html"), 0))
+                    load = _load(browser, site.address(f"/shared-{variant}.html"), SHARED)
+                    shared.setdefault(variant, []).append(load)
             browser("Page.navigate", url="about:blank")
-    alone, shared = (
-        {variant: _median(loads) for (kind, variant), loads in found.items() if kind == wanted}
-        for wanted in ("alone", "shared")
-    )
-    return alone, shared
+    return _medians(alone), _medians(shared)
+
+
+def _medians(found: dict[str, list[Load]]) -> dict[str, Load]:
+    return {variant: _median(loads) for variant, loads in found.items()}
 
 
 def _median(loads: list[Load]) -> Load:
