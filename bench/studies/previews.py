@@ -40,14 +40,27 @@ BARE_UP_TO = 100
 """Up to this number of bytes a preview is a bare file of one tile, and above a `.tok` file with any number of tiles."""
 LOOKS = {"light": 512, "bare": 64}
 """Longer side in samples of the previews that tok-preview.js draws: first bare, then with the network."""
-NAMES = {"thumbhash": "ThumbHash", "blurhash": "BlurHash, 4x4", "webp-down": "WebP made small"}
-FIRST = ["dist/previews.js", "base-2-64.first.tokm"]
+NAMES = {
+    "thumbhash": "ThumbHash",
+    "blurhash": "BlurHash, 4x4",
+    "webp-down": "WebP made small",
+    "avif-down": "AVIF made small",
+    "jpegxl-down": "JPEG XL made small",
+}
+FIRST = ["dist/previews.js", f"{MODEL.stem}.first.tokm"]
 CODE = {
     "ThumbHash": ["node_modules/thumbhash/thumbhash.js"],
     "BlurHash, 4x4": ["node_modules/blurhash/dist/esm/index.js"],
     "WebP made small": [],
+    "AVIF made small": [],
+    "JPEG XL made small": [],
     "tokcodec on the web, before the first preview": FIRST,
-    "tokcodec on the web, all": [*FIRST, "dist/tok-worker.js", "base-2-64.rest.tokm", "base-2-64.network.tokm"],
+    "tokcodec on the web, all": [
+        *FIRST,
+        "dist/tok-worker.js",
+        f"{MODEL.stem}.rest.tokm",
+        f"{MODEL.stem}.network.tokm",
+    ],
 }
 
 COLUMNS = {
@@ -173,7 +186,9 @@ def main(folder: Path, limit: int | None, out: Path, lpips_weights: Path | None)
         "",
         *markdown_lines(["at most", "", *(heading for heading, _ in COLUMNS.values())], table),
         "",
-        "What a page downloads once (tokcodec minified, the others as published):",
+        "A page downloads once (tokcodec minified, the others as published).",
+        "Chromium 156 shows WebP, AVIF with the small header and JPEG XL without code.",
+        "In a browser that lacks one of them the picture stays empty.",
         "",
         *downloads(),
         "",

@@ -5,7 +5,6 @@ import { join } from "node:path";
 
 const folder = process.argv[2] ?? "dist";
 const entries = { "previews.js": "previews/start.js", "tok-worker.js": "tok-worker.js" };
-
 await mkdir(folder, { recursive: true });
 for (const [name, entry] of Object.entries(entries)) {
   const { outputFiles } = await build({

@@ -20,7 +20,8 @@ from PIL import Image
 
 import tokcodec
 from bench.browser import Browser
-from tokcodec.models.registry import find_model
+from tests.vectors import FOLDERS
+from tokcodec.models.registry import DEFAULT_MODEL, find_model
 from tokcodec.tokenizers.web import pack_web
 
 from .browsing import PAGE, Handler, wait_for

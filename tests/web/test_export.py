@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from tests.vectors import FOLDERS
 from tokcodec.cli import cli
 from tokcodec.models.modelfile import Model
-from tokcodec.models.registry import find_model
+from tokcodec.models.registry import DEFAULT_MODEL, find_model
 from tokcodec.tokenizers.web import looks_of, pack_web, pack_web_parts
 
 from .conftest import WEB, Run
@@ -55,7 +55,7 @@ def test_the_command_writes_what_it_says(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_parts_are_written_together_or_not_at_all(call: Callable[..., Result], tmp_path: Path) -> None:
-    command = ("models", "export-web", "base-2", "--tokens", "8", "--first", "4", "-o", "m.tokm")
+    command = ("models", "export-web", DEFAULT_MODEL, "--tokens", "8", "--first", "4", "-o", "m.tokm")
     assert call(*command).exit_code == 0
     parts = pack_web_parts(find_model(), 4, 8, look="light")
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {
@@ -68,13 +68,15 @@ def test_parts_are_written_together_or_not_at_all(call: Callable[..., Result], t
     assert call(*command, "-f").exit_code == 0
 
 
-def test_a_model_in_parts_has_what_the_whole_one_has(call: Callable[..., Result], run: Run, tmp_path: Path) -> None:
+def test_a_model_in_parts_has_what_the_whole_one_has(run: Run) -> None:
     paths = {}
+    name = f"{DEFAULT_MODEL}-64.tokm"
+    command = f"tokcodec models export-web {DEFAULT_MODEL} --tokens 64 --first 16 -f -o formats/web/{name}"
     for part, data in pack_web_parts(find_model(), 16, 64, look="light").items():
-        paths[part] = tmp_path / part
-        paths[part].write_bytes(data)
+        paths[part] = WEB / f"{DEFAULT_MODEL}-64.{part}.tokm"
+        assert paths[part].read_bytes() == data, f"make it again: {command}"
     whole, joined, bare, other = run(
-        {"job": "load", "file": SMALL},
+        {"job": "load", "file": SMALL[DEFAULT_MODEL]},
         {"job": "load", "file": paths["first"], "parts": [paths["network"], paths["rest"]]},
         {"job": "load", "file": paths["first"]},
         {"job": "load", "file": paths["first"], "parts": [paths["network"]]},

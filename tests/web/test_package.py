@@ -22,7 +22,7 @@ from .conftest import WEB
 SOURCES = [path for pattern in ("tok*.js", "codec/*.js", "previews/*.js") for path in WEB.glob(pattern)]
 DECODER_LIMIT, PREVIEWS_LIMIT = 72_000, 102_000
 """Bytes of the modules that `tok.js`, and `tok-preview.js` with its worker, load; comments and types included."""
-FIRST_LIMIT = 30_000
+FIRST_LIMIT = 30_200
 """Bytes, gzipped, that a page needs for its first previews."""
 PACKAGE_LIMIT = 650_000
 
@@ -50,7 +50,7 @@ def test_modules_are_small_and_need_nothing_else() -> None:
 
 
 def test_the_first_preview_needs_little(node: str, tmp_path: Path) -> None:
-    parts = [WEB / "dist" / "previews.js", WEB / "base-2-64.first.tokm"]
+    parts = [WEB / "dist" / "previews.js", WEB / "base-3-64.first.tokm"]
     assert sum(len(gzip.compress(path.read_bytes(), 9)) for path in parts) <= FIRST_LIMIT
 
 

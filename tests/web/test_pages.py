@@ -13,6 +13,7 @@ from PIL import Image
 import tokcodec
 from bench.browser import Browser
 from tests.bench.report.test_page import needs_browser
+from tests.vectors import contents
 
 from .browsing import Handler, add, background, release, shot, wait_for
 

@@ -178,9 +178,9 @@ def export_web(
     """Write a model for tok.js, to decode and encode in browsers.
 
     \b
-      tokcodec models export-web base-2 --tokens 64 -o base-2-64.tokm
-      tokcodec models export-web base-2 --tokens 64 --first 16
-          # writes base-2-64.first.tokm, base-2-64.rest.tokm and base-2-64.network.tokm
+      tokcodec models export-web base-3 --tokens 64 -o base-3-64.tokm
+      tokcodec models export-web base-3 --tokens 64 --first 16
+          # writes base-3-64.first.tokm, base-3-64.rest.tokm and base-3-64.network.tokm
     """
     from ..models.registry import find_model
     from ..pictures.files import check_output, write_atomic
@@ -210,7 +210,8 @@ def export_web(
             parts = pack_web_parts(model, first, count, all_scales=scales == "all", look=chosen)
             files = {f"{target.removesuffix('.tokm')}.{part}.tokm": data for part, data in parts.items()}
     if target == STDIO and files:
-        write_stdout(files[target])
+        with report.guard(target, target):
+            write_stdout(files[target])
         return
     for path in files:
         with report.guard(path, path):

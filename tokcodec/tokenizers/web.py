@@ -120,6 +120,9 @@ class _Source:
 
     def codewords(self, first: int, end: int) -> Arrays:
         """Arrays of the tokens `first` to `end` - 1 of all scales; with token 0 come the means."""
+        luma, chroma = (int(side) for side in self.stored["planes"])
+        given = self.model.error_weights
+        weights = coefficient_weights(luma, chroma, given) if given else 1.0
         arrays: Arrays = {}
         for scale in range(self.scales):
             own = {name: self.stored[name][scale] for name in ("mean", "dims", "words", "step")}
@@ -128,7 +131,7 @@ class _Source:
             }
             if first == 0:
                 mean = own["mean"].astype(np.float32)
-                kept = np.flatnonzero(np.abs(mean) >= NEGLIGIBLE)
+                kept = np.flatnonzero(np.abs(mean) * weights >= NEGLIGIBLE)
                 parts |= {"mean": mean[kept], "mean.dims": kept.astype(np.uint16)}
             parts |= {
                 "dims": own["dims"][first:end].astype(np.uint16),

@@ -13,6 +13,7 @@ import skimage.data
 from PIL import Image
 
 import tokcodec
+from tokcodec.models.registry import DEFAULT_MODEL
 
 from .site import WEB
 
@@ -37,7 +38,7 @@ HEADS = {
   else start();
 </script>""",
     "tokcodec": """<link rel="modulepreload" href="/dist/previews.js">
-<link rel="preload" href="/base-2-64.first.tokm" as="fetch" crossorigin>
+<link rel="preload" href="/base-3-64.first.tokm" as="fetch" crossorigin>
 <script type="module" async>
   import { start } from "/dist/previews.js";
   start();
@@ -97,8 +98,9 @@ def attributes(pictures: list[Image.Image]) -> list[str]:
     found = []
     for picture, thumbhash in zip(pictures, _thumbhashes(pictures), strict=True):
         data = base64.b64encode(tokcodec.encode(picture, tokens=TOKENS, container="bare")).decode()
-        previews = f'data-thumbhash="{thumbhash}" previewsrc="data:image/x-tok-bare;base64,{data}"'
-        found.append(f'width="{picture.width}" height="{picture.height}" {previews}')
+        url = f"data:image/x-tok-bare;model={DEFAULT_MODEL};base64,{data}"
+        size = f'width="{picture.width}" height="{picture.height}"'
+        found.append(f'{size} data-thumbhash="{thumbhash}" previewsrc="{url}"')
     return found
 
 

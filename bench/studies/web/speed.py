@@ -46,7 +46,7 @@ try {
   const { decode, loadModel } = await import("./tok.js");
   const { encode } = await import("./tok-encode.js");
   const fetched = async (name) => (await fetch(name)).arrayBuffer();
-  const model = loadModel(await fetched("base-2-64.tokm"));
+  const model = loadModel(await fetched("base-3-64.tokm"));
   found["code and model"] = { first: performance.now() - began };
   const bitmap = await createImageBitmap(await (await fetch("picture.png")).blob());
   const canvas = new OffscreenCanvas(256, 256);

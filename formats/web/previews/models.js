@@ -14,6 +14,8 @@ import { loadModel } from "../codec/model.js";
  * @property {string} [name] of the model; without it the address of `first` is searched for the name
  */
 
+const OLD = { id: 0x5f, name: "base-2" }; // the model of 1.0: its files name it by this byte
+
 /** @type {Map<string, Promise<any>>} */
 const kept = new Map(); // files by their address, and models by those of their parts
 
@@ -72,8 +74,9 @@ function belongs(bytes, { hash }) {
  * @throws {Error} if there is none, or it cannot be fetched
  */
 export async function findModel(all, bytes, name) {
+  const likely = name ?? (bytes[2] === OLD.id ? OLD.name : null); // so that no file of another model is fetched
   const named = (/** @type {ModelFiles} */ files) =>
-    Number(name !== null && (files.name === name || files.first.includes(name)));
+    Number(likely !== null && (files.name === likely || files.first.includes(likely)));
   for (const files of [...all].sort((a, b) => named(b) - named(a))) {
     const model = await modelAt(files.first);
     if (name === null ? belongs(bytes, model) : model.name === name) return { files, model };

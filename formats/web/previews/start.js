@@ -14,8 +14,8 @@ import { FINEST, queue } from "./queue.js";
 
 /**
  * @typedef {object} PreviewOptions
- * @property {PageModel | PageModel[]} [model] the page's models, which are fetched when needed; by default the parts of
- *   base-2 beside the module
+ * @property {PageModel | PageModel[]} [model] the page's models, which are fetched when needed; by default base-3 and
+ *   base-2, whose files are beside the module
  * @property {string | URL} [worker] address of `tok-worker.js`; by default beside the module
  * @property {number} [size] pixels of a first preview's longer side, 1..512; 64 by default
  * @property {string} [attribute] the one that holds the preview; by default `previewsrc`, else `data-previewsrc`
@@ -26,11 +26,12 @@ import { FINEST, queue } from "./queue.js";
 
 const OWN_MODELS = [
   {
-    name: "base-2",
-    first: new URL("../base-2-64.first.tokm", import.meta.url),
-    rest: new URL("../base-2-64.rest.tokm", import.meta.url),
-    network: new URL("../base-2-64.network.tokm", import.meta.url),
+    name: "base-3",
+    first: new URL("../base-3-64.first.tokm", import.meta.url), // bundlers look for these
+    rest: new URL("../base-3-64.rest.tokm", import.meta.url),
+    network: new URL("../base-3-64.network.tokm", import.meta.url),
   },
+  { name: "base-2", first: new URL("../base-2-64.tokm", import.meta.url) },
 ];
 const NEAR = "600px"; // distance from the view at which previews are drawn, and let go
 const SAMPLE = "data:image/x-tok;base64,9RBfAJAAAACy7ol5";

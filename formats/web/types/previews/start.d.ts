@@ -17,8 +17,8 @@ export type PageModel = string | URL | {
 };
 export type PreviewOptions = {
     /**
-     * the page's models, which are fetched when needed; by default the parts of
-     * base-2 beside the module
+     * the page's models, which are fetched when needed; by default base-3 and
+     * base-2, whose files are beside the module
      */
     model?: PageModel | PageModel[] | undefined;
     /**
