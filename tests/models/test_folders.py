@@ -14,8 +14,7 @@ from tests.models.make import make
 from tokcodec.errors import OutputError, TokError
 from tokcodec.models import folders
 from tokcodec.models.modelfile import read_model
-from tokcodec.models.registry import damaged, find_model, installed, remove_model
-from tokcodec.tokenizers.importing import _free_folder
+from tokcodec.models.registry import damaged, find_model, free_folder, installed, remove_model
 
 CALLS = ("open", "os.mkdir", "os.rename", "os.link", "os.remove", "os.rmdir", "os.listdir", "os.scandir")
 """Python's names (audit events) of the system calls by which a folder is written, replaced and removed."""
@@ -107,8 +106,8 @@ def test_a_model_left_aside_counts(aside: Path) -> None:
     with pytest.raises(OutputError, match="exists already"):
         make(aside / "small", salt=1)
     with pytest.raises(OutputError, match="exists already"):
-        _free_folder("small", aside, overwrite=False)
-    assert _free_folder("small", aside, overwrite=True) == aside / "small"
+        free_folder("small", aside, overwrite=False)
+    assert free_folder("small", aside, overwrite=True) == aside / "small"
     remove_model("small")
     assert not list(aside.iterdir())
 
