@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ModelFileError, OutputError, PictureError, TokError
-from ..models.modelfile import CARD, Model, load_weights, weights_about, write_model
+from ..models.modelfile import CARD, Model, load_weights
 from ..models.registry import free_folder
+from ..models.rewriting import rewrite_model
 
 if TYPE_CHECKING:
     import numpy as np
@@ -74,21 +75,13 @@ def refit(
     tables = FrequencyTables.fit(tokens, model.radices)
     before, after = (float(each.bits(tokens).mean()) for each in (model.tables[0], tables))
     card = (model.path / CARD).read_text(encoding="utf-8") if (model.path / CARD).is_file() else ""
-    written = write_model(
+    written = rewrite_model(
+        model,
         folder,
-        name=name,
-        family=model.family,
-        tables=[tables],
         tensors=load_weights(model.weights_path),
-        hashed=model.hashed,
-        tile=model.tile,
-        error_weights=model.error_weights,
-        ordered=model.ordered,
-        default_tokens=model.default_tokens,
-        licence=model.licence,
-        description=model.description,
         card=_with_tables(card, f"learned from {len(tokens)} pictures"),
-        metadata=weights_about(model.weights_path),
+        name=name,
+        tables=[tables],
         overwrite=overwrite,
     )
     return written, before, after

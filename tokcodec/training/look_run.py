@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.optim.swa_utils import AveragedModel
 
 from ..errors import ModelFileError, reason
-from ..models.modelfile import CARD, MAX_FILE_BYTES, Model, load_weights, read_model, write_model
+from ..models.modelfile import CARD, MAX_FILE_BYTES, Model, load_weights, read_model
+from ..models.rewriting import rewrite_model
 from ..ratecontrol.lpips import LPIPS
 from ..regularfile import read_regular
 from ..search.refine import ROUNDS, TUNES, refine
@@ -21,6 +21,7 @@ from ..tokenizers import torch_device
 from ..tokenizers.cascade import CascadeTokenizer, load, small_picture
 from ..tokenizers.look import LOOKS, condition, prefix, quantised
 from ..tokenizers.networks import SIZES, LookNet, LookSize
+from .averages import averaged_model
 from .borders import AXES, MIDDLE, crop_pairs, few_counts, joined, parts
 from .data import crop_pixels, load_pictures, load_validation
 from .fit import TrainingRun
@@ -78,17 +79,11 @@ class LookRun(TrainingRun):
         start = next(filter(None, map(tokenizer.weights, (training.look, *LOOKS))), {})
         net = starting(tokenizer.scales, start, SIZES[training.size] if training.size else None)
         self.net: LookNet = net.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.averaged = AveragedModel(self.net, avg_fn=self._average)
-        self.averaged.n_averaged.fill_(1)  # the initial weights take part
+        self.averaged = averaged_model(self.net, training.average)
         self.optimiser = torch.optim.AdamW(
             self.net.parameters(), lr=training.rate, betas=(0.9, 0.99), weight_decay=0.01
         )
         self.step = 0
-
-    def _average(self, averaged: torch.Tensor, current: torch.Tensor, number: torch.Tensor | int) -> torch.Tensor:
-        """Exponential moving average whose decay grows with the number of weights that it has seen."""
-        decay = min(self.training.average, float(number) / (9 + float(number)))
-        return torch.lerp(averaged, current, 1 - decay)
 
     def border(self, step: int) -> tuple[int, int] | None:
         """The axis along which the tiles of a step are neighbours, and the start of what the loss sees of each pair.
@@ -254,22 +249,7 @@ def install_look(folder: Path, look: str, net: LookNet) -> Model:
         card = read_regular(folder / CARD, MAX_FILE_BYTES).decode()
     except (OSError, ValueError) as error:
         raise ModelFileError(f"{folder / CARD}: cannot be read ({reason(error)})") from error
-    return write_model(
-        folder,
-        name=model.name,
-        family=model.family,
-        tables=model.tables,
-        tensors=tensors,
-        hashed=model.hashed,
-        scales=model.scales,
-        error_weights=model.error_weights,
-        ordered=model.ordered,
-        default_tokens=model.default_tokens,
-        licence=model.licence,
-        description=model.description,
-        card=card,
-        overwrite=True,
-    )
+    return rewrite_model(model, folder, tensors=tensors, card=card, overwrite=True)
 
 
 def train_look(
