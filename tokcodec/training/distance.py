@@ -20,6 +20,7 @@ from ..ratecontrol.lpips import LPIPS
 from ..search.distance import CLASSIFIER, DistanceNet, quantised
 from ..search.distance import LPIPS as LPIPS_WIDTHS
 from ..tokenizers.cascade import CascadeTokenizer, load
+from .averages import averaged_model
 from .data import load_pictures, load_validation, random_crop
 from .features import Classifier
 from .journal import Journal
@@ -138,7 +139,7 @@ class DistanceRun:
                 stored.append(self.taught(waiting))
                 waiting = []
         optimiser = torch.optim.AdamW(self.net.parameters(), training.rate, betas=(0.9, 0.98), weight_decay=1e-3)
-        averaged = {name: value.clone() for name, value in self.net.state_dict().items()}
+        averaged = averaged_model(self.net, training.average)
         for step in range(training.steps):
             cosine = float(np.cos(np.pi / 2 * step / training.steps)) ** 2
             for group in optimiser.param_groups:
@@ -150,12 +151,11 @@ class DistanceRun:
             loss.backward()
             torch.nn.utils.clip_grad_norm_(self.net.parameters(), 3.0)
             optimiser.step()
-            decay = min(training.average, (1 + step) / (10 + step))
-            for name, value in self.net.state_dict().items():
-                averaged[name].lerp_(value, 1 - decay)
+            averaged.update_parameters(self.net)
             if step % 100 == 99:
                 self.journal.record(step=step + 1, loss=round(float(loss), 3))
-        return averaged
+        weights: dict[str, torch.Tensor] = averaged.module.state_dict()
+        return weights
 
 
 def write_distance(weights: dict[str, torch.Tensor], path: Path) -> None:
