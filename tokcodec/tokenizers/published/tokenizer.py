@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, ExitStack
 from typing import Any, ClassVar
 
 import torch
@@ -109,13 +108,7 @@ class Published(Tokenizer):
         self.check_tiles(x)
         count = self.check_count(count)
         tiles = torch.as_tensor(x).to(self.device, torch.float32)
-        # A single tile would use another matrix routine, which rounds differently. It is doubled, so that its tokens
-        # are the same as in a batch.
-        doubled = len(tiles) == 1 < self.encode_batch
-        pair = tiles.repeat(2, 1, 1, 1) if doubled else tiles
-        with torch.inference_mode(), self._exact():
-            parts = [self.net.encode(part) for part in torch.split(pair, self.encode_batch)]
-        return like(torch.cat(parts)[: len(tiles), :count], x)  # outside of inference mode, for ordinary tensors
+        return like(encoded(self.net, tiles, self.encode_batch)[:, :count], x)
 
     def decode(self, tokens: Array, look: str | None = None, scale: int = 0) -> Array:
         """int [N, k], 1 <= k <= n_tokens -> float32 [N, 3, T, T] in [0, 1]."""
@@ -136,9 +129,22 @@ class Published(Tokenizer):
         """Draw a batch: int64 [N, k] -> float [N, 3, T, T], about [0, 1]."""
         return self.net.decode(tokens)  # type: ignore[no-any-return]
 
-    def _exact(self) -> AbstractContextManager[Any]:
-        """A context in which products have the full precision of float32, since other rounding changes tokens."""
-        stack = ExitStack()
-        stack.enter_context(torch.autocast(torch.device(self.device).type, enabled=False))
-        stack.enter_context(torch.backends.cudnn.flags(enabled=True, allow_tf32=False))
-        return stack
+
+def encoded(net: Any, tiles: Tensor, batch: int) -> Tensor:
+    """Encode tiles in batches, in the full precision of float32, since other rounding changes tokens.
+
+    Args:
+        net: a network with `encode`.
+        tiles: float32 [N, 3, T, T] in [0, 1].
+        batch: number of tiles encoded at once, at least 1.
+
+    Returns:
+        int64 [N, n_tokens].
+    """
+    # A single tile would use another matrix routine, which rounds differently. It is doubled, so that its tokens are
+    # the same as in a batch.
+    doubled = tiles.repeat(2, 1, 1, 1) if len(tiles) == 1 < batch else tiles
+    autocast = torch.autocast(tiles.device.type, enabled=False)
+    with torch.inference_mode(), autocast, torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        parts = [net.encode(part) for part in torch.split(doubled, batch)]
+    return torch.cat(parts)[: len(tiles)]  # outside of inference mode, for ordinary tensors

@@ -11,6 +11,7 @@ from ...errors import ModelFileError
 from ...models.modelfile import Model, load_weights
 from ..arrays import Array, like
 from ..base import Tokenizer
+from ..published.tokenizer import encoded
 from .modules import Vit1dNet, layout_of
 
 BATCH = 32
@@ -63,12 +64,7 @@ class Vit1d(Tokenizer):
         self.check_tiles(x)
         count = self.check_count(count)
         tiles = torch.as_tensor(x).to(self.device, torch.float32)
-        # A single tile would use another matrix routine, which rounds differently. It is doubled, so that its tokens
-        # are the same as in a batch.
-        pair = tiles.repeat(2, 1, 1, 1) if len(tiles) == 1 else tiles
-        with torch.inference_mode(), torch.autocast(torch.device(self.device).type, enabled=False):
-            parts = [self.net.encode(part) for part in torch.split(pair, BATCH)]
-        return like(torch.cat(parts)[: len(tiles), :count], x)  # outside of inference mode, for ordinary tensors
+        return like(encoded(self.net, tiles, BATCH)[:, :count], x)
 
     def decode(self, tokens: Array, look: str | None = None, scale: int = 0) -> Array:
         """int [N, k], 1 <= k <= n_tokens -> float32 [N, 3, T, T] in [0, 1]. There is one look."""
