@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import pickle
-import sys
-import types
 from pathlib import Path
 from typing import Any
 
@@ -17,49 +15,16 @@ torch = pytest.importorskip("torch")
 
 from safetensors.torch import load_file, safe_open, save_file  # noqa: E402
 
-from tests.tokenizers.published.plain_titok import random_weights  # noqa: E402
+from tests.tokenizers.importing.tiny import torch_file  # noqa: E402
 from tokcodec.container.tables import FrequencyTables  # noqa: E402
-from tokcodec.errors import MissingPackageError, ModelFileError, OutputError, PictureError, TokError, UnknownModelError  # noqa: E402
+from tokcodec.errors import ModelFileError, OutputError, PictureError, TokError, UnknownModelError  # noqa: E402
 from tokcodec.models import registry  # noqa: E402
 from tokcodec.models.registry import describe, remove_model  # noqa: E402
 from tokcodec.tensorfile import read_about  # noqa: E402
 from tokcodec.tokenizers import importing  # noqa: E402
 from tokcodec.tokenizers.importing import import_model  # noqa: E402
 from tokcodec.tokenizers.published.catalogue import load  # noqa: E402
-from tokcodec.tokenizers.published.checkpoint import Variant  # noqa: E402
 from tokcodec.tokenizers.published.titok import Titok  # noqa: E402
-from tokcodec.tokenizers.published.titok_modules import Layout, TitokNet  # noqa: E402
-
-LAYOUT = Layout(width=64, layers=1, n_tokens=4, hidden=32)
-
-
-@pytest.fixture(scope="module")
-def weights() -> Any:
-    with torch.device("meta"):
-        net = TitokNet(LAYOUT)
-    return random_weights(net)
-
-
-@pytest.fixture(autouse=True)
-def place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """An empty folder of models, and a small known variant."""
-    monkeypatch.setitem(Titok.variants, "tiny", Variant("Tiny-4", LAYOUT, True, 3, "three tokens are kept by default"))
-    monkeypatch.setenv(registry.MODELS_VARIABLE, str(tmp_path / "models"))
-    return tmp_path / "models"
-
-
-@pytest.fixture
-def checkpoint(tmp_path: Path, weights: Any) -> Path:
-    folder = tmp_path / "Tiny"
-    folder.mkdir()
-    save_file(weights, folder / "model.safetensors")
-    return folder
-
-
-def torch_file(tmp_path: Path, content: object) -> Path:
-    torch.save(content, tmp_path / "pytorch_model.bin")
-    return tmp_path / "pytorch_model.bin"
-
 
 # ---- what is written
 
@@ -312,93 +277,6 @@ def test_a_taken_name_is_kept(checkpoint: Path, place: Path, tmp_path: Path) -> 
 
 def test_dest_is_the_folder_of_models(checkpoint: Path, tmp_path: Path) -> None:
     assert import_model(checkpoint, "tiny", dest=tmp_path / "here").path == tmp_path / "here" / "tiny"
-
-
-# ---- download
-
-
-def fake_hub(monkeypatch: pytest.MonkeyPatch, files: dict[str, Path], failure: Exception | None = None) -> list[Any]:
-    """A huggingface_hub that holds `files`; the calls it gets are listed."""
-
-    class EntryNotFoundError(Exception): ...
-
-    class LocalEntryNotFoundError(EntryNotFoundError, FileNotFoundError): ...
-
-    calls: list[Any] = []
-
-    def hf_hub_download(repository: str, name: str, *, revision: str | None) -> str:
-        calls.append((repository, name, revision))
-        if failure:
-            raise failure
-        if name not in files:
-            raise EntryNotFoundError(f"404: {name}")
-        return str(files[name])
-
-    hub, errors = types.ModuleType("huggingface_hub"), types.ModuleType("huggingface_hub.errors")
-    hub.hf_hub_download = hf_hub_download  # type: ignore[attr-defined]
-    errors.EntryNotFoundError = EntryNotFoundError  # type: ignore[attr-defined]
-    errors.LocalEntryNotFoundError = LocalEntryNotFoundError  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "huggingface_hub", hub)
-    monkeypatch.setitem(sys.modules, "huggingface_hub.errors", errors)
-    return calls
-
-
-def test_download(monkeypatch: pytest.MonkeyPatch, weights: Any, tmp_path: Path) -> None:
-    file = torch_file(tmp_path, weights)
-    (tmp_path / "README.md").write_text("---\nlicense: mit\n---\n")
-    calls = fake_hub(monkeypatch, {file.name: file, "README.md": tmp_path / "README.md"})
-    model = import_model("hf:org/Tiny-4@v1.0", "tiny")
-    assert calls == [("org/Tiny-4", name, "v1.0") for name in ("model.safetensors", "pytorch_model.bin", "README.md")]
-    assert "imported from hf:org/Tiny-4@v1.0;" in model.description and model.licence == "mit"
-
-
-def test_download_of_a_named_file(monkeypatch: pytest.MonkeyPatch, weights: Any, tmp_path: Path) -> None:
-    file = torch_file(tmp_path, weights)
-    calls = fake_hub(monkeypatch, {"16x/model.pt": file})
-    import_model("hf:org/Tiny-4:16x/model.pt", "tiny")
-    assert calls[0] == ("org/Tiny-4", "16x/model.pt", None)
-    with pytest.raises(UnknownModelError, match=r"the repository does not hold none\.pt$"):
-        import_model("hf:org/Tiny-4:none.pt", "other")
-
-
-def test_download_without_a_card(monkeypatch: pytest.MonkeyPatch, checkpoint: Path) -> None:
-    fake_hub(monkeypatch, {"model.safetensors": checkpoint / "model.safetensors"})
-    assert import_model("hf:org/Tiny-4", "tiny").licence == "not stated"
-
-
-def test_download_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(MissingPackageError, match=r"pip install 'tokcodec\[hub\]'"):
-        import_model("hf:org/name", "tiny")
-
-
-def test_download_without_network_or_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
-    fake_hub(monkeypatch, {}, ConnectionError("Name or service not known\nRetry"))
-    with pytest.raises(UnknownModelError, match=r"be downloaded \(Name or service not known\); without a network"):
-        import_model("hf:org/name", "tiny")
-    fake_hub(monkeypatch, {})
-    local = sys.modules["huggingface_hub.errors"].LocalEntryNotFoundError
-    with pytest.raises(UnknownModelError, match="the repository holds neither"):
-        import_model("hf:org/name", "tiny")
-    hub = sys.modules["huggingface_hub"]
-
-    def offline(*_: Any, **__: Any) -> str:
-        raise local("not cached")
-
-    monkeypatch.setattr(hub, "hf_hub_download", offline)
-    with pytest.raises(UnknownModelError, match=r"cannot be downloaded \(not cached\)"):
-        import_model("hf:org/name", "tiny")
-
-
-@pytest.mark.parametrize("source", ["hf:", "hf:name", "hf:a/b/c", "hf:a/b@", "hf:../../etc"])
-def test_download_of_what_is_no_repository(source: str) -> None:
-    with pytest.raises(ValueError, match="not of the form"):
-        import_model(source, "tiny")
-
-
-def test_nothing_is_fetched_for_a_path(monkeypatch: pytest.MonkeyPatch, checkpoint: Path) -> None:
-    monkeypatch.setattr(importing, "download", lambda source: pytest.fail("fetched"))
-    import_model(checkpoint, "tiny")
 
 
 # ---- show and remove
