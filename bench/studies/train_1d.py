@@ -1,8 +1,7 @@
 """`python -m bench.studies.train_1d DIR --model MODEL`: a trained 1D tokenizer by tokens, against the default model.
 
-The pictures of DIR are cropped to one tile of the model. A file of the default model has at most as many bytes as the
-file that it is compared with, or is the smallest possible one. The exit status is 1 if a doubling of the
-tokens does not help.
+The pictures of DIR are cropped to one tile of the model. Each file is compared with one of the default model that has
+at most as many bytes, or with its smallest one. The exit status is 1 if twice the tokens do not help.
 """
 
 from __future__ import annotations

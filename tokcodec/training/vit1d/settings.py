@@ -61,7 +61,7 @@ class Training1d:
     tail_drop: str = "uniform"
     """One of TAIL_DROPS."""
     full: int = 4
-    """Every so many tiles one is drawn from all tokens, at least 1."""
+    """One in this number of tiles is drawn from all tokens, at least 1."""
     padding: int = 0
     """Further latent tokens behind those that are kept, from which tiles are drawn in training too (redundant token
     padding of ReToK, arXiv 2601.01535): late tokens take part more often. 0: none."""
