@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,34 @@ def test_the_plug_in_of_vite(node: str, folder: Path) -> None:
     assert photo.keys() == {"width", "height", "previewsrc", "colour"} and photo["width"] == 200
     assert found["other"] == [None, None] and found["watched"] == [str(good), str(bad)]
     assert found["failed"] == f"{bad}: Input file contains unsupported image format"
+
+
+ELEVENTY = """
+import configure from "./eleventy.config.js";
+const copied = [];
+const codes = {};
+configure({ addPassthroughCopy: (what) => copied.push(what), addShortcode: (name, code) => (codes[name] = code) });
+console.log(JSON.stringify({ copied, html: await codes.photo("photos/cat.png", "A cat") }));
+"""
+
+
+def test_the_recipe_for_eleventy(node: str, folder: Path) -> None:
+    """Eleventy itself was run by hand: it needs 130 packages."""
+    guide = (WEB.parents[1] / "docs" / "web.md").read_text()
+    (recipe,) = re.findall(r"^```js\n// (eleventy\.config\.js\n.*?)^```", guide, re.MULTILINE | re.DOTALL)
+    name, _, code = recipe.partition("\n")
+    (folder.parent / name).write_text(code)
+    (folder.parent / "package.json").write_text('{"type": "module"}')
+    (folder.parent / "node_modules").mkdir()
+    (folder.parent / "node_modules" / "tokcodec").symlink_to(WEB)
+    command = [node, "--input-type=module", "-e", ELEVENTY]
+    done = subprocess.run(command, cwd=folder.parent, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert 'src="/photos/cat.png" alt="A cat" width="200" height="133"' in found["html"]
+    assert 'previewsrc="data:image/x-tok-bare;model=base-3;base64,' in found["html"]
+    for path in found["copied"][1]:
+        assert list(WEB.glob(path.removeprefix("node_modules/tokcodec/"))), path
 
 
 SERVER = """

@@ -10,7 +10,7 @@ export interface Photo {
 }
 
 export interface PhotoOptions {
-  /** 16 by default, which a page draws first; 64 at most. */
+  /** 16 by default, 64 at most. */
   tokens?: number;
   /** Largest number of bytes of the preview instead. */
   targetSize?: number;

@@ -1,16 +1,19 @@
 /** Makes the preview of a picture file, for the build of a site: Node, with the package sharp. */
 
 import { readFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { encode } from "../tok-encode.js";
 import { loadModel, toDataURL } from "../tok.js";
 
 const SIDE = 256; // samples of a tile: more pixels would not be visible
-export const TOKENS = 16; // what a page draws first; 26 bytes
+export const TOKENS = 16; // 26 bytes
 
+const FILE = join(dirname(fileURLToPath(import.meta.url)), "..", "base-3-64.tokm"); // bundlers take a URL for a page's file
 let model;
 
 async function ownModel() {
-  model ??= loadModel(await readFile(new URL("../base-3-64.tokm", import.meta.url)));
+  model ??= loadModel(await readFile(FILE));
   return model;
 }
 
