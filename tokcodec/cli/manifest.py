@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 TOKENS = 16
-"""Tokens of a preview by default: what formats/web draws first."""
+"""Tokens of a preview by default, about 26 bytes: what fits into the HTML of a page."""
 
 manifest_option = click.option(
     "--manifest",
