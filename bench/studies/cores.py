@@ -116,8 +116,8 @@ def main(pictures: Path, other: Path, model: str, pairs: int, only: str, out: Pa
     lines = [
         "# Time and cores",
         "",
-        f"{len(list(pictures.iterdir()))} pictures of `{pictures.name}` at {TOKENS} tokens of {model}; {available()} cores, "
-        f"Python {sys.version.split()[0]}, NumPy {numpy.__version__}; medians of {pairs} pairs, in which both "
+        f"{len(list(pictures.iterdir()))} pictures of `{pictures.name}` at {TOKENS} tokens of {model}; {available()} "
+        f"cores, Python {sys.version.split()[0]}, NumPy {numpy.__version__}; medians of {pairs} pairs, in which both "
         "versions take turns.",
         "Busy: an endless loop runs for each core.",
         "Made by `python -m bench.studies.cores PICTURES --against CHECKOUT`.",
