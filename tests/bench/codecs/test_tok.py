@@ -77,6 +77,14 @@ def test_unordered_models_are_only_coded_whole(fake: Callable[..., TokCodec], ti
         (None, {"pitch": 256, "tokens": 256}),
         ("tokcodec:titok-packed", {"pitch": 256, "tokens": 256}),
     ]
+    assert found[0].extra["model"] == {"tile": 256, "parameters": 0}
+
+
+def test_a_model_is_cut_at_the_pitch_of_its_own_size(fake: Callable[..., TokCodec], tile: Pixels) -> None:
+    facts = ModelFacts("wide", "00", 256, True, (None,), tile=128)
+    found = [p for p in fake(facts=facts, model="wide", pitches=(256, 128)).points(scene(tile)) if p.label is None]
+    assert {p.setting["pitch"] for p in found if p.setting.get("tokens") == 8} == {128}
+    assert [p.setting for p in found if "model" in p.extra] == [{"pitch": 128, "tokens": 256}]
 
 
 def test_tokcodec_failure_is_reported(fake: Callable[..., TokCodec], tile: Pixels) -> None:
