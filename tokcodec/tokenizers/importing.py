@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from ..container.tables import FrequencyTables
     from .published.checkpoint import Variant
 
 
@@ -76,7 +77,7 @@ def import_model(
         variant = family.variants[key]
         layout = variant.layout
         if fit_tables is None:
-            tables = FrequencyTables.uniform(layout.n_tokens, layout.radices)
+            tables = family.first_tables(layout)
         else:
             tables = FrequencyTables.fit(tokens_of(family(state), fit_tables), layout.radices)
     except UnknownCheckpointError as error:
@@ -97,7 +98,7 @@ def import_model(
         default_tokens=variant.default_tokens,
         licence=licence,
         description=f"{variant.title}, imported from {origin}; {variant.note}{variant.terms}",
-        card=_card(name, origin, variant, licence, fitted=fit_tables is not None),
+        card=_card(name, origin, variant, licence, None if fit_tables else tables),
         metadata={
             "family": family.family,
             "variant": key,
@@ -149,11 +150,14 @@ def _licence_of(folder: Path) -> str | None:
     return found[1] if found else None
 
 
-def _card(name: str, origin: str, variant: Variant, licence: str, *, fitted: bool) -> str:
-    bits = math.log2(math.prod(variant.layout.radices))
+def _card(name: str, origin: str, variant: Variant, licence: str, first: FrequencyTables | None) -> str:
+    """The text about an imported model. `first` are its entropy tables, unless they were fitted."""
+    from ..container.tables import TOTAL
+
     tables = "fitted on a folder of pictures when it was imported"
-    if not fitted:
-        tables = f"uniform: every token costs {bits:.4g} bits; `tokcodec models fit-tables` learns them from pictures"
+    if first is not None:
+        bits = sum(math.log2(TOTAL / counts.min()) for counts in first.counts)
+        tables = f"not learned: a token costs at most {bits:.4g} bits; `tokcodec models fit-tables` learns them"
     return (
         f"# {name}\n\n"
         f"{variant.title}: the published weights without changes, imported from {origin}.\n\n"
