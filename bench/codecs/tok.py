@@ -19,7 +19,7 @@ from PIL import Image
 from safetensors import safe_open
 
 from bench.codecs.interface import Codec, Point, Scene, Setting, attempt, timed
-from tokcodec.container.header import HEADER_SIZE as HEADER_BYTES
+from tokcodec.container.header import HEADER_SIZE
 from tokcodec.pictures.tiling import TILE
 
 PITCHES = (512, 256, 128, 64)
@@ -153,7 +153,7 @@ class TokCodec(Codec):
         counts = (WHOLE_COUNTS if scene.whole else COUNTS) if default else () if scene.whole else OTHER_COUNTS
         cuts: list[Setting] = [{"tokens": count} for count in counts if count < self.facts.n_tokens]
         cuts.append({"tokens": self.facts.n_tokens})
-        least = HEADER_BYTES + math.ceil((self.facts.token_bits + 1) / 8)  # as `targets.smallest_file`
+        least = HEADER_SIZE + math.ceil((self.facts.token_bits + 1) / 8)  # as `targets.smallest_file`
         lowest = least if default and not scene.whole else SERVES_FROM * len(full)
         return cuts + [{"size": budget} for budget in scene.budgets if lowest <= budget < len(full)]
 
@@ -181,7 +181,7 @@ class TokCodec(Codec):
 
     def _packed(self, point: Point, tokens: int) -> Point:
         """The same picture, with the size of its tokens at a fixed number of bits each after the same header."""
-        size = HEADER_BYTES + math.ceil(tokens * self.facts.token_bits / 8)
+        size = HEADER_SIZE + math.ceil(tokens * self.facts.token_bits / 8)
         return Point(point.setting, size, point.decoded, label=f"{self.label}-packed")
 
     def _whole(self, pitch: int, full: bytes, *, first: bool) -> dict[str, Any]:

@@ -9,8 +9,9 @@ import numpy as np
 from PIL import Image
 
 from bench.codecs.interface import TILE_BUDGETS
-from bench.codecs.tok import HEADER_BYTES, ModelFacts, TokCodec
+from bench.codecs.tok import ModelFacts, TokCodec
 from tests.bench.codecs.test_classical import Pixels, scene
+from tokcodec.container.header import HEADER_SIZE
 
 
 def test_tokcodec_points(fake: Callable[..., TokCodec], tile: Pixels) -> None:
@@ -44,7 +45,7 @@ def test_tokcodec_points(fake: Callable[..., TokCodec], tile: Pixels) -> None:
         if "tokens" in p.setting:
             twin = packed[p.setting["tokens"]]
             assert twin.decoded is p.decoded
-            assert twin.size == HEADER_BYTES + (3 * p.setting["tokens"] + 1) // 2
+            assert twin.size == HEADER_SIZE + (3 * p.setting["tokens"] + 1) // 2
     (full,) = [p for p in base if p.setting.get("tokens") == 256]
     assert full.extra["sizes"][-1] == [256, full.size]
     assert full.extra["sizes"][0] == [8, 22]
