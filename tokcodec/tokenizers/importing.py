@@ -32,6 +32,7 @@ def import_model(
     *,
     vae: str | Path | None = None,
     other_look: str | Path | None = None,
+    target_error: float | None = None,
     fit_tables: Path | None = None,
     licence: str | None = None,
     dest: Path | None = None,
@@ -45,6 +46,7 @@ def import_model(
         vae: as `source`, the autoencoder of FLUX.2 for flux2-1d-tokenizer. Default: `source` holds all entries.
         other_look: as `source`, the checkpoint `base` of flux2-1d-tokenizer, where `source` is `sharp`. Default: one
             look.
+        target_error: mean absolute error of pixels in [0, 1] for which KARL keeps tokens. Default: 0.05.
         fit_tables: folder of pictures on which to fit the entropy tables. Default: uniform tables.
         licence: licence of the weights. Default: the one in the folder's card.
         dest: folder of models. Default: the user's.
@@ -55,7 +57,7 @@ def import_model(
         UnknownModelError: the source does not exist, or cannot be downloaded.
         PictureError: `fit_tables` holds no picture.
         OutputError: the name is taken, or the folder is not writable.
-        ValueError: the name is not valid.
+        ValueError: the name is not valid, or a target error is given for another tokenizer.
     """
     folder = free_folder(name, dest or user_folder(), overwrite)
     origin = str(source) if str(source).startswith(HUB) else Path(source).expanduser().absolute().name
@@ -73,6 +75,8 @@ def import_model(
 
     try:
         family, key, state = recognise(_joined(file, *others))
+        if target_error is not None:
+            state = family.aiming_at(target_error, state)
         tensors = {entry: _to_numpy(entry, tensor) for entry, tensor in state.items()}
         variant = family.variants[key]
         layout = variant.layout

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,11 +12,15 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from safetensors.torch import load_file  # noqa: E402
+
 from tests.tokenizers.published.filling import astronaut, filled_state, golden, random_state  # noqa: E402
 from tokcodec.errors import ModelFileError  # noqa: E402
+from tokcodec.tokenizers.importing import import_model  # noqa: E402
 from tokcodec.tokenizers.published.checkpoint import Variant, expected_shapes  # noqa: E402
 from tokcodec.tokenizers.published.karl import Karl  # noqa: E402
 from tokcodec.tokenizers.published.karl_modules import CODEBOOK, HALTED, Layout  # noqa: E402
+from tokcodec.tokenizers.published.titok import Titok  # noqa: E402
 
 TINY = Layout(width=384, layers=1, hidden=32, n_tokens=6)
 VQGAN = "base_tokenizer.vqgan."
@@ -33,7 +39,9 @@ def public(name: str) -> str:
 def tiny(monkeypatch: pytest.MonkeyPatch) -> Any:
     """State dict of a small model, known during the test."""
     monkeypatch.setitem(Karl.variants, "tiny", Variant("Tiny", TINY, False, 6, "for tests"))
-    return random_state(TINY)
+    state = random_state(TINY)
+    del state["target_error"]
+    return state
 
 
 def photograph(count: int = 1) -> Any:
@@ -42,15 +50,16 @@ def photograph(count: int = 1) -> Any:
 
 def test_published_layout() -> None:
     shapes = expected_shapes(Layout())
-    assert len(shapes) == 391 and sum(map(math.prod, shapes.values())) == 270_911_120
     assert Karl.identify(shapes) == "karl-small" and Layout().radices == (CODEBOOK + 1,)
+    del shapes["target_error"]  # ours
+    assert len(shapes) == 391 and sum(map(math.prod, shapes.values())) == 270_911_120
 
 
 def test_published_names_are_recognised_and_losses_left_out(tiny: Any) -> None:
     file = {public(name): entry for name, entry in tiny.items()} | {"gan_losses.0.logvar": torch.zeros(())}
     assert "base_tokenizer.vqgan.decoder.up.4.upsample.conv.weight" in file
     assert "base_tokenizer.vqgan.encoder.mid.block_2.norm1.bias" in file
-    assert Karl.completed(file).keys() == tiny.keys() == Karl.completed(tiny).keys()
+    assert Karl.completed(file).keys() == tiny.keys() | {"target_error"} == Karl.completed(tiny).keys()
     tokens = torch.tensor([[5, 6]])
     assert torch.equal(Karl(file).net.decode(tokens), Karl(tiny).net.decode(tokens))
 
@@ -68,6 +77,31 @@ def test_halted_tokens_have_a_value_of_their_own(tiny: Any) -> None:
     tokens = model.encode(tiles)
     assert tokens.shape == (2, 6) and torch.equal(model.encode(tiles[1:]), tokens[1:])
     assert torch.equal(tokens, torch.where(halting > HALTED, CODEBOOK, codes))
+
+
+def test_the_encoder_aims_at_the_error_of_the_model(tiny: Any) -> None:
+    tiles = photograph()
+    with torch.inference_mode():
+        loose = Karl(Karl.aiming_at(0.13, tiny))
+        told = [loose.net.codes(tiles, 6, target)[1] for target in (0.05, 0.12, 0.13, 0.14, 0.5, 0.38)]
+    assert torch.equal(told[2], told[3]) and not torch.equal(told[1], told[2]), "rounded up"
+    assert torch.equal(told[4], told[5]) and not torch.equal(told[0], told[3])
+    assert torch.equal(loose.encode(tiles) == CODEBOOK, told[3] > HALTED)
+    assert torch.equal(Karl(tiny).encode(tiles) == CODEBOOK, told[0] > HALTED)
+
+
+def test_a_published_file_is_imported_with_a_target_error(tiny: Any, tmp_path: Path) -> None:
+    file = {public(name): entry for name, entry in tiny.items()}
+    torch.save({"model": {}, "ema": file, "args": argparse.Namespace(epochs=3)}, tmp_path / "karl.pth")
+    model = import_model(tmp_path / "karl.pth", "tiny", target_error=0.13, dest=tmp_path)
+    assert not model.ordered and model.radices == (CODEBOOK + 1,)
+    assert load_file(model.weights_path)["target_error"].tolist() == pytest.approx([0.13])
+    assert "a token costs at most 13 bits" in (model.path / "README.md").read_text()
+
+
+def test_other_families_have_no_target_error() -> None:
+    with pytest.raises(ValueError, match="titok models have no target error"):
+        Titok.aiming_at(0.1, {})
 
 
 def test_a_token_that_is_left_out_keeps_the_places_of_the_others(tiny: Any) -> None:
@@ -91,7 +125,10 @@ def test_first_tables_make_tokens_cheap_that_are_left_out() -> None:
 @pytest.mark.published
 def test_golden_values() -> None:
     expected = golden("karl-small")
-    model = Karl(filled_state(Layout(), public))
+    state = filled_state(Layout(), public)
+    del state["target_error"]
+    model = Karl(state)
+    del state
     with torch.inference_mode():
         for budget, target in ((256, 0.05), (64, 0.02)):
             tokens, halting = (each[0].numpy() for each in model.net.codes(astronaut(), budget, target))

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from ...container.tables import TOTAL, FrequencyTables
 from .checkpoint import Layout as AnyLayout
 from .checkpoint import Shapes, Variant
-from .karl_modules import CODEBOOK, Layout
+from .karl_modules import CODEBOOK, DEFAULT_TARGET, Layout
 from .tokenizer import Published
 
 _VQGAN = "base_tokenizer.vqgan."
@@ -44,16 +45,22 @@ class Karl(Published):
             Layout(),
             False,
             256,
-            "it leaves out tokens that a tile does not need for a mean absolute error of 0.05, and its tokens are "
-            "chosen together, so that files are not cut",
+            "it leaves out tokens that a tile does not need for a target error, and its tokens are chosen together, so "
+            "that files are not cut",
             "; the authors published no licence with their code or weights",
         )
     }
 
     @classmethod
     def completed(cls, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The entries with TiTok's names of MaskGIT-VQGAN, without the networks of the losses."""
-        return {_our_name(name): entry for name, entry in state.items() if not name.startswith("gan_losses.")}
+        """The entries with TiTok's names of MaskGIT-VQGAN and a target error, without the networks of the losses."""
+        own = {_our_name(name): entry for name, entry in state.items() if not name.startswith("gan_losses.")}
+        return {"target_error": torch.tensor([DEFAULT_TARGET]), **own}
+
+    @classmethod
+    def aiming_at(cls, target_error: float, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """As `Published.aiming_at`."""
+        return {**state, "target_error": torch.tensor([target_error])}
 
     @classmethod
     def first_tables(cls, layout: AnyLayout) -> FrequencyTables:

@@ -22,6 +22,10 @@ TARGETS = (
     0.005, 0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.09, 0.1, 0.12, 0.14, 0.16, 0.18, 0.2, 0.24, 0.28, 0.32, 0.38,
 )  # fmt: skip
 """Mean absolute errors that the encoder can be told, pixels being in [0, 1]."""
+ROUNDING = 1e-6
+"""Difference of targets that are the same, since a model stores its own in float32."""
+DEFAULT_TARGET = 0.05
+"""That of the public code."""
 HEAD_WIDTH = 128
 """Channels of an attention head."""
 PLACES = 64
@@ -46,8 +50,6 @@ class Layout:
     """Channels of the convolutional networks at full resolution."""
     n_tokens: int = 256
     """Tokens of a tile: the budget."""
-    target: float = 0.05
-    """Target error, one of TARGETS. The default is that of the public code."""
 
     tile = GRID * PATCH
 
@@ -111,6 +113,8 @@ class BaseTokenizer(nn.Module):
 class KarlNet(nn.Module):
     """A whole tokenizer. Before `prepare` its `state_dict()` has the entries that `Karl.completed` makes."""
 
+    target_error: Tensor
+    """Mean absolute error at which `encode` aims, float32 [1]."""
     encoder_positions: Tensor | None
     """Positions of the patches in the encoder, [256, D]."""
     blank: Tensor | None
@@ -126,6 +130,7 @@ class KarlNet(nn.Module):
         self.decoder_latent_tokens_timestep_embed = nn.Parameter(torch.empty(LATENTS, width))
         self.latent_tokens = nn.Parameter(torch.empty(LATENTS, width))
         self.rec_loss_embeddings = nn.Parameter(torch.empty(len(TARGETS), width))
+        self.register_buffer("target_error", torch.empty(1))
         self.patch_embed = nn.Conv2d(3, width - maskgit.CODE_WIDTH, PATCH, stride=PATCH)
         self.encoder_ln_pre = nn.LayerNorm(width)
         self.encoder = Transformer(layout)
@@ -159,7 +164,7 @@ class KarlNet(nn.Module):
         Args:
             tiles: float32 [N, 3, 256, 256] in [0, 1].
             budget: number of tokens, 1..512.
-            target: mean absolute error to aim at, one of TARGETS.
+            target: mean absolute error to aim at. It is rounded up to one of TARGETS.
 
         Returns:
             Tokens, int64 [N, budget], and the probability that the tokens before suffice, float32 [N, budget].
@@ -168,7 +173,8 @@ class KarlNet(nn.Module):
         n = len(tiles)
         features = self.base_tokenizer.vqgan.encoder(tiles).flatten(2)
         patches = torch.cat((self.patch_embed(tiles).flatten(2), features), dim=1).transpose(1, 2)
-        aim = self.rec_loss_embeddings[TARGETS.index(target)].expand(n, 1, -1)
+        level = next((i for i, known in enumerate(TARGETS) if known >= target - ROUNDING), len(TARGETS) - 1)
+        aim = self.rec_loss_embeddings[level].expand(n, 1, -1)
         latents = self.latent_tokens[:budget].expand(n, -1, -1)
         x = torch.cat((aim, patches + self.encoder_positions, latents), dim=1)
         x = run_blocks(self.encoder.transformer, self.encoder_ln_pre(x), slice(1 + PATCHES, None))
@@ -177,7 +183,7 @@ class KarlNet(nn.Module):
 
     def encode(self, tiles: Tensor) -> Tensor:
         """float32 [N, 3, 256, 256] in [0, 1] -> int64 [N, n_tokens], CODEBOOK for a token that is left out."""
-        tokens, halting = self.codes(tiles, self.layout.n_tokens, self.layout.target)
+        tokens, halting = self.codes(tiles, self.layout.n_tokens, float(self.target_error))
         return tokens.masked_fill(halting > HALTED, CODEBOOK)
 
     def decode(self, tokens: Tensor) -> Tensor:

@@ -94,6 +94,11 @@ class Published(Tokenizer):
         return dict(state)
 
     @classmethod
+    def aiming_at(cls, target_error: float, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The entries of a model whose encoder aims at an error. Raises ValueError if the family has no such model."""
+        raise ValueError(f"{cls.family} models have no target error")
+
+    @classmethod
     def first_tables(cls, layout: Layout) -> FrequencyTables:
         """Entropy tables of a model before any are learned: all values alike."""
         return FrequencyTables.uniform(layout.n_tokens, layout.radices)
