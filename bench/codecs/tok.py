@@ -187,7 +187,7 @@ class TokCodec(Codec):
     def _whole(self, pitch: int, full: bytes, *, first: bool) -> dict[str, Any]:
         """Further fields of the row of a file with all tokens. `first`: in the first look."""
         found: dict[str, Any] = {}
-        if pitch == self.facts.tile:
+        if pitch == (self.facts.tile if self.facts.tile in self.pitches else min(self.pitches)):
             found["model"] = {"tile": self.facts.tile, "parameters": self.facts.parameters}
         if first and self.facts.ordered:
             found["sizes"] = self._sizes(full)

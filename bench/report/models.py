@@ -41,7 +41,7 @@ def compare_models(part: Part) -> dict[str, list[dict[str, Any]]]:
 
 
 def _whole_files(part: Part, curve: str) -> Files:
-    """The files of a curve with all tokens, at the pitch at which the model's pictures keep their size."""
+    """The files of a curve with all tokens, at the model's own pitch or else the smallest one."""
     rows = ((picture, row) for picture, rows in part.curves[curve].items() for row in rows)
     return {picture: row for picture, row in rows if "model" in row}
 
@@ -122,9 +122,9 @@ def costs_table(part: dict[str, Any]) -> Table | None:
             "decode, s", *metrics,
         ],
         rows,
-        "Means over pictures, each tile of the model's own number of samples. Tokens: of a tile. Bits a token: of the "
-        f"payload. A file is the payload and a header of {HEADER_SIZE} bytes. Parameters: values in the file of "
-        "weights, encoder and decoder together. Seconds: of a picture, on one thread.",
+        "Means over pictures, at the pitch at which they keep their size, or else the smallest one. Tokens: of a tile. "
+        f"Bits a token: of the payload. A file is the payload and a header of {HEADER_SIZE} bytes. Parameters: values "
+        "in the file of weights, encoder and decoder together. Seconds: of a picture, on one thread.",
     )  # fmt: skip
 
 

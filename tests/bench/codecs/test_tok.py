@@ -86,6 +86,8 @@ def test_a_model_is_cut_at_the_pitch_of_its_own_size(fake: Callable[..., TokCode
     found = [p for p in fake(facts=facts, model="wide", pitches=(256, 128)).points(scene(tile)) if p.label is None]
     assert {p.setting["pitch"] for p in found if p.setting.get("tokens") == 8} == {128}
     assert [p.setting for p in found if "model" in p.extra] == [{"pitch": 128, "tokens": 256}]
+    found = list(fake(facts=facts, model="wide", pitches=(512, 256)).points(scene(tile)))
+    assert [p.setting for p in found if "model" in p.extra] == [{"pitch": 256, "tokens": 256}]
 
 
 def test_tokcodec_failure_is_reported(fake: Callable[..., TokCodec], tile: Pixels) -> None:
