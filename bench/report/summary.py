@@ -17,6 +17,7 @@ import numpy as np
 
 from bench.report import stats
 from bench.report.ahead import who_is_ahead
+from bench.report.models import compare_models
 from bench.report.part import Part, curve_name, quality
 from bench.results import Row
 
@@ -254,6 +255,7 @@ def summarise(rows: Iterable[Row]) -> dict[str, Any]:
                 "at_budgets": at_budgets(part),
                 "by_tokens": by_tokens(part),
                 "ahead": who_is_ahead(part),
+                "models": compare_models(part),
                 "bjontegaard": bjontegaard_deltas(part),
                 "differences": differences(part),
                 "equal_lpips": [entry for anchor in EQUAL_ANCHORS for entry in equal_quality(part, anchor)],

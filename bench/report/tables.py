@@ -19,6 +19,7 @@ from bench.report.cells import (
     title_of,
 )
 from bench.report.measures import digits, higher_is_better
+from bench.report.models import beside_tables, costs_table
 from bench.report.recognition import recognised_table, together_table
 from bench.report.summary import ANCHORS
 
@@ -256,6 +257,8 @@ def tables(summary: dict[str, Any]) -> Iterator[Table]:
     """All tables of a summary, the most important first."""
     for part in summary["parts"]:
         made = [
+            costs_table(part),
+            *beside_tables(part),
             tokens_table(part),
             ahead_table(part),
             together_table(part),
