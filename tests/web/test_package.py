@@ -110,6 +110,9 @@ def test_types_of_a_wrong_use_are_refused(node: str, tmp_path: Path) -> None:
         "const rows: Int16Array[] = readTokens(bytes, model); const all: readonly string[] = model.looks;": True,
         'const file: Uint8Array = encode(new ImageData(1, 1), model, { tokens: 3, pitch: "fit" });': True,
         "const end: () => void = start({ size: 32 }); const blob: Blob = toBlob(bytes, model);": True,
+        'import { previewOf } from "tokcodec/site"; const { width } = await previewOf("a.jpg", { tokens: 4 });': True,
+        'import { previews } from "tokcodec/vite"; const plugins = [previews({ targetSize: 90 })];': True,
+        'import { previewOf } from "tokcodec/site"; previewOf(3);': False,
         "decode(bytes, { ...model });": False,
         'decode(bytes, model, { width: "3" });': False,
         "start({ sizes: 32 });": False,
@@ -119,10 +122,15 @@ def test_types_of_a_wrong_use_are_refused(node: str, tmp_path: Path) -> None:
     for number, use in enumerate(uses):
         names.append(f"use{number}.ts")
         (tmp_path / names[-1]).write_text(begin + use)
-    done = subprocess.run([tsc, *options, *names], cwd=tmp_path, capture_output=True, text=True)
+    (tmp_path / "photos.ts").write_text(
+        '/// <reference types="tokcodec/photos" />\nimport photo from "./a.jpg?preview";\n'
+        "export const a: string = photo.src;\nexport const b: string = photo.width;\n"
+    )
+    done = subprocess.run([tsc, *options, *names, "photos.ts"], cwd=tmp_path, capture_output=True, text=True)
     refused = set(re.findall(r"^(use\d+\.ts)\(6,", done.stdout, re.MULTILINE))
     assert refused == {name for name, good in zip(names, uses.values(), strict=True) if not good}, done.stdout
     assert len(re.findall(r"^use", done.stdout, re.MULTILINE)) == len(refused), done.stdout
+    assert re.findall(r"^photos\.ts\((\d)", done.stdout, re.MULTILINE) == ["4"]
 
 
 FRAMEWORKS = {

@@ -88,7 +88,7 @@ def write_manifest(
                     made[name] = work(source)
                 bar.next()
         if made:
-            write_atomic(path, json.dumps(made, ensure_ascii=False, indent=1).encode() + b"\n", force=force)
+            write_atomic(path, json.dumps(made, indent=1).encode() + b"\n", force=force)
             report.done = len(made)
             report.say(f"{len(made)} previews -> {path}")
     report.sum_up(time.perf_counter() - started)

@@ -31,7 +31,8 @@ PARTS_FORMAT = 2
 NEGLIGIBLE = 0.02
 """Coefficients of the mean that are smaller, times their weight, are omitted unless a token changes them.
 
-All of them together change no pixel by one level, and none of them changes the choice of a codeword.
+All of them together change no pixel by one level, and hardly any choice of a codeword: they count in the price of bits
+alone.
 """
 
 Arrays = dict[str, NDArray[np.generic]]

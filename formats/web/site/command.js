@@ -52,7 +52,7 @@ async function find(input) {
   if (!(await stat(input)).isDirectory()) return [[input, basename(input)]];
   const entries = await readdir(input, { recursive: true, withFileTypes: true });
   return entries
-    .filter((entry) => PICTURE.test(entry.name) && !entry.isDirectory())
+    .filter((entry) => PICTURE.test(entry.name) && (entry.isFile() || entry.isSymbolicLink()))
     .map((entry) => join(entry.parentPath ?? entry.path, entry.name))
     .map((path) => [path, relative(input, path).split(sep).join("/")])
     .sort(([, a], [, b]) => (a < b ? -1 : 1));

@@ -1,4 +1,4 @@
-/** Types of `import photo from "./a.jpg?preview"`: `import type {} from "tokcodec/photos"` anywhere in the project. */
+/** Types of `import photo from "./a.jpg?preview"`: `/// <reference types="tokcodec/photos" />` anywhere. */
 
 declare module "*?preview" {
   const photo: import("./preview.js").Photo & { src: string };
