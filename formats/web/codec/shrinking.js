@@ -18,6 +18,8 @@ const SUPPORT = 3;
 export function weightsOf(start, end, side, count) {
   const first = Math.fround(start); // Pillow takes single precision
   const scale = Math.fround(Math.fround(end) - first) / count;
+  if (scale === 1 && Number.isInteger(first))
+    return list(count, (i) => ({ from: first + i, shares: Float64Array.of(ONE) }));
   const wide = Math.max(1, scale);
   return list(count, (i) => {
     const centre = first + (i + 0.5) * scale;
