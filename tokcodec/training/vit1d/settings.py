@@ -10,6 +10,9 @@ LEAST_PICTURES = 100
 """Fewest usable photographs."""
 LEAST_USE = 0.1
 """Smallest share of the codes that a window of steps must use."""
+LEAST_BITS = 1.0
+"""Smallest entropy of the tokens at one place of a tile in a window of steps, the mean of all places in bits. All
+codes can be in use although every tile has the same ones."""
 
 
 @dataclass(frozen=True)
