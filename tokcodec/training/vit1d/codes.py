@@ -35,7 +35,8 @@ class Codes:
         self.use = 0.0
         """Share of the codes that the last whole window used, 0 before the first one."""
         self.bits = 0.0
-        """How well the tokens of that window tell tiles apart: the entropy at one place, the mean of all places."""
+        """Entropy of the tokens of that window at one place, the mean of all places: how far they tell tiles apart."""
+        self.most_bits = math.log2(size)
 
     @torch.no_grad()
     def update(self, represented: torch.Tensor, tokens: torch.Tensor, step: int) -> None:

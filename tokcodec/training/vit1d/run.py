@@ -26,7 +26,7 @@ from .loss import Loss1d, semantic_distance, semantic_features
 from .ranks import Ranks, SharedJournal
 from .report import counts_of, draw_plot, save_pictures
 from .samples import Samples
-from .settings import LEAST_BITS, LEAST_USE, Size, Training1d
+from .settings import LEAST_USE, Size, Training1d
 from .standard import standardise
 from .start import initialise
 from .tail_drop import kept_tokens
@@ -200,13 +200,13 @@ class Run1d(TrainingRun):
         training, codes = self.training, self.codes
         if self.step % training.window or self.step < training.patience:
             return
-        if codes.use >= LEAST_USE and codes.bits >= LEAST_BITS:
+        if min(codes.use, codes.bits / codes.most_bits) >= LEAST_USE:
             return
         raise TrainingError(
             f"{self.journal.folder}: the codebook has collapsed: the last {training.window} of {self.step} steps used "
-            f"{codes.use:.1%} of its {len(codes.counts)} codes, and a token told tiles apart by {codes.bits:.1f} bits, "
-            f"but {LEAST_USE:.0%} and {LEAST_BITS:g} are needed; try a smaller --codebook, --fsq or a lower --rate; "
-            "the last checkpoint is kept"
+            f"{codes.use:.1%} of its {len(codes.counts)} codes, and {codes.bits:.2f} of {codes.most_bits:.1f} bits "
+            f"tell tiles apart, but {LEAST_USE:.0%} of both are needed; "
+            "try a smaller --codebook, --fsq or a lower --rate; the last checkpoint is kept"
         )
 
     # -- the run ------
