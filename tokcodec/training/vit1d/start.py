@@ -1,9 +1,9 @@
 """The first values of the weights, with which the networks pass pictures on from the first step.
 
 With random attention a latent token sees the mean of all patches, which hides all but the mean colour, and a patch of
-the decoder sees the mean of all tokens, so the networks need thousands of steps to find out where things are. Here the
-first latents look at the whole tile, the next at its quarters, and so on, and patches look at the latents that cover
-them. Weights of queries and keys that start alike are from arXiv 2305.09828. All of these are only first values.
+the decoder sees the mean of all tokens, so the networks take long to find out where things are. Here the first latents
+look at the whole tile, the next at its quarters, and so on, and patches look at the latents that cover them. Weights of
+queries and keys that start alike are from arXiv 2305.09828. All of these are only first values.
 """
 
 from __future__ import annotations
