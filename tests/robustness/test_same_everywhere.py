@@ -27,7 +27,8 @@ from tests.robustness.inputs import ROOT
 from tests.robustness.vectors import BACK_ENDS, Found, decode_vector, same_tokens
 from tests.vectors import FILES
 from tokcodec.errors import ModelFileError
-from tokcodec.models.modelfile import MANIFEST, TABLES, WEIGHTS, Model
+from tokcodec.models.manifest import MANIFEST, TABLES, WEIGHTS
+from tokcodec.models.modelfile import Model
 from tokcodec.models.registry import MODELS_VARIABLE, find_model
 
 # The vectors' tolerance is for float32. Networks in bfloat16 keep 8 bits of every number, and how a product of them is
