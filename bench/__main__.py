@@ -41,7 +41,7 @@ Job = tuple[Picture, str, str]
 )
 @click.option("--limit", type=click.IntRange(1), help="Only the first N files.")
 @click.option("--codec", "codecs", multiple=True, help="Only this codec and its variants (repeatable), e.g. webp.")
-@click.option("--model", "models", multiple=True, help="A tokcodec model by name or folder (repeatable).")
+@click.option("--model", "models", multiple=True, help="A further model by name or folder (repeatable).")
 @click.option("--pitch", "pitches", type=int, multiple=True, help="Pitches of tokcodec (default 512, 256, 128, 64).")
 @click.option("--device", default="auto", show_default=True, help="Device of tokcodec: auto, cpu or cuda.")
 @click.option(
@@ -103,7 +103,7 @@ def main(
             click.echo(f"recognition: not measured ({unseen})", err=True)
         options = run.Options(
             codecs,
-            tuple(models) or (None,),
+            (None, *models),
             pitches or None,
             device,
             effort,

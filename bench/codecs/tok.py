@@ -11,22 +11,24 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
+from safetensors import safe_open
 
 from bench.codecs.interface import Codec, Point, Scene, Setting, attempt, timed
+from tokcodec.container.header import HEADER_SIZE
+from tokcodec.pictures.tiling import TILE
 
 PITCHES = (512, 256, 128, 64)
-DEFAULT_PITCH = 256
 COUNTS = (1, 2, 4, 8, 16, 32, 48, 64, 96, 128, 192, 256)
 # Fewer on whole pictures and at other pitches, where decoding takes many tiles. All tokens are decoded as well.
 WHOLE_COUNTS = (1, 4, 16, 64, 128)
 OTHER_COUNTS = (64,)
 # A pitch other than the default is tried for budgets from this share of its full size. Below, a wider pitch is better.
 SERVES_FROM = 0.25
-HEADER_BYTES = 10
 # Steps of the token count at which file sizes are recorded for the plot of bits per token by position.
 SIZES_STEP = 8
 
@@ -41,15 +43,31 @@ class ModelFacts:
     ordered: bool
     looks: tuple[str | None, ...]
     token_bits: int = 12
+    tile: int = TILE
+    """Samples along a tile's side, and the pitch at which a picture keeps its size."""
+    parameters: int = 0
+    """Values in the file of weights."""
 
 
 def model_facts(api: Any, name: str | None) -> ModelFacts:
     """Properties of an installed model; None: the default model. Raises TokError if it is not installed."""
     model = importlib.import_module("tokcodec.models.registry").find_model(name)
-    bits = math.ceil(math.log2(math.prod(model.radices)))
     return ModelFacts(
-        model.name, model.hash.hex(), model.n_tokens, model.ordered, api.load_tokenizer(name, "cpu").looks, bits
+        model.name,
+        model.hash.hex(),
+        model.n_tokens,
+        model.ordered,
+        api.load_tokenizer(name, "cpu").looks,
+        math.ceil(math.log2(math.prod(model.radices))),
+        model.tile,
+        _parameters(model.weights_path),
     )
+
+
+def _parameters(weights: Path) -> int:
+    """Number of values in a safetensors file."""
+    with safe_open(weights, framework="numpy") as file:
+        return sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
 
 
 class TokCodec(Codec):
@@ -112,7 +130,7 @@ class TokCodec(Codec):
     def points(self, scene: Scene) -> Iterator[Point]:
         image = scene.image
         seen: list[Any] = []
-        for pitch in sorted(self.pitches, key=lambda pitch: (pitch != DEFAULT_PITCH, pitch)):
+        for pitch in sorted(self.pitches, key=lambda pitch: (pitch != self.facts.tile, pitch)):
             try:
                 self.decode(self.encode(image, pitch), self.facts.looks[0])  # loads the model outside the timing
                 full, seconds = timed(lambda p=pitch: self.encode(image, p))  # type: ignore[misc]
@@ -131,11 +149,11 @@ class TokCodec(Codec):
         """Token counts and byte budgets of a pitch. For an unordered model, all tokens only."""
         if not self.facts.ordered:
             return [{"tokens": self.facts.n_tokens}]
-        default = pitch == DEFAULT_PITCH
+        default = pitch == self.facts.tile
         counts = (WHOLE_COUNTS if scene.whole else COUNTS) if default else () if scene.whole else OTHER_COUNTS
         cuts: list[Setting] = [{"tokens": count} for count in counts if count < self.facts.n_tokens]
         cuts.append({"tokens": self.facts.n_tokens})
-        least = HEADER_BYTES + math.ceil((self.facts.token_bits + 1) / 8)  # as `targets.smallest_file`
+        least = HEADER_SIZE + math.ceil((self.facts.token_bits + 1) / 8)  # as `targets.smallest_file`
         lowest = least if default and not scene.whole else SERVES_FROM * len(full)
         return cuts + [{"size": budget} for budget in scene.budgets if lowest <= budget < len(full)]
 
@@ -155,16 +173,25 @@ class TokCodec(Codec):
                 if point.error is None and point.encode_s is not None:
                     point.encode_s += seconds
                     point.extra["tiles"] = tiles
-                    if cut.get("tokens") == self.facts.n_tokens and self.facts.ordered and look == self.facts.looks[0]:
-                        point.extra["sizes"] = self._sizes(full)
+                    if cut.get("tokens") == self.facts.n_tokens:
+                        point.extra |= self._whole(pitch, full, first=look == self.facts.looks[0])
                 yield point
                 if "tokens" in cut and point.error is None and look == self.facts.looks[0]:
                     yield self._packed(point, cut["tokens"] * tiles)
 
     def _packed(self, point: Point, tokens: int) -> Point:
         """The same picture, with the size of its tokens at a fixed number of bits each after the same header."""
-        size = HEADER_BYTES + math.ceil(tokens * self.facts.token_bits / 8)
+        size = HEADER_SIZE + math.ceil(tokens * self.facts.token_bits / 8)
         return Point(point.setting, size, point.decoded, label=f"{self.label}-packed")
+
+    def _whole(self, pitch: int, full: bytes, *, first: bool) -> dict[str, Any]:
+        """Further fields of the row of a file with all tokens. `first`: in the first look."""
+        found: dict[str, Any] = {}
+        if pitch == (self.facts.tile if self.facts.tile in self.pitches else min(self.pitches)):
+            found["model"] = {"tile": self.facts.tile, "parameters": self.facts.parameters}
+        if first and self.facts.ordered:
+            found["sizes"] = self._sizes(full)
+        return found
 
     def _sizes(self, full: bytes) -> list[list[int]]:
         """Pairs of token count and bytes of the file, in steps."""

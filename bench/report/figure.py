@@ -15,6 +15,7 @@ from bench.codecs.classical import classical_codecs
 from bench.codecs.downscale import Downscaled
 from bench.codecs.interface import Scene
 from bench.metrics import Meter, psnr
+from tokcodec.pictures.tiling import centre_square
 
 COUNTS, CARD_COUNTS = (4, 16, 64, 256), (16, 64, 256)
 SIDE, GAP, CAPTION = 256, 6, 24
@@ -37,11 +38,7 @@ def square(name: str) -> Image.Image:
     """A key of PHOTOGRAPHS, 256 x 256 pixels."""
     source, part = PHOTOGRAPHS[name]
     picture = Image.fromarray(getattr(skimage.data, source)())
-    if part is None:
-        side = min(picture.size)
-        left, top = (picture.width - side) // 2, (picture.height - side) // 2
-        part = (left, top, left + side, top + side)
-    return picture.resize((SIDE, SIDE), Image.Resampling.LANCZOS, box=part)
+    return centre_square(picture if part is None else picture.crop(part), SIDE)
 
 
 def caption(what: str, original: Image.Image, size: int, decoded: Image.Image) -> str:

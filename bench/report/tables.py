@@ -19,6 +19,7 @@ from bench.report.cells import (
     title_of,
 )
 from bench.report.measures import digits, higher_is_better
+from bench.report.models import beside_tables, costs_table
 from bench.report.recognition import recognised_table, together_table
 from bench.report.summary import ANCHORS
 
@@ -256,6 +257,8 @@ def tables(summary: dict[str, Any]) -> Iterator[Table]:
     """All tables of a summary, the most important first."""
     for part in summary["parts"]:
         made = [
+            costs_table(part),
+            *beside_tables(part),
             tokens_table(part),
             ahead_table(part),
             together_table(part),
@@ -270,7 +273,15 @@ def tables(summary: dict[str, Any]) -> Iterator[Table]:
         yield from (table for table in made if table is not None)
 
 
+def version_lines(summary: dict[str, Any]) -> list[str]:
+    """A line of versions for each part of a summary."""
+    return [
+        f"{title_of(part)}: {', '.join(f'{name} {version}' for name, version in part['versions'].items())}."
+        for part in summary["parts"]
+    ]
+
+
 def markdown(summary: dict[str, Any]) -> str:
     """The summary as a Markdown document."""
-    versions = ", ".join(f"{name} {version}" for name, version in summary["versions"].items())
-    return "\n".join(["# Results", "", f"Versions: {versions}.", "", *(t.markdown() for t in tables(summary))])
+    versions = [f"Versions of {line}" for line in version_lines(summary)]
+    return "\n".join(["# Results", "", *versions, "", *(t.markdown() for t in tables(summary))])

@@ -79,16 +79,17 @@ def busy(loops: int) -> Iterator[None]:
             process.wait()
 
 
-def commands(pictures: Path, folder: Path) -> dict[str, tuple[list[str], bool, int]]:
+def commands(pictures: Path, folder: Path, model: str) -> dict[str, tuple[list[str], bool, int]]:
     """Name -> command, whether it measures itself, number of endless loops."""
     tok = ["-m", "tokcodec"]
     coded, single = folder / "coded", folder / "tile.tok"
-    encode = [*tok, "encode", "-r", "-f", "-q", "--tokens", str(TOKENS), str(pictures), "--output-dir", str(coded)]
+    options = ["-f", "--model", model, "--tokens", str(TOKENS)]
+    encode = [*tok, "encode", "-r", "-q", *options, str(pictures), "--output-dir", str(coded)]
     measure(ROOT, encode, prints=False)
     first = next(path for path in sorted(pictures.iterdir()) if path.is_file())
     with Image.open(first) as picture:
         picture.convert("RGB").crop((0, 0, 256, 256)).save(folder / "tile.png")
-    one = [*tok, "encode", "-f", "--tokens", str(TOKENS), str(folder / "tile.png"), "-o", str(single)]
+    one = [*tok, "encode", *options, str(folder / "tile.png"), "-o", str(single)]
     measure(ROOT, one, prints=False)
     return {
         "decode the pictures in one process": (["-c", DECODE, str(coded)], True, 0),
@@ -106,16 +107,17 @@ FOLDER = click.Path(exists=True, file_okay=False, resolve_path=True, path_type=P
 @click.command()
 @click.argument("pictures", type=FOLDER)
 @click.option("--against", "other", type=FOLDER, required=True, help="Checkout of the other version.")
+@click.option("--model", default="base-2", show_default=True, help="A model that both versions have.")
 @click.option("--pairs", type=click.IntRange(1), default=5, show_default=True, help="Timings of each command.")
 @click.option("--only", default="", help="Measure only commands with this text in their name.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Markdown file to write.")
-def main(pictures: Path, other: Path, pairs: int, only: str, out: Path | None) -> None:
+def main(pictures: Path, other: Path, model: str, pairs: int, only: str, out: Path | None) -> None:
     """Compare this version with another one on the pictures of a folder, and print the table."""
     lines = [
         "# Time and cores",
         "",
-        f"{len(list(pictures.iterdir()))} pictures of `{pictures.name}` at {TOKENS} tokens; {available()} cores, "
-        f"Python {sys.version.split()[0]}, NumPy {numpy.__version__}; medians of {pairs} pairs, in which both "
+        f"{len(list(pictures.iterdir()))} pictures of `{pictures.name}` at {TOKENS} tokens of {model}; {available()} "
+        f"cores, Python {sys.version.split()[0]}, NumPy {numpy.__version__}; medians of {pairs} pairs, in which both "
         "versions take turns.",
         "Busy: an endless loop runs for each core.",
         "Made by `python -m bench.studies.cores PICTURES --against CHECKOUT`.",
@@ -124,7 +126,7 @@ def main(pictures: Path, other: Path, pairs: int, only: str, out: Path | None) -
     header = ["command", "seconds before", "now", "times as fast", "CPU seconds before", "now", "part"]
     rows = []
     with tempfile.TemporaryDirectory() as name:
-        for what, (command, prints, loops) in commands(pictures, Path(name)).items():
+        for what, (command, prints, loops) in commands(pictures, Path(name), model).items():
             if only not in what:
                 continue
             with busy(loops):

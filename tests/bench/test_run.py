@@ -15,6 +15,7 @@ from PIL import Image
 
 from bench import pictures, results, run
 from bench.__main__ import main
+from bench.codecs.interface import Codec
 from bench.codecs.tok import TokCodec
 from bench.report import plots
 from bench.run import find_recognition
@@ -208,6 +209,21 @@ def test_changed_pixels_are_coded_again(photographs: Path, tmp_path: Path) -> No
     hashes = [{r["sha256"] for r in rows if r["picture"] == "coffee"} for rows in (before, after)]
     assert [len(h) for h in hashes] == [1, 1]
     assert hashes[0] != hashes[1]
+
+
+def test_named_models_come_beside_the_default_one(
+    photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = run.make_codecs
+    asked: list[Any] = []
+
+    def noted(options: dict[str, Any]) -> dict[str, Codec]:
+        asked.append(options["models"])
+        return made(options)
+
+    monkeypatch.setattr(run, "make_codecs", noted)
+    bench(photographs, *QUICK, "--limit", "1", "--model", "base-2", "--out", tmp_path / "out")
+    assert set(asked) == {(None, "base-2")}
 
 
 def test_an_exception_in_an_adapter_is_a_row(

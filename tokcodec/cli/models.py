@@ -70,6 +70,12 @@ def _listing(facts: dict[str, Any]) -> str:
 @click.option("--name", required=True, help="Name of the model.")
 @click.option("--vae", metavar="SOURCE", help="The autoencoder of FLUX.2, for flux2-1d-tokenizer.")
 @click.option("--base", "other_look", metavar="SOURCE", help="Its checkpoint `base`, where SOURCE is `sharp`: a look.")
+@click.option(
+    "--target-error",
+    type=click.FloatRange(0, 1),
+    metavar="ERROR",
+    help="Mean absolute error of pixels in 0..1 for which KARL keeps tokens; default: 0.05.",
+)
 @click.option("--fit-tables", metavar="DIR", type=PATH, help="Fit the entropy tables to these pictures.")
 @click.option("--licence", help="Licence of the weights; default: the one in their card.")
 @click.option("-f", "--force", is_flag=True, help="Replace an imported model of the same name.")
@@ -79,12 +85,13 @@ def import_model(
     name: str,
     vae: str | None,
     other_look: str | None,
+    target_error: float | None,
     fit_tables: str | None,
     licence: str | None,
     force: bool,
     report: Report,
 ) -> None:
-    """Import a published tokenizer: One-D-Piece, TiTok, FlexTok or flux2-1d-tokenizer.
+    """Import a published tokenizer: One-D-Piece, TiTok, FlexTok, flux2-1d-tokenizer, CoD-Lite or KARL.
 
     SOURCE is a folder with one checkpoint, such a file (safetensors, or a state dict of PyTorch), or hf:ORG/NAME or
     hf:ORG/NAME:FILE, which is downloaded. The kind of tokenizer is found from the entries of the checkpoint.
@@ -100,6 +107,7 @@ def import_model(
             name,
             vae=vae,
             other_look=other_look,
+            target_error=target_error,
             fit_tables=Path(fit_tables) if fit_tables else None,
             licence=licence,
             overwrite=force,

@@ -11,7 +11,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import secrets
 import signal
 import socket
 import threading
@@ -95,7 +94,7 @@ class Claim:
 
     def __init__(self, output: Place) -> None:
         self.output = output
-        self.place = output / f"{PREFIX}{secrets.token_hex(8)}.json"
+        self.place = output / f"{PREFIX}{os.urandom(8).hex()}.json"
         self.owner = Owner.current()
         self.lost = False
         self._end = threading.Event()

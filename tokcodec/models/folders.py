@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import shutil
 import time
 from collections.abc import Iterator
@@ -103,4 +102,4 @@ def _asides(place: Path) -> Iterator[tuple[Path, Path]]:
 
 
 def _hidden(place: Path) -> Path:
-    return place / f"{_PARTIAL}{secrets.token_hex(8)}"
+    return place / f"{_PARTIAL}{os.urandom(8).hex()}"

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -89,7 +88,7 @@ def _read_only(folder: Path) -> bool:
 def _write_regular(
     target: Path, old: os.stat_result | None, data: bytes | Callable[[BinaryIO], object], force: bool
 ) -> None:
-    temporary = target.parent / f".tokcodec-{secrets.token_hex(8)}.tmp"  # short: the target's name may be at its limit
+    temporary = target.parent / f".tokcodec-{os.urandom(8).hex()}.tmp"  # short: the target's name may be at its limit
     try:
         # Mode 0666 less the umask, as for any new file. O_EXCL does not follow a link that somebody has planted.
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from ..container.tables import FrequencyTables
     from .published.checkpoint import Variant
 
 
@@ -33,6 +34,7 @@ def import_model(
     *,
     vae: str | Path | None = None,
     other_look: str | Path | None = None,
+    target_error: float | None = None,
     fit_tables: Path | None = None,
     licence: str | None = None,
     dest: Path | None = None,
@@ -46,6 +48,7 @@ def import_model(
         vae: as `source`, the autoencoder of FLUX.2 for flux2-1d-tokenizer. Default: `source` holds all entries.
         other_look: as `source`, the checkpoint `base` of flux2-1d-tokenizer, where `source` is `sharp`. Default: one
             look.
+        target_error: mean absolute error of pixels in [0, 1] for which KARL keeps tokens. Default: 0.05.
         fit_tables: folder of pictures on which to fit the entropy tables. Default: uniform tables.
         licence: licence of the weights. Default: the one in the folder's card.
         dest: folder of models. Default: the user's.
@@ -56,7 +59,7 @@ def import_model(
         UnknownModelError: the source does not exist, or cannot be downloaded.
         PictureError: `fit_tables` holds no picture.
         OutputError: the name is taken, or the folder is not writable.
-        ValueError: the name is not valid.
+        ValueError: the name is not valid, or a target error is given for another tokenizer.
     """
     folder = free_folder(name, dest or user_folder(), overwrite)
     origin = str(source) if str(source).startswith(HUB) else Path(source).expanduser().absolute().name
@@ -74,11 +77,13 @@ def import_model(
 
     try:
         family, key, state = recognise(_joined(file, *others))
+        if target_error is not None:
+            state = family.aiming_at(target_error, state)
         tensors = {entry: _to_numpy(entry, tensor) for entry, tensor in state.items()}
         variant = family.variants[key]
         layout = variant.layout
         if fit_tables is None:
-            tables = FrequencyTables.uniform(layout.n_tokens, layout.radices)
+            tables = family.first_tables(layout)
         else:
             tables = FrequencyTables.fit(tokens_of(family(state), fit_tables), layout.radices)
     except UnknownCheckpointError as error:
@@ -99,7 +104,7 @@ def import_model(
         default_tokens=variant.default_tokens,
         licence=licence,
         description=f"{variant.title}, imported from {origin}; {variant.note}{variant.terms}",
-        card=_card(name, origin, variant, licence, fitted=fit_tables is not None),
+        card=_card(name, origin, variant, licence, None if fit_tables else tables),
         metadata={
             "family": family.family,
             "variant": key,
@@ -151,11 +156,14 @@ def _licence_of(folder: Path) -> str | None:
     return found[1] if found else None
 
 
-def _card(name: str, origin: str, variant: Variant, licence: str, *, fitted: bool) -> str:
-    bits = math.log2(math.prod(variant.layout.radices))
+def _card(name: str, origin: str, variant: Variant, licence: str, first: FrequencyTables | None) -> str:
+    """The text about an imported model. `first` are its entropy tables, unless they were fitted."""
+    from ..container.tables import TOTAL
+
     tables = "fitted on a folder of pictures when it was imported"
-    if not fitted:
-        tables = f"uniform: every token costs {bits:.4g} bits; `tokcodec models fit-tables` learns them from pictures"
+    if first is not None:
+        bits = sum(math.log2(TOTAL / counts.min()) for counts in first.counts)
+        tables = f"not learned: a token costs at most {bits:.4g} bits; `tokcodec models fit-tables` learns them"
     return (
         f"# {name}\n\n"
         f"{variant.title}: the published weights without changes, imported from {origin}.\n\n"

@@ -32,7 +32,7 @@ Found = list[tuple[T, Cost]]
 
 @click.command()
 @click.option("--minutes", type=POSITIVE, default=10.0, show_default=True, help="Search time.")
-@click.option("--limit", type=POSITIVE, default=60.0, show_default=True, help="Seconds per input.")
+@click.option("--limit", type=POSITIVE, default=60.0, show_default=True, help="CPU seconds per input.")
 @click.option("--pixels", type=click.IntRange(1), default=20_000_000, show_default=True, help="Largest picture.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the search.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Markdown file; default: standard output.")

@@ -1,9 +1,10 @@
-"""CPU time and peak memory of one input, measured in a process that is killed after a time limit."""
+"""CPU time and peak memory of one input, measured in a process that is killed at a limit of CPU time."""
 
 from __future__ import annotations
 
 import io
 import multiprocessing
+import signal
 import time
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -25,7 +26,7 @@ class Cost:
     size: bytes of the input
     seconds: CPU time of all threads
     peak: MB of memory, libraries and model included; 0 if unknown
-    outcome: "done", the class of a refusal, or "killed" after the time limit
+    outcome: "done", the class of a refusal, or "killed" at the limit
     """
 
     size: int
@@ -60,9 +61,9 @@ def _ignore(_: str) -> None:
 
 
 class Meter:
-    """Measures inputs one after the other in a process, which is killed and replaced after a time limit.
+    """Measures inputs one after the other in a process, which is killed and replaced at a limit.
 
-    limit: seconds of wall time per input.
+    limit: seconds of CPU time per input.
     """
 
     def __init__(self, limit: float) -> None:
@@ -78,13 +79,12 @@ class Meter:
 
     def cost(self, given: Input) -> Cost:
         """The cost of an input, or the limit if it takes longer."""
-        self._pipe.send(given)
+        self._pipe.send((given, self.limit))
         try:
-            if self._pipe.poll(self.limit):
-                measured: Cost = self._pipe.recv()
-                return measured
+            measured: Cost = self._pipe.recv()
+            return measured
         except EOFError:
-            pass  # the process died: out of memory
+            pass  # the process died: at the limit, or out of memory
         self.close()
         self._start()
         return Cost(len(given.data()), self.limit, 0.0, "killed")
@@ -100,7 +100,11 @@ def _serve(pipe: Connection) -> None:
     run(TokFile(256, 256, 256, 1, False, False, 2, 0))  # imports and loads the model
     while True:
         try:
-            given = pipe.recv()
+            given, limit = pipe.recv()
         except EOFError:
             return
-        pipe.send(run(given))
+        # The signal of this timer ends the process. Other work on the machine does not count, unlike for a clock.
+        signal.setitimer(signal.ITIMER_PROF, max(limit, 1e-6))
+        cost = run(given)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        pipe.send(cost)

@@ -94,7 +94,7 @@ class Figures:
     def limits_table(self) -> str:
         """Markdown table of the verdicts."""
         lines = [
-            [name, f"{value:.2f}", limit, "kept" if kept else "missed"] for name, value, limit, kept in self.verdicts()
+            [name, f"{value:.3f}", limit, "kept" if kept else "missed"] for name, value, limit, kept in self.verdicts()
         ]
         return "\n".join(markdown_lines(["judged", "ratio", "limit", "verdict"], lines))
 

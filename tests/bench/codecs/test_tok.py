@@ -9,8 +9,9 @@ import numpy as np
 from PIL import Image
 
 from bench.codecs.interface import TILE_BUDGETS
-from bench.codecs.tok import HEADER_BYTES, ModelFacts, TokCodec
+from bench.codecs.tok import ModelFacts, TokCodec
 from tests.bench.codecs.test_classical import Pixels, scene
+from tokcodec.container.header import HEADER_SIZE
 
 
 def test_tokcodec_points(fake: Callable[..., TokCodec], tile: Pixels) -> None:
@@ -44,7 +45,7 @@ def test_tokcodec_points(fake: Callable[..., TokCodec], tile: Pixels) -> None:
         if "tokens" in p.setting:
             twin = packed[p.setting["tokens"]]
             assert twin.decoded is p.decoded
-            assert twin.size == HEADER_BYTES + (3 * p.setting["tokens"] + 1) // 2
+            assert twin.size == HEADER_SIZE + (3 * p.setting["tokens"] + 1) // 2
     (full,) = [p for p in base if p.setting.get("tokens") == 256]
     assert full.extra["sizes"][-1] == [256, full.size]
     assert full.extra["sizes"][0] == [8, 22]
@@ -77,6 +78,16 @@ def test_unordered_models_are_only_coded_whole(fake: Callable[..., TokCodec], ti
         (None, {"pitch": 256, "tokens": 256}),
         ("tokcodec:titok-packed", {"pitch": 256, "tokens": 256}),
     ]
+    assert found[0].extra["model"] == {"tile": 256, "parameters": 0}
+
+
+def test_a_model_is_cut_at_the_pitch_of_its_own_size(fake: Callable[..., TokCodec], tile: Pixels) -> None:
+    facts = ModelFacts("wide", "00", 256, True, (None,), tile=128)
+    found = [p for p in fake(facts=facts, model="wide", pitches=(256, 128)).points(scene(tile)) if p.label is None]
+    assert {p.setting["pitch"] for p in found if p.setting.get("tokens") == 8} == {128}
+    assert [p.setting for p in found if "model" in p.extra] == [{"pitch": 128, "tokens": 256}]
+    found = list(fake(facts=facts, model="wide", pitches=(512, 256)).points(scene(tile)))
+    assert [p.setting for p in found if "model" in p.extra] == [{"pitch": 256, "tokens": 256}]
 
 
 def test_tokcodec_failure_is_reported(fake: Callable[..., TokCodec], tile: Pixels) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import pickle
 from pathlib import Path
@@ -228,6 +229,14 @@ def test_the_inference_network_of_a_training_is_taken(tmp_path: Path, weights: A
     plain = import_model(torch_file(tmp_path, weights), "plain").hash
     content = {root + name: entry for name, entry in weights.items()} | {"discriminator.weight": torch.zeros(1)}
     assert import_model(torch_file(tmp_path, content), "inside").hash == plain
+
+
+def test_the_averaged_network_is_taken_from_a_file_with_options(tmp_path: Path, weights: Any) -> None:
+    plain = import_model(torch_file(tmp_path, weights), "plain").hash
+    other = {name: entry + 1 for name, entry in weights.items()}
+    options = argparse.Namespace(epochs=3, path=["a"])
+    content = {"model": other, "ema": weights, "epoch": 2, "args": options}
+    assert import_model(torch_file(tmp_path, content), "averaged").hash == plain
 
 
 def test_vectors_may_have_axes_of_length_1(tmp_path: Path, weights: Any) -> None:

@@ -25,7 +25,7 @@ def filled(name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
     x = np.random.Generator(np.random.PCG64(zlib.crc32(name.encode()))).standard_normal(shape, dtype=np.float32)
     if len(shape) >= 2 and name.endswith("weight") and "embedding" not in name and "codebook" not in name:
         return x / np.sqrt(np.prod(shape[1:]), dtype=np.float32)
-    if name.endswith("weight") and len(shape) == 1:
+    if (name.endswith("weight") and len(shape) == 1) or name == "halting_mlp.2.bias":
         return 1 + np.float32(0.1) * x
     return np.float32(0.1 if name.endswith("bias") else 0.5) * x
 
@@ -50,7 +50,8 @@ def golden(name: str) -> Any:
     return np.load(GOLDEN / f"{name}.npz")
 
 
-def astronaut() -> torch.Tensor:
-    """The picture of the golden values, float32 1 x 3 x 256 x 256 in [0, 1]."""
-    picture = pytest.importorskip("skimage.data").astronaut()[:256, 128:384]
+def astronaut(tile: int = 256) -> torch.Tensor:
+    """The picture of the golden values, float32 1 x 3 x tile x tile in [0, 1]: whole for a tile of 512."""
+    picture = pytest.importorskip("skimage.data").astronaut()
+    picture = picture if tile == 512 else picture[:256, 128:384]
     return torch.from_numpy(picture.astype(np.float32) / 255).permute(2, 0, 1)[None]

@@ -10,7 +10,6 @@ import errno
 import hashlib
 import os
 import posixpath
-import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from fnmatch import fnmatch
@@ -224,7 +223,7 @@ class Place:
         """
         filesystem, path = self._found
         folder = posixpath.dirname(path)
-        temporary = _raw(filesystem, posixpath.join(folder, f".tokcodec-{secrets.token_hex(8)}.tmp"))
+        temporary = _raw(filesystem, posixpath.join(folder, f".tokcodec-{os.urandom(8).hex()}.tmp"))
         try:
             try:
                 if folder:

@@ -10,15 +10,17 @@ import torch
 from ...models.modelfile import Model
 from ...models.weights import load_weights
 from .checkpoint import ALIKE, UnknownCheckpointError, checked_tensors, shapes_of
+from .codlite import CodLite
 from .flextok import Flextok
 from .flux2 import Flux2
+from .karl import Karl
 from .titok import Titok
 from .tokenizer import Published
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-FAMILIES: dict[str, type[Published]] = {family.family: family for family in (Titok, Flux2, Flextok)}
+FAMILIES: dict[str, type[Published]] = {family.family: family for family in (Titok, Flux2, Flextok, CodLite, Karl)}
 """The families by their names in a model's manifest."""
 
 

@@ -27,21 +27,23 @@ class Residual(nn.Module):
     Args:
         c_in: channels of the input.
         c_out: channels of the output.
+        shortcut: name of the convolution that changes the number of channels. Default: "conv_shortcut".
     """
 
-    def __init__(self, c_in: int, c_out: int) -> None:
+    def __init__(self, c_in: int, c_out: int, shortcut: str = "conv_shortcut") -> None:
         super().__init__()
         self.norm1 = group_norm(c_in)
         self.conv1 = nn.Conv2d(c_in, c_out, 3, padding=1)
         self.norm2 = group_norm(c_out)
         self.conv2 = nn.Conv2d(c_out, c_out, 3, padding=1)
-        self.conv_shortcut = nn.Conv2d(c_in, c_out, 1) if c_in != c_out else nn.Identity()
+        self.shortcut = shortcut
+        self.add_module(shortcut, nn.Conv2d(c_in, c_out, 1) if c_in != c_out else nn.Identity())
 
     def forward(self, x: Tensor) -> Tensor:
         """float [N, c_in, H, W] -> float [N, c_out, H, W]."""
         h = self.conv1(F.silu(self.norm1(x), inplace=True))
         h = self.conv2(F.silu(self.norm2(h), inplace=True))
-        return h.add_(self.conv_shortcut(x))  # type: ignore[no-any-return]
+        return h.add_(self.get_submodule(self.shortcut)(x))  # type: ignore[no-any-return]
 
 
 class Attention(nn.Module):

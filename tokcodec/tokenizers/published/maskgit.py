@@ -1,4 +1,7 @@
-"""The convolutional decoder of MaskGIT-VQGAN (arXiv 2202.04200), which draws the pixels of TiTok and One-D-Piece."""
+"""The convolutional networks of MaskGIT-VQGAN (arXiv 2202.04200).
+
+Its decoder draws the pixels of TiTok, One-D-Piece and KARL, and KARL sees pictures through its encoder too.
+"""
 
 from __future__ import annotations
 
@@ -105,4 +108,56 @@ class PixelDecoder(nn.Module):
             x = block(x)
         for level in reversed(self.up):  # stored from full resolution down, run from the grid up
             x = level(x)
+        return self.conv_out(F.silu(self.norm_out(x), inplace=True))  # type: ignore[no-any-return]
+
+
+class DownLevel(nn.Module):
+    """Two residual blocks at one resolution, then (except at the last level) the means of 2x2 places.
+
+    Args:
+        c_in: channels of the input.
+        c_out: channels of the output.
+        shrink: whether to halve the resolution.
+    """
+
+    def __init__(self, c_in: int, c_out: int, shrink: bool) -> None:
+        super().__init__()
+        self.block = nn.ModuleList((ResBlock(c_in, c_out), ResBlock(c_out, c_out)))
+        self.shrink = shrink
+
+    def forward(self, x: Tensor) -> Tensor:
+        """float [N, c_in, 2H, 2W] -> float [N, c_out, H, W], or [N, c_out, 2H, 2W] at the last level."""
+        for block in self.block:
+            x = block(x)
+        return F.avg_pool2d(x, 2) if self.shrink else x
+
+
+class PixelEncoder(nn.Module):
+    """Convolutional encoder of MaskGIT-VQGAN, from a tile at 256x256 to features at 16x16, before their quantiser."""
+
+    def __init__(self, hidden: int) -> None:
+        super().__init__()
+        channels = [hidden * m for m in CHANNEL_MULTIPLIERS]
+        last = len(channels) - 1
+        self.conv_in = nn.Conv2d(3, hidden, 3, padding=1, bias=False)
+        self.down = nn.ModuleList(
+            DownLevel(channels[max(i - 1, 0)], c, shrink=i < last) for i, c in enumerate(channels)
+        )
+        self.mid = nn.ModuleList(ResBlock(channels[-1], channels[-1]) for _ in range(2))
+        self.norm_out = nn.GroupNorm(32, channels[-1], eps=1e-6)
+        self.conv_out = nn.Conv2d(channels[-1], CODE_WIDTH, 1)
+
+    def prepare(self) -> None:
+        """Fuse what can be fused, once the weights are loaded."""
+        for module in self.modules():
+            if isinstance(module, ResBlock):
+                module.prepare()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """float [N, 3, 256, 256] in [0, 1] -> float [N, 256, 16, 16]."""
+        x = self.conv_in(x)
+        for level in self.down:
+            x = level(x)
+        for block in self.mid:
+            x = block(x)
         return self.conv_out(F.silu(self.norm_out(x), inplace=True))  # type: ignore[no-any-return]

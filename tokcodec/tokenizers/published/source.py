@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import logging
 import pickle
 import re
@@ -23,8 +24,8 @@ SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".ckpt")
 """Suffixes of checkpoints."""
 ROOTS = ("ema_denoiser.", "net.")
 """Prefixes of the inference network in the files of a training. The averaged network comes first."""
-NESTED = ("state_dict", "model")
-"""Keys of a training's files under which the state dict is."""
+NESTED = ("ema", "state_dict", "model")
+"""Keys of a training's files under which the state dict is. The averaged one comes first."""
 
 _REPOSITORY = re.compile(r"([\w.-]+/[\w.-]+)(?:@([\w./-]+))?(?::([\w.-]+(?:/[\w.-]+)*))?")
 _WRAPPERS = re.compile(r"(^|\.)(?:(?:module|_orig_mod)\.)+")
@@ -87,7 +88,7 @@ def download(source: str) -> Path:
 
 
 def read_checkpoint(file: Path) -> Mapping[Any, Any]:
-    """Entries by name of a safetensors file, or of a PyTorch pickle that holds only tensors.
+    """Entries by name of a safetensors file, or of a PyTorch pickle that holds only tensors and plain values.
 
     Raises ModelFileError if the file is damaged, is not a dictionary, or is a pickle that names code to run.
     """
@@ -103,7 +104,8 @@ def read_checkpoint(file: Path) -> Mapping[Any, Any]:
             raise ModelFileError(f"not readable as safetensors ({_first_line(error)})") from error
     try:
         open_regular(file, MAX_FILE_BYTES).close()
-        entries = torch.load(file, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals([argparse.Namespace]):  # a training's options: plain attributes
+            entries = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # damaged bytes can make an unpickler raise anything
         if isinstance(error, pickle.UnpicklingError):  # its text would advise the user to allow the code
             code = re.search(r"GLOBAL ([\w.]+)", str(error))

@@ -8,11 +8,13 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from ...container.tables import FrequencyTables
 from ...errors import ModelFileError
 from ..arrays import Array, like
 from ..base import Tokenizer
 from .checkpoint import (
     ALIKE,
+    Layout,
     Shapes,
     UnknownCheckpointError,
     Variant,
@@ -90,6 +92,16 @@ class Published(Tokenizer):
     def completed(cls, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The entries of a published file, with those of a model that such files do not hold."""
         return dict(state)
+
+    @classmethod
+    def aiming_at(cls, target_error: float, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The entries of a model whose encoder aims at an error. Raises ValueError if the family has no such model."""
+        raise ValueError(f"{cls.family} models have no target error")
+
+    @classmethod
+    def first_tables(cls, layout: Layout) -> FrequencyTables:
+        """Entropy tables of a model before any are learned: all values alike."""
+        return FrequencyTables.uniform(layout.n_tokens, layout.radices)
 
     @classmethod
     def nearest(cls, shapes: Shapes) -> tuple[str, float]:

@@ -12,15 +12,20 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 HEAD_WIDTH = 64
-"""Channels of an attention head. Every published size has width / 64 heads."""
+"""Channels of an attention head, except for KARL."""
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention with the parameters of `nn.MultiheadAttention`."""
+    """Multi-head self-attention with the parameters of `nn.MultiheadAttention`.
 
-    def __init__(self, width: int) -> None:
+    Args:
+        width: channels.
+        head_width: channels of a head. Default: HEAD_WIDTH.
+    """
+
+    def __init__(self, width: int, head_width: int = HEAD_WIDTH) -> None:
         super().__init__()
-        self.heads = width // HEAD_WIDTH
+        self.head_width = head_width
         self.in_proj_weight = nn.Parameter(torch.empty(3 * width, width))
         self.in_proj_bias = nn.Parameter(torch.empty(3 * width))
         self.out_proj = nn.Linear(width, width)
@@ -42,17 +47,17 @@ class Attention(nn.Module):
         else:
             q = F.linear(x[:, used], self.in_proj_weight[:width], self.in_proj_bias[:width])
             k, v = F.linear(x, self.in_proj_weight[width:], self.in_proj_bias[width:]).chunk(2, dim=-1)
-        q, k, v = (t.view(len(x), -1, self.heads, HEAD_WIDTH).transpose(1, 2) for t in (q, k, v))
+        q, k, v = (t.unflatten(2, (-1, self.head_width)).transpose(1, 2) for t in (q, k, v))
         return self.out_proj(F.scaled_dot_product_attention(q, k, v, mask).transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
 
 
 class Block(nn.Module):
-    """Pre-norm transformer block: attention, then an MLP of ratio 4 with the exact GELU."""
+    """Pre-norm transformer block: attention, then an MLP of ratio 4 with the exact GELU. Arguments of `Attention`."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, head_width: int = HEAD_WIDTH) -> None:
         super().__init__()
         self.ln_1 = nn.LayerNorm(width)
-        self.attn = Attention(width)
+        self.attn = Attention(width, head_width)
         self.ln_2 = nn.LayerNorm(width)
         self.mlp = nn.ModuleDict({"c_fc": nn.Linear(width, 4 * width), "c_proj": nn.Linear(4 * width, width)})
 

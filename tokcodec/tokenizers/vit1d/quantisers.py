@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..published.titok_modules import UnitCodebook
+from ..published.codebooks import UnitCodebook
 
 EDGE = 1e-3
 """Share by which the range of a scalar exceeds its levels, so that the outer ones can be reached."""
