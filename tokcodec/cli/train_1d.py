@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from ..models.modelfile import MAX_RADIX
+from ..models.manifest import MAX_RADIX
 from ..pictures.limits import TILE_SIDES
 from ..training.vit1d.settings import PRESETS, TAIL_DROPS, Training1d
 from .bundles import several

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ...models.modelfile import Model, load_weights
+from ...models.modelfile import Model
+from ...models.weights import load_weights
 from .checkpoint import ALIKE, UnknownCheckpointError, checked_tensors, shapes_of
 from .codlite import CodLite
 from .flextok import Flextok
