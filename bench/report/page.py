@@ -9,7 +9,7 @@ from typing import Any
 import jinja2
 
 from bench.report.cells import title_of
-from bench.report.tables import tables
+from bench.report.tables import tables, version_lines
 
 # The most important tables are open. The others are collapsed.
 _OPEN = ("tokcodec by tokens", "Who is ahead", "Within a byte budget")
@@ -32,7 +32,7 @@ def render(summary: dict[str, Any], plots: list[dict[str, str]], viewer: dict[st
     shown = [{"table": table, "open": table.title.startswith(_OPEN)} for table in tables(summary)]
     return environment.get_template("page.html.j2").render(
         parts=[title_of(part) for part in summary["parts"]],
-        versions=summary["versions"],
+        versions=version_lines(summary),
         plots=drawn,
         tables=shown,
         viewer=viewer,

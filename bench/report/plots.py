@@ -94,7 +94,7 @@ def rate_quality(part: dict[str, Any], metric: str) -> Figure | None:
             curves.setdefault(entry["curve"], []).append(entry)
     if not curves:
         return None
-    figure = Figure(figsize=(7.2, 4.6))
+    figure = Figure(figsize=(7.2, 5.4))
     axes = figure.subplots()
     for curve in sorted(curves, key=lambda name: (not name.startswith("tokcodec"), name)):
         colour, dashes, width = _look_of(curve)
@@ -115,7 +115,7 @@ def rate_quality(part: dict[str, Any], metric: str) -> Figure | None:
             _band(axes, x, [e[metric] for e in points], colour)
     _level(axes, part, metric)
     _finish(axes, metric, part["unit"])
-    axes.legend(fontsize=8, ncols=2)
+    figure.legend(fontsize=8, ncols=4, loc="outside lower center")  # of up to 18 curves
     return figure
 
 

@@ -232,18 +232,24 @@ def speed(part: Part) -> list[dict[str, Any]]:
     return found
 
 
+def versions(part: Part) -> dict[str, str]:
+    """Versions of libraries and models by name. Rows of several runs may have several."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for row in part.rows + part.failures:
+        for name, version in (row.get("versions") or {}).items():
+            found[name].add(version)
+    return {name: " and ".join(sorted(found[name])) for name in sorted(found)}
+
+
 def summarise(rows: Iterable[Row]) -> dict[str, Any]:
     """The summary of all parts of the rows, as JSON values."""
     rows = list(rows)
     parts = [Part(subset, rows) for subset in sorted({row["subset"] for row in rows})]
-    versions: dict[str, str] = {}
-    for row in rows:
-        versions |= row.get("versions") or {}
     return {
-        "versions": dict(sorted(versions.items())),
         "parts": [
             {
                 "subset": part.subset,
+                "versions": versions(part),
                 "unit": part.unit,
                 "pictures": part.pictures,
                 "lpips": part.lpips,

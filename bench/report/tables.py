@@ -273,7 +273,15 @@ def tables(summary: dict[str, Any]) -> Iterator[Table]:
         yield from (table for table in made if table is not None)
 
 
+def version_lines(summary: dict[str, Any]) -> list[str]:
+    """A line of versions for each part of a summary."""
+    return [
+        f"{title_of(part)}: {', '.join(f'{name} {version}' for name, version in part['versions'].items())}."
+        for part in summary["parts"]
+    ]
+
+
 def markdown(summary: dict[str, Any]) -> str:
     """The summary as a Markdown document."""
-    versions = ", ".join(f"{name} {version}" for name, version in summary["versions"].items())
-    return "\n".join(["# Results", "", f"Versions: {versions}.", "", *(t.markdown() for t in tables(summary))])
+    versions = [f"Versions of {line}" for line in version_lines(summary)]
+    return "\n".join(["# Results", "", *versions, "", *(t.markdown() for t in tables(summary))])

@@ -88,10 +88,16 @@ def test_bpp_budgets_are_rounded_as_the_codecs_are_told() -> None:
     assert not Budget(0.01, "bpp").fits(whole | {"bytes": 11})
 
 
+def test_versions_of_several_runs_are_all_named() -> None:
+    first, *others = rows()
+    (part,) = summarise([first | {"versions": {"v": "0", "w": "2"}}, *others])["parts"]
+    assert part["versions"] == {"v": "0 and 1", "w": "2"}
+
+
 def test_summary_of_known_rows() -> None:
     facts = summarise(rows())
     (part,) = facts["parts"]
-    assert facts["versions"] == {"v": "1"}
+    assert part["versions"] == {"v": "1"}
     entry = next(e for e in part["by_tokens"] if e["curve"] == "tokcodec fidelity" and e["tokens"] == 64)
     assert entry["psnr"]["mean"] == 17
     assert entry["psnr"]["sd"] == pytest.approx(math.sqrt(2))
