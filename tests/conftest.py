@@ -28,6 +28,24 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if item.get_closest_marker("published"):
                 item.add_marker(pytest.mark.skip(reason="full size: `make test-published`"))
+    items[:] = slow_first(items, getattr(config, "workerinput", {}).get("workercount", 1))
+
+
+def slow_first(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
+    """The tests in an order by which all workers of pytest-xdist end together.
+
+    Each worker is given a contiguous part, and who is done takes over later tests of another (`--dist worksteal`). So
+    each part begins with modules that have slow tests. Modules stay whole, because their tests share what they set up.
+    """
+    modules = {item.path for item in items if item.get_closest_marker("slow")}
+    slow = [item for item in items if item.path in modules]
+    fast = [item for item in items if item.path not in modules]
+    return [
+        item
+        for worker in range(workers)
+        for some in (slow, fast)
+        for item in some[len(some) * worker // workers : len(some) * (worker + 1) // workers]
+    ]
 
 
 TINY_TOKENS, TINY_CODEWORDS, TINY_VOCABULARY = 16, 8, 64

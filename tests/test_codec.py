@@ -259,14 +259,17 @@ def test_more_tiles_than_the_limit_are_refused_but_described(make_tok: Callable[
     assert tokcodec.decode(data, max_tiles=tiles).size == (40, 30)
 
 
-def test_the_encoder_says_what_decoding_will_need(tiny: Model) -> None:
+def test_the_encoder_says_what_decoding_will_need(tiny: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tokcodec.codec.DEFAULT_MAX_TILES", 23)
     notes: list[str] = []
-    image = Image.new("RGB", (16 * 501, 16 * 4))
+    image = Image.new("RGB", (16 * 6, 16 * 4))
     options: dict[str, Any]
     for options in ({"tokens": 1}, {"tokens": 1, "adaptive": True}):
         data = tokcodec.encode(image, pitch=16, model="tiny", warn=notes.append, **options)
-        assert tokcodec.info(data).tiles == 2004
-    assert notes == ["2004 tiles: decoding needs --max-tiles 2004, in the library max_tiles=2004"] * 2
+        assert tokcodec.info(data).tiles == 24
+    assert notes == ["24 tiles: decoding needs --max-tiles 24, in the library max_tiles=24"] * 2
+    tokcodec.encode(image.crop((0, 0, 16 * 5, 16 * 4)), pitch=16, model="tiny", tokens=1, warn=notes.append)
+    assert len(notes) == 2
 
 
 def test_a_file_without_tokens_is_grey_and_draws_no_tile(

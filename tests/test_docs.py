@@ -6,6 +6,7 @@ Blocks of one document share a folder with a photograph and follow each other. `
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
@@ -56,9 +57,14 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PATH", f"{command.parent}:{os.environ['PATH']}")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.chdir(tmp_path)
+    if importlib.util.find_spec("pyarrow"):  # data sets in this process too
+        from tests.datasets.make import Here
+
+        monkeypatch.setattr("tokcodec.datasets.engines.local.Local", lambda *sizes: Here())
     return tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("bash") is None, reason="the examples are for bash")
 @pytest.mark.parametrize("document", DOCUMENTS, ids=str)
 def test_examples(document: Path, folder: Path) -> None:

@@ -16,7 +16,7 @@ from click.testing import Result
 
 pytest.importorskip("pyarrow", reason="data sets need pyarrow")
 
-from tests.datasets.make import DAMAGED, make_folder, make_parquet, make_tar, plain, png, rows
+from tests.datasets.make import DAMAGED, Here, make_folder, make_parquet, make_tar, plain, png, rows
 from tokcodec.cli.engines import MAX_JOBS
 from tokcodec.datasets import bulk
 
@@ -29,6 +29,15 @@ def photos(tmp_path: Path) -> dict[str, bytes]:
     found = {"a.png": png(0), "b.png": DAMAGED, "c.png": png(2)}
     make_folder(tmp_path / "photos", found)
     return found
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine works in this process, since starting workers takes longer than all else."""
+    monkeypatch.setattr("tokcodec.datasets.engines.local.Local", lambda *sizes: Here())
+
+
+in_this_process = pytest.mark.usefixtures("here")
 
 
 def test_a_whole_round(call: Call, tmp_path: Path, photos: dict[str, bytes]) -> None:
@@ -58,6 +67,7 @@ def test_a_whole_round(call: Call, tmp_path: Path, photos: dict[str, bytes]) -> 
     assert sorted(path.name for path in (tmp_path / "back" / "photos").iterdir()) == ["a.png.webp", "c.png.webp"]
 
 
+@in_this_process
 def test_linked_folders_are_noted_or_followed(call: Call, tmp_path: Path, photos: dict[str, bytes]) -> None:
     """As by `encode -r`."""
     first = next(iter(photos.values()))
@@ -70,6 +80,7 @@ def test_linked_folders_are_noted_or_followed(call: Call, tmp_path: Path, photos
     assert done.exit_code == 0 and "2 samples" in done.stderr and "linked" not in done.stderr
 
 
+@in_this_process
 def test_a_key_that_is_there_twice_is_damage(call: Call, tmp_path: Path) -> None:
     make_parquet(tmp_path / "a.parquet", [png(0), png(1)], key=["x", "x"])
     assert call(*ENCODE, "out", "a.parquet").exit_code == 0
@@ -77,6 +88,7 @@ def test_a_key_that_is_there_twice_is_damage(call: Call, tmp_path: Path) -> None
     assert verified.exit_code == 1 and verified.stdout.endswith("0 damaged, 1 keys twice\n")
 
 
+@in_this_process
 def test_a_tar_that_may_have_been_cut(call: Call, tmp_path: Path) -> None:
     path = make_tar(tmp_path / "a.tar", {f"{i}.png": png(i) for i in range(2)})
     path.write_bytes(path.read_bytes().rstrip(b"\0"))
@@ -86,6 +98,7 @@ def test_a_tar_that_may_have_been_cut(call: Call, tmp_path: Path) -> None:
     assert done.exit_code == 0 and note in done.stderr and len(rows(tmp_path / "out")) == 2
 
 
+@in_this_process
 def test_samples_above_the_limit(call: Call, tmp_path: Path, photos: dict[str, bytes]) -> None:
     (tmp_path / "photos" / "b.png").write_bytes(bytes(9000))
     done = call(*ENCODE, "out", "photos", "--max-sample-bytes", "8999")
@@ -109,6 +122,7 @@ def test_more_cores_than_readers(call: Call, photos: dict[str, bytes]) -> None:
     assert "1 done, 0 skipped, 0 failed" in done.stderr
 
 
+@in_this_process
 def test_a_second_run_tells_of_the_errors_of_the_first(call: Call, tmp_path: Path) -> None:
     assert call(*ENCODE, "out", "photos").exit_code == 1
     for to, where in (("folder", ""), ("tar", ": see members .error"), ("parquet", ": see column error")):
@@ -119,6 +133,7 @@ def test_a_second_run_tells_of_the_errors_of_the_first(call: Call, tmp_path: Pat
             assert done.stderr.endswith(f"{to}: note: 1 sample has an error{where}\n")
 
 
+@in_this_process
 @pytest.mark.parametrize(
     ("arguments", "code", "line"),
     [

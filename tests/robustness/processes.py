@@ -1,7 +1,7 @@
 """Runs commands in processes of their own, which may be killed, sent signals and given fewer rights.
 
-A server that has torch imported forks them, since the import takes longer than all the rest. `works` starts commands
-as a shell does.
+A server that has tokcodec imported forks them, since the import takes longer than all the rest. None of these commands
+needs torch. `works` starts commands as a shell does.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ TEMPORARY = ".tokcodec-*.tmp"
 
 SERVER = """
 import json, os, signal, sys
-import PIL.Image, PIL.ImageCms, torch
+import PIL.Image, PIL.ImageCms
 import tokcodec.cli, tokcodec.codec, tokcodec.pictures.files, tokcodec.models.registry, tokcodec.tokenizers.cascade
 from tests.signals import default_signals
 PIL.Image.init()
@@ -108,11 +108,16 @@ class Ended:
 
 
 class Commands:
-    """Runs `tokcodec` in processes that the server forks."""
+    """Runs `tokcodec` in processes that the server forks.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder  # for what the commands print
-        environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    folder: for what the commands print.
+    modules: a folder with modules that are found before all others.
+    """
+
+    def __init__(self, folder: Path, modules: Path | None = None) -> None:
+        self.folder = folder
+        paths = [str(ROOT)] if modules is None else [str(modules), str(ROOT)]
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
         self.server = subprocess.Popen(
             [sys.executable, "-c", SERVER],
             stdin=subprocess.PIPE,

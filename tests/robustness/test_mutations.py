@@ -171,6 +171,7 @@ def test_the_fuzzers_target_takes_its_seeds() -> None:
         target.check_one(data)
 
 
+@pytest.mark.slow
 def test_the_study_finds_nothing_and_repeats_itself(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     journal = tmp_path / "journal"
     assert fuzz.run(1200, 3, keep=tmp_path / "kept", journal=journal)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,22 +14,31 @@ from PIL import Image
 
 import tokcodec
 from tests.robustness.inputs import ROOT, noise
+from tests.robustness.processes import Commands, needs_fork
 from tokcodec.container.header import Header
 from tokcodec.container.tables import FrequencyTables
 from tokcodec.contents import pack
 from tokcodec.models.modelfile import Model, write_model
-from tokcodec.models.registry import DEFAULT_MODEL
+from tokcodec.models.registry import DEFAULT_MODEL, MODELS_VARIABLE
 from tokcodec.tokenizers import MANY_DRAWN
+
+pytestmark = [pytest.mark.slow, needs_fork]
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 INSTALL = "needs PyTorch: pip install 'tokcodec[torch]'"
 
 
+@pytest.fixture(scope="module")
+def hidden(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for PYTHONPATH by which Python, and what it starts, has no torch."""
+    folder = tmp_path_factory.mktemp("hidden")
+    (folder / "sitecustomize.py").write_text("import sys\nsys.modules['torch'] = None\n")
+    return folder
+
+
 @pytest.fixture
-def python(tiny: Model, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Run Python with arguments in tmp_path, in a process (with children of its own) that has no torch."""
-    hidden = tmp_path_factory.mktemp("hidden")
-    (hidden / "sitecustomize.py").write_text("import sys\nsys.modules['torch'] = None\n")
+def python(tiny: Model, tmp_path: Path, hidden: Path) -> Run:
+    """Run Python with arguments in tmp_path, in a process that has no torch."""
 
     def run(*arguments: str, torch: bool = False) -> subprocess.CompletedProcess[str]:
         paths = [str(ROOT)] if torch else [str(hidden), str(ROOT)]
@@ -41,14 +50,24 @@ def python(tiny: Model, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
     return run
 
 
+@pytest.fixture(scope="module")
+def torchless(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path, hidden: Path) -> Iterator[Commands]:
+    """Run commands in processes without torch that one server forks."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(MODELS_VARIABLE, str(tiny_folder))
+        started = Commands(tmp_path_factory.mktemp("printed"), hidden)
+    yield started
+    started.close()
+
+
 @pytest.fixture
-def works(python: Run) -> Callable[..., str]:
+def works(torchless: Commands, tiny: Model, tmp_path: Path) -> Callable[..., str]:
     """Run a command that must succeed; gives what it prints."""
 
     def command(*arguments: str) -> str:
-        result = python("-m", "tokcodec", *arguments)
-        assert result.returncode == 0, result.stderr
-        return result.stdout + result.stderr
+        (ended,) = torchless.run(arguments, folder=tmp_path)
+        assert ended.code == 0, ended.stderr
+        return ended.stdout + ended.stderr
 
     return command
 
@@ -187,7 +206,7 @@ with Image.open("x.tok") as image:
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_what_needs_torch_says_what_to_install(
-    python: Run, tmp_path: Path, photograph: Image.Image, titok: Model, arguments: list[str], what: str
+    torchless: Commands, tmp_path: Path, photograph: Image.Image, titok: Model, arguments: list[str], what: str
 ) -> None:
     """In one line, with exit status 1 and nothing written."""
     (tmp_path / "own.tok").write_bytes(tokcodec.encode(photograph, model="tiny"))
@@ -198,16 +217,21 @@ def test_what_needs_torch_says_what_to_install(
     if "other.png" in arguments:
         photograph.save(tmp_path / "other.png")
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
-    result = python("-m", "tokcodec", *arguments)
-    assert (result.returncode, result.stdout) == (1, ""), result
-    assert result.stderr.startswith("tokcodec: ") and result.stderr.endswith(f"{what} {INSTALL}\n")
-    assert result.stderr.count("\n") == 1
+    (ended,) = torchless.run(arguments, folder=tmp_path)
+    assert (ended.code, ended.stdout) == (1, ""), ended
+    assert ended.stderr.startswith("tokcodec: ") and ended.stderr.endswith(f"{what} {INSTALL}\n")
+    assert ended.stderr.count("\n") == 1
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
 
 
-def test_what_handles_bytes_needs_no_torch_for_any_model(
-    works: Callable[..., str], tmp_path: Path, titok: Model
-) -> None:
+def test_what_handles_bytes_needs_no_torch_for_any_model(python: Run, tmp_path: Path, titok: Model) -> None:
+    """Here as a shell starts the command."""
+
+    def works(*arguments: str) -> str:
+        result = python("-m", "tokcodec", *arguments)
+        assert result.returncode == 0, result.stderr
+        return result.stdout
+
     data = pack(Header(titok.id, 4, 256, 300, 200), titok, np.zeros((1, 4), int))
     (tmp_path / "in.tok").write_bytes(data)
     assert "300x200" in works("info", "in.tok")

@@ -16,11 +16,16 @@ from typing import Any
 import numpy as np
 import pytest
 import skimage.data
+from click.testing import CliRunner
 from PIL import Image
 
 import tokcodec
 from bench import results
+from bench import run as bench_run
+from bench.__main__ import main as bench
+from bench.report import plots
 from tests.conftest import TINY_TOKENS
+from tokcodec.cli import cli
 from tokcodec.container.tables import FrequencyTables
 from tokcodec.errors import DeviceError, MissingPackageError, ModelFileError
 from tokcodec.models.modelfile import Model, read_model, write_model
@@ -67,6 +72,13 @@ def run(*arguments: str | Path, status: int = 0) -> str:
     return done.stdout + done.stderr
 
 
+def command(*arguments: str | Path) -> str:
+    """Output of a command in this process, which saves the start of another."""
+    done = CliRunner().invoke(cli, [*map(str, arguments)], prog_name="tokcodec")
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
 @pytest.fixture
 def squares(site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Install the document's package and its model. Returns the model's folder."""
@@ -96,30 +108,36 @@ def test_the_example_works_everywhere(squares: Path, tmp_path: Path, monkeypatch
     said = run("-m", "tokcodec", "info", "photo.tok")
     assert "2x2 tiles (pitch 128), 340 tokens" in said and "model squares" in said
     run("-m", "tokcodec", "decode", "photo.tok", "-o", "back.png")
-    run("-m", "tokcodec", "decode", "--tokens", "1", "photo.tok", "-o", "first.png")
+    command("decode", "--tokens", "1", "photo.tok", "-o", "first.png")
     original, drawn, first = (np.asarray(Image.open(path), float) for path in (photo, "back.png", "first.png"))
     assert drawn.shape == original.shape
     assert ((drawn - original) ** 2).mean() < 0.6 * ((first - original) ** 2).mean()
-    run("-m", "tokcodec", "encode", "--model", "squares", "--target-size", "300", photo, "-o", "small.tok")
+    command("encode", "--model", "squares", "--target-size", "300", photo, "-o", "small.tok")
     assert 250 < (tmp_path / "small.tok").stat().st_size <= 300
-    run("-m", "tokcodec", "encode", "--model", "squares", "--adaptive", "--tokens", "9", photo, "-o", "adaptive.tok")
-    run("-m", "tokcodec", "truncate", "photo.tok", "--tokens", "5", "-o", "cut.tok")
-    assert "20 tokens" in run("-m", "tokcodec", "info", "cut.tok")
+    command("encode", "--model", "squares", "--adaptive", "--tokens", "9", photo, "-o", "adaptive.tok")
+    command("truncate", "photo.tok", "--tokens", "5", "-o", "cut.tok")
+    assert "20 tokens" in command("info", "cut.tok")
     (tmp_path / "photos").mkdir()
     for name in ("photo.png", "again.png"):
         (tmp_path / "photos" / name).write_bytes(photo.read_bytes())
-    run("-m", "tokcodec", "encode", "-r", "photos", "--model", "squares", "--output-dir", "many")
+    command("encode", "-r", "photos", "--model", "squares", "--output-dir", "many")
     assert (tmp_path / "many" / "photo.tok").read_bytes() == (tmp_path / "photo.tok").read_bytes()
-    assert "squares" in run("-m", "tokcodec", "models", "list")
-    run("-m", "tokcodec", "models", "show", "squares")
+    assert "squares" in command("models", "list")
+    command("models", "show", "squares")
 
 
 def test_the_example_in_the_bench(squares: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TOKCODEC_LPIPS", raising=False)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setattr(bench_run, "find_recognition", lambda: "not wanted")
+    monkeypatch.setattr(plots, "draw", lambda summary, folder: [])
     (tmp_path / "pictures").mkdir()
     photograph(tmp_path).rename(tmp_path / "pictures" / "photo.png")
     options = ["--crop", "128", "--model", "squares", "--codec", "tokcodec", "--pitch", "128", "--jobs", "1"]
-    run("-m", "bench", "pictures", "--out", "results", "--page-pictures", "0", *options)
+    arguments = ["pictures", "--out", "results", "--page-pictures", "0", *options]
+    done = CliRunner().invoke(bench, arguments, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
     rows = results.load(tmp_path / "results" / "results.jsonl")
     assert len(rows) > 10 and not any(row.get("error") for row in rows)
     assert any("tokcodec:squares-packed" in row["codec"] for row in rows)

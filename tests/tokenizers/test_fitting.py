@@ -13,7 +13,8 @@ from PIL import Image
 from tests.conftest import TINY_CODEWORDS, TINY_SHAPE, TINY_TOKENS, tiny_scales
 from tokcodec.container.tables import FrequencyTables
 from tokcodec.errors import ModelFileError, OutputError, PictureError
-from tokcodec.models.modelfile import Model, load_weights, read_model, weights_about, write_model
+from tokcodec.models.modelfile import Model, read_model, write_model
+from tokcodec.models.weights import load_weights, weights_about
 from tokcodec.tokenizers.cascade import CascadeConfig, pack_tensors
 from tokcodec.tokenizers.fitting import refit
 

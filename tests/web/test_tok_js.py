@@ -108,15 +108,15 @@ def test_every_prefix_holds_what_python_says(case: str, files: dict[str, Path], 
 @pytest.mark.parametrize("model", FOLDERS)
 def test_vectors(model: str, run: Run, wholes: dict[str, Path]) -> None:
     vectors = {name: expected for name, expected in FILES.items() if expected["model"] == model}
-    for name, expected in vectors.items():
-        case = expected["container"]
-        (rows,) = run(job("tokens", VECTORS / name, case, wholes[model]))
+    found = run(*(job("tokens", VECTORS / name, vectors[name]["container"], wholes[model]) for name in vectors))
+    for rows, (name, expected) in zip(found, vectors.items(), strict=True):
         assert rows == expected["tokens"], name
-        if case == "tok":
-            (header,) = run({"job": "header", "file": VECTORS / name})
-            assert header["tokens"] == expected["tokens_per_tile"]
-            for key in ("width", "height", "pitch", "flat", "adaptive"):
-                assert header[key] == expected[key], name
+    named = {name: expected for name, expected in vectors.items() if expected["container"] == "tok"}
+    found = run(*({"job": "header", "file": VECTORS / name} for name in named))
+    for header, (name, expected) in zip(found, named.items(), strict=True):
+        assert header["tokens"] == expected["tokens_per_tile"]
+        for key in ("width", "height", "pitch", "flat", "adaptive"):
+            assert header[key] == expected[key], name
 
 
 def test_a_file_of_the_other_model_is_refused(run: Run, wholes: dict[str, Path]) -> None:
@@ -129,11 +129,10 @@ def test_a_file_of_the_other_model_is_refused(run: Run, wholes: dict[str, Path])
 
 
 def test_pixels_of_the_bare_sum(files: dict[str, Path], run: Run, whole: Path, tmp_path: Path) -> None:
-    out = tmp_path / "pixels"
-    for case, path in files.items():
-        (size,) = run(job("decode", path, case, whole, out=out))
+    sizes = run(*(job("decode", path, case, whole, out=tmp_path / path.stem) for case, path in files.items()))
+    for size, (case, path) in zip(sizes, files.items(), strict=True):
         expected = drawn(path.read_bytes(), container(case))
-        assert np.abs(pixels_of(out, size) - expected).mean() < BUDGET_BARE / 4, case
+        assert np.abs(pixels_of(tmp_path / path.stem, size) - expected).mean() < BUDGET_BARE / 4, case
 
 
 def test_pixels_of_a_prefix(files: dict[str, Path], run: Run, whole: Path, tmp_path: Path) -> None:

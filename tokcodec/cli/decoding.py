@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..container.bare import from_base64, is_base64, url_model
 from ..errors import NotTokError, TokError, reason
-from ..models.modelfile import NAME
+from ..models.manifest import NAME
 from ..progressive import animation, is_animation, stages
 from .console import Bar, Report
 from .jobs import Files, Job, read_tok, run

@@ -9,46 +9,34 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..container.header import HASH_SIZE, MAX_TOKENS, Header
+from ..container.header import Header
 from ..errors import ModelFileError, OutputError, UnknownModelError, reason
 from ..pictures.files import write_atomic
-from ..pictures.limits import DEFAULT_TILE, TILE_SIDES
+from ..pictures.limits import DEFAULT_TILE
 from ..regularfile import open_regular, read_regular
 from .folders import current_folder, new_folder
+from .manifest import (
+    CARD,
+    MANIFEST,
+    MANIFEST_FORMAT,
+    MAX_MANIFEST_BYTES,
+    TABLES,
+    WEIGHTS,
+    check_manifest,
+    parse_manifest,
+)
+from .weights import MAX_FILE_BYTES, load_weights
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..container.tables import FrequencyTables
-
-MANIFEST_FORMAT = 1
-MANIFEST, TABLES, WEIGHTS, CARD = "model.json", "tables.safetensors", "model.safetensors", "README.md"
-MAX_MANIFEST_BYTES = 1 << 20
-"""A manifest has about 1 kB. Larger files are not read."""
-MAX_FILE_BYTES = 4 << 30
-"""Largest size of a file that the manifest lists. The largest published weights have 2.6e9 bytes."""
-MAX_FILES = 64
-"""Largest number of files that a manifest lists."""
-MAX_SCALES = 16
-"""Largest number of scales, which are sets of tables and codewords."""
-MAX_BOUND = 1 << 14
-"""Largest bound of a scale in pixels, since no tile covers more along a side."""
-MAX_RADIX = 1 << 16
-"""Largest radix of a digit. Each value has a count of at least 1, and the counts sum to 2**16."""
-MAX_VOCABULARY = 1 << 31
-MAX_WEIGHT = 1000.0  # of an error; the smallest is its inverse
-MAX_WEIGHTS = 16
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # of a model: safe as a folder name on every system
 
 
 @dataclass(frozen=True)
@@ -188,7 +176,7 @@ def read_model(folder: Path) -> Model:
 def _parse(folder: Path, text: bytes) -> Model:
     """The same instance while the manifest is unchanged, so that its tables are read once per process."""
     try:
-        manifest = json.loads(text, object_pairs_hook=_unique)
+        manifest = parse_manifest(text)
     except (ValueError, RecursionError) as error:
         raise ModelFileError(f"{folder / MANIFEST}: not a manifest ({error})") from error
     try:
@@ -280,115 +268,23 @@ def write_model(
     return read_model(folder)
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object. Raises ValueError if a key occurs twice, since readers differ in which one they use."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a key occurs twice")
-    return found
-
-
 def _from_manifest(folder: Path, manifest: Any) -> Model:
-    """Raise ValueError, with the name of the key, if one is missing or wrong."""
-    if not isinstance(manifest, dict):
-        raise ValueError("not a JSON object")
-    if manifest.get("format") != MANIFEST_FORMAT:
-        raise ValueError(f"manifest format {manifest.get('format')!r} is not {MANIFEST_FORMAT}: needs another tokcodec")
-
-    def take(key: str, kind: type) -> Any:
-        if type(manifest.get(key)) is not kind:  # exact: true is not a number
-            raise ValueError(f"{key!r} is missing or not of type {kind.__name__}")
-        return manifest[key]
-
-    name, files, radices, hashed = take("name", str), take("files", dict), take("radices", list), take("hashed", list)
-    if not NAME.fullmatch(name):
-        raise ValueError("'name' must be letters, digits, '.', '_' and '-', at most 64")
-    if not radices or not all(type(radix) is int and 2 <= radix <= MAX_RADIX for radix in radices):
-        raise ValueError(f"'radices' must be numbers, 2..{MAX_RADIX}")
-    if math.prod(radices) > MAX_VOCABULARY:
-        raise ValueError(f"'radices' must make at most {MAX_VOCABULARY} tokens")
-    tile = manifest.get("tile", DEFAULT_TILE)  # early manifests have none
-    if type(tile) is not int or tile not in TILE_SIDES:
-        raise ValueError(f"'tile' must be one of {', '.join(map(str, TILE_SIDES))} samples, not {tile!r}")
-    weights = manifest.get("error_weights", [])  # most manifests have none
-    if type(weights) is not list or not all(
-        type(weight) in (int, float) and 1 / MAX_WEIGHT <= weight <= MAX_WEIGHT for weight in weights
-    ):
-        raise ValueError(f"'error_weights' must be numbers, {1 / MAX_WEIGHT:g}..{MAX_WEIGHT:g}")
-    if len(weights) > MAX_WEIGHTS:
-        raise ValueError(f"'error_weights' must be at most {MAX_WEIGHTS}, not {len(weights)}")
-    scales = take("scales", list)
-    if len(scales) >= MAX_SCALES:
-        raise ValueError(f"'scales' must make at most {MAX_SCALES} sets of codewords, not {len(scales) + 1}")
-    if not all(type(bound) is int and 0 < bound <= MAX_BOUND for bound in scales) or any(
-        below >= bound for bound, below in pairwise(scales)
-    ):
-        raise ValueError(f"'scales' must be numbers of pixels, 1..{MAX_BOUND}, falling")
-    n_tokens, default_tokens = take("n_tokens", int), take("default_tokens", int)
-    if not 1 <= default_tokens <= n_tokens <= MAX_TOKENS:
-        raise ValueError(f"must hold: 1 <= 'default_tokens' <= 'n_tokens' <= {MAX_TOKENS}")
-    ordered = take("ordered", bool)
-    if not ordered and default_tokens != n_tokens:
-        raise ValueError(f"'default_tokens' must be 'n_tokens', {n_tokens}, where tokens are not 'ordered'")
-    if not re.fullmatch(f"[0-9a-f]{{{2 * HASH_SIZE}}}", take("hash", str)):
-        raise ValueError(f"'hash' must be {HASH_SIZE} bytes in hexadecimal")
-    if not hashed or not all(type(prefix) is str for prefix in hashed):
-        raise ValueError("'hashed' must name at least one prefix")
-    if len(files) > MAX_FILES:
-        raise ValueError(f"'files' must list at most {MAX_FILES}, not {len(files)}")
-    if not {TABLES, WEIGHTS} <= files.keys() or not all(
-        NAME.fullmatch(file) and type(files[file]) is str for file in files
-    ):
-        raise ValueError(f"'files' must give the sha256 of {TABLES} and {WEIGHTS}, and no paths")
+    """The model that a manifest describes. Raises ValueError for a wrong manifest, see `check_manifest`."""
+    check_manifest(manifest)
     return Model(
-        name=name,
+        name=manifest["name"],
         path=folder,
-        family=take("family", str),
+        family=manifest["family"],
         hash=bytes.fromhex(manifest["hash"]),
-        n_tokens=n_tokens,
-        radices=tuple(radices),
-        scales=tuple(scales),
-        ordered=ordered,
-        default_tokens=default_tokens,
-        files=dict(files),
-        hashed=tuple(hashed),
-        tile=tile,
-        error_weights=tuple(map(float, weights)),
-        licence=take("licence", str),
-        description=take("description", str),
+        n_tokens=manifest["n_tokens"],
+        radices=tuple(manifest["radices"]),
+        scales=tuple(manifest["scales"]),
+        ordered=manifest["ordered"],
+        default_tokens=manifest["default_tokens"],
+        files=dict(manifest["files"]),
+        hashed=tuple(manifest["hashed"]),
+        tile=manifest.get("tile", DEFAULT_TILE),
+        error_weights=tuple(map(float, manifest.get("error_weights", ()))),
+        licence=manifest["licence"],
+        description=manifest["description"],
     )
-
-
-def load_weights(path: Path, prefixes: tuple[str, ...] = ("",)) -> dict[str, NDArray[Any]]:
-    """The tensors of a model's weights whose names begin with one of the prefixes.
-
-    Raises ModelFileError for a file that cannot be read, is not safetensors, or is larger than MAX_FILE_BYTES.
-    """
-    from ..tensorfile import load_tensors
-
-    with _weights_errors(path):
-        return load_tensors(path, MAX_FILE_BYTES, prefixes)
-
-
-def weight_names(path: Path) -> list[str]:
-    """The names of a model's tensors. Raises as `load_weights`."""
-    from ..tensorfile import tensor_names
-
-    with _weights_errors(path):
-        return tensor_names(path, MAX_FILE_BYTES)
-
-
-def weights_about(path: Path) -> dict[str, Any]:
-    """The description of a model's weights in their file. Raises as `load_weights`."""
-    from ..tensorfile import tensors_about
-
-    with _weights_errors(path):
-        return tensors_about(path, MAX_FILE_BYTES)
-
-
-@contextmanager
-def _weights_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, ValueError) as error:
-        raise ModelFileError(f"{path}: not usable as weights ({reason(error)})") from error

@@ -10,7 +10,8 @@ from typing import Any
 from ..container.header import Header, check_header, parse_header
 from ..errors import HeaderCheckError, ModelFileError, OutputError, UnknownModelError
 from .folders import current_folder, left_aside, remove_folder
-from .modelfile import MANIFEST, NAME, Model, read_model
+from .manifest import MANIFEST, NAME
+from .modelfile import Model, read_model
 
 DEFAULT_MODEL = "base-3"
 MODELS_VARIABLE = "TOKCODEC_MODELS"  # a folder of models that replaces the user's own

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from .modelfile import Model, weights_about, write_model
+from .modelfile import Model, write_model
+from .weights import weights_about
 
 if TYPE_CHECKING:
     from ..container.tables import FrequencyTables

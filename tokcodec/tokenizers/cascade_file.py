@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ModelFileError
-from ..models.modelfile import Model, load_weights
+from ..models.modelfile import Model
+from ..models.weights import load_weights
 from .look import INPUT, LIGHT, LOOKS, restored, weights_of
 from .transform import COLOURS
 

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ModelFileError, OutputError, PictureError, TokError
-from ..models.modelfile import CARD, Model, load_weights
+from ..models.manifest import CARD
+from ..models.modelfile import Model
 from ..models.registry import free_folder
 from ..models.rewriting import rewrite_model
+from ..models.weights import load_weights
 
 if TYPE_CHECKING:
     import numpy as np

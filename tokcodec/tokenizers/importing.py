@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ModelFileError
-from ..models.modelfile import CARD, MAX_FILE_BYTES, Model, write_model
+from ..models.manifest import CARD
+from ..models.modelfile import Model, write_model
 from ..models.registry import free_folder, user_folder
+from ..models.weights import MAX_FILE_BYTES
 from ..regularfile import open_regular
 from .fitting import TABLES_LINE, tokens_of
 from .published.limits import limit

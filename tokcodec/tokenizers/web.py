@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ModelFileError
-from ..models.modelfile import Model, weight_names
+from ..models.modelfile import Model
+from ..models.weights import weight_names
 from .cascade_file import read_cascade
 from .look import quantised
 from .look_limits import check_look

@@ -12,8 +12,10 @@ import torch
 from numpy.typing import NDArray
 
 from ..errors import ModelFileError, reason
-from ..models.modelfile import CARD, MAX_FILE_BYTES, Model, load_weights, read_model
+from ..models.manifest import CARD
+from ..models.modelfile import Model, read_model
 from ..models.rewriting import rewrite_model
+from ..models.weights import MAX_FILE_BYTES, load_weights
 from ..ratecontrol.lpips import LPIPS
 from ..regularfile import read_regular
 from ..search.refine import ROUNDS, TUNES, refine

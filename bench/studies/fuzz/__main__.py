@@ -40,7 +40,7 @@ def warm() -> Sources:
     for data in using.files:
         examine(data)
         with suppress(tokcodec.TokError):  # bare files have one tile
-            if tokcodec.info(data).tiles > 8:  # drawing more loads nothing more
+            if tokcodec.info(data).tiles > 2:  # drawing more loads at most another scale's codewords
                 continue
         draw(data)
     return using

@@ -14,6 +14,7 @@ from bench.__main__ import main
 from bench.browser import Browser, find_browser
 from bench.report import page
 from bench.report.summary import summarise
+from tests.bench.conftest import svg_only
 
 pytestmark = pytest.mark.slow
 needs_browser = pytest.mark.skipif(find_browser() is None, reason="no Chromium here (Debian: apt-get install chromium)")
@@ -32,7 +33,9 @@ def report(photographs: Path, tmp_path_factory: pytest.TempPathFactory, fake_eve
     out = tmp_path_factory.mktemp("report")
     rivals = ("--codec", "webp-down", "--codec", "thumbhash", "--codec", "tokcodec", "--pitch", "256")
     arguments = [str(photographs), "--out", str(out), "--crop", "256", "--jobs", "1", *rivals]
-    result = CliRunner().invoke(main, arguments, catch_exceptions=False)
+    with pytest.MonkeyPatch.context() as patch:
+        svg_only(patch)
+        result = CliRunner().invoke(main, arguments, catch_exceptions=False)
     assert result.exit_code == 0, result.output
     assert "not in the page" not in result.output
     return out / "index.html"

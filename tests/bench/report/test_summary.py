@@ -13,6 +13,7 @@ from bench.report import plots, tables
 from bench.report.part import Budget, Part
 from bench.report.summary import bits_per_token, summarise
 from bench.results import Row, to_json
+from tests.bench.conftest import svg_only
 
 CURVES = ("tokcodec perceptual", "webp-down")
 
@@ -270,8 +271,11 @@ def test_rows_from_before_a_metric_are_shown_without_it() -> None:
 
 @pytest.mark.parametrize("made", [rows, seen_rows, lambda: rows(lpips=False)])
 def test_plots_are_drawn_of_what_there_is(made: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if made is not seen_rows:  # writing takes the time, and the plots of seen_rows are of every kind
+    """Writing takes the time: the plots of seen_rows, which are of every kind, are SVG, and a few others PNG too."""
+    if made is rows:
         monkeypatch.setattr(plots, "_save", lambda figure, stem: "")
+    elif made is seen_rows:
+        svg_only(monkeypatch)
     names = {plot["name"] for plot in plots.draw(summarise(made()), tmp_path)}
     expected = {"crop256-rate-psnr", "crop256-tokens-psnr"}
     if "lpips_squeeze" in made()[0]["metrics"]:
@@ -279,6 +283,8 @@ def test_plots_are_drawn_of_what_there_is(made: Any, tmp_path: Path, monkeypatch
     if made is seen_rows:
         expected |= {f"crop256-{k}-{m}" for k in ("rate", "tokens") for m in ("top1", "features_lite0", "grain")}
     assert names == expected
+    suffixes = {rows: (), seen_rows: (".svg",)}.get(made, (".svg", ".png"))
+    assert {path.name for path in tmp_path.iterdir()} == {name + suffix for name in names for suffix in suffixes}
 
 
 def test_bits_per_token_from_real_sizes() -> None:

@@ -21,7 +21,7 @@ from tokcodec import options
 from tokcodec.models.modelfile import Model
 
 ROOT = Path(__file__).parents[3]
-SHARDS, SHARD = 10, 30
+SHARDS, SHARD = 10, 20
 OPTIONS = ["--model", "tiny", "--pitch", "32"]  # small tiles: the work takes long enough to be killed
 MARK = "TOKCODEC_TEST_RUN"
 
@@ -97,7 +97,7 @@ def expected(tiny_folder: Path, pictures: dict[str, bytes]) -> dict[str, bytes]:
     """The bytes of a plain encode of the undamaged pictures."""
     model = str(tiny_folder / "tiny")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(options, "find_model", lru_cache(options.find_model))  # read once instead of 300 times
+        patch.setattr(options, "find_model", lru_cache(options.find_model))  # read once instead of 200 times
         return {key: plain(data, model=model, pitch=32) for key, data in pictures.items() if data != DAMAGED}
 
 

@@ -13,6 +13,8 @@ import pytest
 from tests.datasets.engines.check import check
 from tests.datasets.engines.conftest import SHARDS, Start, needs_proc
 
+pytestmark = pytest.mark.slow
+
 Pictures = dict[str, bytes]
 SPAWNED = "spawn_main"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...container.header import MAX_TOKENS
-from ...models.modelfile import MAX_VOCABULARY
+from ...models.manifest import MAX_VOCABULARY
 
 _CONTINUOUS = "its tokens are real numbers, and the format holds whole ones"
 _VALUES = f"and a token of the format has at most {MAX_VOCABULARY.bit_length() - 1} bits"

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import ModelFileError, UnknownModelError, need, printable
-from ...models.modelfile import CARD, MAX_FILE_BYTES
+from ...models.manifest import CARD
+from ...models.weights import MAX_FILE_BYTES
 from ...regularfile import open_regular
 from ...tensorfile import check_header
 

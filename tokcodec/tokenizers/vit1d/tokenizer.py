@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from ...errors import ModelFileError
-from ...models.modelfile import Model, load_weights
+from ...models.modelfile import Model
+from ...models.weights import load_weights
 from ..arrays import Array, like
 from ..base import Tokenizer
 from ..published.tokenizer import encoded
