@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import pytest
-
 from bench.report.cells import read_table
 from bench.studies import previews, settings
 
@@ -43,7 +41,7 @@ def at_most(choice: str) -> dict[tuple[str, str], str]:
 
 
 def test_the_main_table_is_the_results() -> None:
-    """PSNR of the fidelity look, LPIPS and top-5 of the perceptual one; others smoothly enlarged or as square pixels."""
+    """PSNR of the fidelity look, LPIPS and top-5 of the perceptual one; the others at their best."""
     psnr, lpips, features = (at_most(choice) for choice in ("psnr", "lpips_squeeze", "features_lite0"))
     claimed = [cells(row) for row in rows(ROOT / "README.md") if re.match(r"\| \d+ B \|", row)]
     assert len(claimed) == 5

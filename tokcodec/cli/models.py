@@ -91,7 +91,7 @@ def import_model(
     force: bool,
     report: Report,
 ) -> None:
-    """Import a published tokenizer: One-D-Piece, TiTok, FlexTok, flux2-1d-tokenizer, CoD-Lite or KARL.
+    """Import a published tokenizer: One-D-Piece, TiTok, FlexTok, flux2-1d-tokenizer, CoD-Lite, KARL or ResTok.
 
     SOURCE is a folder with one checkpoint, such a file (safetensors, or a state dict of PyTorch), or hf:ORG/NAME or
     hf:ORG/NAME:FILE, which is downloaded. The kind of tokenizer is found from the entries of the checkpoint.

@@ -45,7 +45,7 @@ size_options = several(
     click.option("--tile", type=click.Choice(list(map(str, TILE_SIDES))), help="Samples along a tile's side."),
     click.option("--patch", type=click.IntRange(2), help="Side of a patch in samples, even, a divisor of the tile's."),
     click.option("--tokens", type=click.IntRange(1, 256), help="Tokens of a tile."),
-    click.option("--codebook", type=click.IntRange(2, MAX_RADIX), help="Number of codes."),
+    click.option("--codebook", type=click.IntRange(2, MAX_RADIX), help="Number of codes of a codebook."),
     click.option(
         "--fsq", metavar="N,...", callback=_levels, help="Finite scalars with these levels instead of a codebook."
     ),
@@ -161,6 +161,8 @@ def train_1d(
     """
     side = None if tile is None else int(tile)
     given: dict[str, Any] = {"tile": side, "patch": patch, "n_tokens": tokens, "codebook": codebook, "levels": fsq}
+    if codebook is not None and fsq is None:
+        given["levels"] = ()  # also where the preset has some
     size = replace(PRESETS[preset], **{name: value for name, value in given.items() if value is not None})
     if size.patch % 2 or size.tile % size.patch:
         raise click.UsageError(f"--patch {size.patch} is not an even divisor of a tile's side, {size.tile}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,17 +14,23 @@ from tokcodec.models.modelfile import read_model
 from tokcodec.training.vit1d import finish
 
 
+@pytest.mark.parametrize(("codes", "radices"), [(["--fsq", "4,4"], (4, 4)), (["--codebook", "16"], (16,))])
 def test_the_command_makes_a_model(
-    photos: Path, held_out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    codes: list[str],
+    radices: tuple[int, ...],
+    photos: Path,
+    held_out: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setitem(train_1d.PRESETS, "tiny", SIZE)
+    monkeypatch.setitem(train_1d.PRESETS, "tiny", replace(SIZE, levels=(3, 3)))
     whole = finish.write_result
     monkeypatch.setattr(finish, "write_result", lambda run, licence: whole(run, licence, tiles=20))
     out = str(tmp_path / "mine")
-    sizes = ["--steps", "2", "--batch", "2", "--tokens", "4", "--fsq", "4,4", "--tail-drop", "powers"]
+    sizes = ["--steps", "2", "--batch", "2", "--tokens", "4", *codes, "--tail-drop", "powers"]
     assert train("1d", str(photos), "--valid", str(held_out), "--out", out, *sizes, "--licence", "CC0") == 0
     model = read_model(tmp_path / "mine")
-    assert (model.n_tokens, model.radices, model.licence) == (4, (4, 4), "CC0")
+    assert (model.n_tokens, model.radices, model.licence) == (4, radices, "CC0")
     assert (tmp_path / "mine.training" / "log.jsonl").exists()
 
 

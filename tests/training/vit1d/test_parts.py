@@ -14,12 +14,14 @@ from tokcodec.tokenizers.vit1d.modules import Vit1dNet
 from tokcodec.tokenizers.vit1d.quantisers import Codebook, FiniteScalars
 from tokcodec.training.vit1d.adversary import Discriminator, adaptive_weight, hinge
 from tokcodec.training.vit1d.codes import Codes
-from tokcodec.training.vit1d.forward import Forward, initialise
+from tokcodec.training.vit1d.forward import Forward
 from tokcodec.training.vit1d.loss import Loss1d, semantic_distance
 from tokcodec.training.vit1d.ranks import Ranks
 from tokcodec.training.vit1d.report import counts_of
 from tokcodec.training.vit1d.run import layout_of_size
 from tokcodec.training.vit1d.settings import Training1d
+from tokcodec.training.vit1d.standard import standardise
+from tokcodec.training.vit1d.start import covered, initialise, sinusoids
 from tokcodec.training.vit1d.tail_drop import kept_tokens
 
 CPU = Ranks(torch.device("cpu"))
@@ -82,8 +84,8 @@ def clusters(codes: int) -> tuple[torch.Tensor, torch.Tensor]:
 def test_codes_move_to_the_vectors_and_unused_ones_are_replaced() -> None:
     book = Codebook(8, 4).requires_grad_(False)
     torch.nn.init.constant_(book.embedding.weight, 0.5)  # all the same: only one is ever chosen
-    codes = Codes(book, replace(TRAINING, decay=0.7, window=20), CPU)
     vectors, directions = clusters(4)
+    codes = Codes(book, vectors.shape[1], replace(TRAINING, decay=0.7, window=20), CPU)
     for step in range(120):
         codes.update(vectors, book.nearest(vectors), step)
     assert codes.use >= 0.5
@@ -92,15 +94,73 @@ def test_codes_move_to_the_vectors_and_unused_ones_are_replaced() -> None:
 
 def test_use_is_that_of_the_last_window() -> None:
     scalars = FiniteScalars((4, 4))
-    codes = Codes(scalars, replace(TRAINING, window=2), CPU)
+    codes = Codes(scalars, 2, replace(TRAINING, window=2), CPU)
     for step, chosen in enumerate(([0, 1], [1, 2], [5, 5], [5, 5])):
         codes.update(torch.zeros(1, 2, 2), torch.tensor([chosen]), step)
         if step == 1:
             assert codes.use == 3 / 16
     assert codes.use == 1 / 16
-    other = Codes(scalars, TRAINING, CPU)
+    other = Codes(scalars, 2, TRAINING, CPU)
     other.load_state_dict(codes.state_dict())
-    assert other.use == codes.use
+    assert (other.use, other.bits) == (codes.use, codes.bits)
+
+
+def test_bits_see_tokens_that_are_the_same_for_all_tiles() -> None:
+    scalars = FiniteScalars((4, 4))
+    codes = Codes(scalars, 16, replace(TRAINING, window=1), CPU)
+    same = torch.arange(16).expand(8, -1)
+    codes.update(torch.zeros(8, 16, 2), same, 0)
+    assert codes.use == 1 and codes.bits == 0
+    mixed = torch.stack([torch.arange(16).roll(tile) for tile in range(8)])
+    codes.update(torch.zeros(8, 16, 2), mixed, 1)
+    assert codes.use == 1 and codes.bits == pytest.approx(3)
+
+
+# ---- the start
+
+
+def test_positions_tell_near_patches_from_far_ones() -> None:
+    positions = sinusoids(4, 64)
+    assert positions.std(1).tolist() == pytest.approx([1] * 16)
+    likeness = F.cosine_similarity(positions[5], positions, dim=1)  # of the second in the second row
+    assert int(likeness.argmax()) == 5 and float(likeness[6]) > float(likeness[7]) > float(likeness[15])
+
+
+@pytest.mark.parametrize("grid", [4, 6])
+def test_first_latents_cover_the_tile_from_coarse_to_fine(grid: int) -> None:
+    weights = covered(grid, 200)
+    assert torch.allclose(weights.sum(1), torch.ones(200))
+    patches = (weights > 0).sum(1).tolist()
+    assert patches[:5] == [grid**2] + [grid**2 / 4] * 4
+    single = [int(row.argmax()) for row, number in zip(weights, patches, strict=True) if number == 1]
+    assert set(single) == set(range(grid**2))
+
+
+def test_pictures_pass_through_the_first_weights() -> None:
+    """What tiles have in common does not drown what they differ in: neither in the encoder nor in the decoder."""
+    torch.manual_seed(0)
+    net = Vit1dNet(replace(layout_of_size(SIZE), width=128, encoder_layers=2, decoder_layers=2))
+    initialise(net)
+    found = []
+    for part in (net.encoder, net.decoder):
+        part.ln_post.register_forward_hook(lambda module, inputs, output: found.append(output))
+    with torch.no_grad():
+        net.encoder(torch.rand(32, 3, 128, 128) * torch.rand(32, 3, 1, 1))
+        net.decoder.features(F.normalize(torch.randn(32, 8, 12), dim=2))
+    assert all(float(output.var(0).mean()) > 0.1 for output in found)
+
+
+def test_the_output_of_the_encoder_is_standardised() -> None:
+    encoder = Vit1dNet(layout_of_size(SIZE)).encoder
+    generator = torch.Generator().manual_seed(0)
+    for step in range(100):
+        raw = 5 + 3 * torch.randn(16, 8, 12, generator=generator)
+        standardise(encoder, (raw - encoder.mean) / encoder.deviation, step, CPU)
+    assert float(encoder.mean.mean()) == pytest.approx(5, abs=0.2)
+    assert float(encoder.deviation.mean()) == pytest.approx(3, abs=0.2)
+    for step in range(300):
+        standardise(encoder, torch.zeros(1, 8, 12), step, CPU)
+    assert float(encoder.deviation.min()) > 0  # also where all tiles are alike
 
 
 # ---- losses

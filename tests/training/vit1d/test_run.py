@@ -181,5 +181,15 @@ def test_a_collapsed_codebook_ends_the_run_and_keeps_the_checkpoint(
     monkeypatch.setattr(run_module, "LEAST_USE", 1.1)  # more than any codebook reaches
     with pytest.raises(TrainingError, match="collapsed: the last 2 of 4 steps used") as error:
         run.train()
+    assert "of 4.0 bits tell tiles apart" in str(error.value)
     assert "\n" not in str(error.value)
     assert (tmp_path / "m.training" / "checkpoint.pt").read_bytes() == checkpoint
+
+
+def test_codes_that_are_the_same_for_all_tiles_end_the_run(photos: Path, tmp_path: Path) -> None:
+    run = make(photos, tmp_path / "m", replace(TRAINING, patience=2))
+    run.step, run.codes.use, run.codes.bits = 2, 1.0, 0.1
+    with pytest.raises(TrainingError, match=r"used 100.0% of its 16 codes, and 0.10 of 4.0 bits tell tiles apart"):
+        run.check_use()
+    run.codes.bits = 2.0
+    run.check_use()

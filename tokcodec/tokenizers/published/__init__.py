@@ -6,5 +6,5 @@ published checkpoints, need torch alone, and are for inference only.
 
 LOOKS_OF_FLUX2 = ("sharp", "base")
 """The looks of flux2-1d-tokenizer, the names of its two checkpoints."""
-FAMILIES = ("titok", "flux2-1d", "flextok", "cod-lite", "karl")
+FAMILIES = ("titok", "flux2-1d", "flextok", "cod-lite", "karl", "restok")
 """Names of the families in manifests."""

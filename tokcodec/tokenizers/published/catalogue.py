@@ -14,13 +14,16 @@ from .codlite import CodLite
 from .flextok import Flextok
 from .flux2 import Flux2
 from .karl import Karl
+from .restok import Restok
 from .titok import Titok
 from .tokenizer import Published
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-FAMILIES: dict[str, type[Published]] = {family.family: family for family in (Titok, Flux2, Flextok, CodLite, Karl)}
+FAMILIES: dict[str, type[Published]] = {
+    family.family: family for family in (Titok, Flux2, Flextok, CodLite, Karl, Restok)
+}
 """The families by their names in a model's manifest."""
 
 

@@ -13,9 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from . import kl_vae
+from .transformer import HEAD_WIDTH, rotated
 
-HEAD_WIDTH = 64
-"""Channels of an attention head."""
 PATCH = 2
 """Side of a patch in latents."""
 SPAN = 32
@@ -80,12 +79,6 @@ def rotations(side: int) -> Tensor:
     angles = places[:, None] * speeds
     rows, columns = angles[:, None].expand(-1, side, -1), angles[None].expand(side, -1, -1)
     return torch.cat((rows, columns), dim=2).flatten(0, 1)
-
-
-def rotated(x: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
-    """Rotate neighbouring pairs of channels: float [N, heads, L, HEAD_WIDTH] by the angles of L places."""
-    even, odd = x[..., 0::2], x[..., 1::2]
-    return torch.stack((even * cosines - odd * sines, even * sines + odd * cosines), dim=-1).flatten(-2)
 
 
 class Attention(nn.Module):

@@ -68,6 +68,12 @@ class Block(nn.Module):
         return x + self.mlp["c_proj"](F.gelu(self.mlp["c_fc"](self.ln_2(x))))  # type: ignore[no-any-return]
 
 
+def rotated(x: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
+    """Rotate neighbouring pairs of channels: float [N, heads, L, W] by the angles of L places."""
+    even, odd = x[..., 0::2], x[..., 1::2]
+    return torch.stack((even * cosines - odd * sines, even * sines + odd * cosines), dim=-1).flatten(-2)
+
+
 def pointwise(x: Tensor, convolution: Any) -> Tensor:
     """A convolution whose windows do not overlap, as a matrix product over float [..., values of one window]."""
     return F.linear(x, convolution.weight.flatten(1), convolution.bias)

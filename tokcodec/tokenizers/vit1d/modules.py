@@ -110,6 +110,10 @@ class Encoder(nn.Module):
         self.blocks = nn.ModuleList(Block(width) for _ in range(layout.encoder_layers))
         self.ln_post = nn.LayerNorm(width)
         self.project = nn.Linear(width, code_width)
+        # Moving statistics of the training, which make the output of each latent differ from tile to tile by about 1.
+        shape = layout.n_tokens + layout.padding, code_width
+        self.mean = nn.Parameter(torch.zeros(shape), requires_grad=False)
+        self.deviation = nn.Parameter(torch.ones(shape), requires_grad=False)
 
     def forward(self, tiles: Tensor) -> Tensor:
         """float32 [N, 3, T, T] in [0, 1] -> float [N, latents, code_width], with those of the padding."""
@@ -117,7 +121,7 @@ class Encoder(nn.Module):
         image = self.embed(patches) + self.positions
         x = self.ln_pre(torch.cat((image, self.latents.expand(len(tiles), -1, -1)), dim=1))
         x = run_blocks(self.blocks, x, slice(len(self.positions), None))
-        return self.project(self.ln_post(x))  # type: ignore[no-any-return]
+        return (self.project(self.ln_post(x)) - self.mean) / self.deviation  # type: ignore[no-any-return]
 
 
 class PixelHead(nn.Module):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -21,17 +22,21 @@ class Codes:
 
     Args:
         quantiser: whose codes they are.
+        latents: places of a tile's tokens, with those of the padding.
         training: settings.
         ranks: this process.
     """
 
-    def __init__(self, quantiser: Codebook | FiniteScalars, training: Training1d, ranks: Ranks) -> None:
+    def __init__(self, quantiser: Codebook | FiniteScalars, latents: int, training: Training1d, ranks: Ranks) -> None:
         self.quantiser, self.training, self.ranks = quantiser, training, ranks
         size = int(np.prod(quantiser.radices))
         self.counts = torch.ones(size, device=ranks.device)
-        self.seen = torch.zeros(size, dtype=torch.bool, device=ranks.device)
+        self.seen = torch.zeros(latents, size, device=ranks.device)
         self.use = 0.0
         """Share of the codes that the last whole window used, 0 before the first one."""
+        self.bits = 0.0
+        """Entropy of the tokens of that window at one place, the mean of all places: how far they tell tiles apart."""
+        self.most_bits = math.log2(size)
 
     @torch.no_grad()
     def update(self, represented: torch.Tensor, tokens: torch.Tensor, step: int) -> None:
@@ -43,13 +48,18 @@ class Codes:
             step: number of the step.
         """
         vectors, chosen = represented.flatten(0, 1), tokens.flatten()
-        count = self.ranks.sum(torch.bincount(chosen, minlength=len(self.counts)).float())
-        self.seen |= count > 0
+        places, size = self.seen.shape
+        cells = tokens + size * torch.arange(places, device=tokens.device)
+        table = self.ranks.sum(torch.bincount(cells.flatten(), minlength=places * size).float()).view(places, size)
+        count = table.sum(0)
+        self.seen += table
         if isinstance(self.quantiser, Codebook):
             self._move(self.quantiser.embedding.weight, vectors, chosen, count)
             self._replace(self.quantiser.embedding.weight, vectors, step)
         if (step + 1) % self.training.window == 0:
-            self.use = float(self.seen.float().mean())
+            self.use = float((self.seen.sum(0) > 0).float().mean())
+            share = self.seen / self.seen.sum(1, keepdim=True)
+            self.bits = float(-torch.special.xlogy(share, share).sum(1).mean() / math.log(2))
             self.seen.zero_()
 
     def _move(self, codes: torch.Tensor, vectors: torch.Tensor, chosen: torch.Tensor, count: torch.Tensor) -> None:
@@ -73,11 +83,11 @@ class Codes:
         self.counts[dead] = mean / 2
 
     def state_dict(self) -> dict[str, Any]:
-        """The counts, which codes this window has used, and the use of the last one."""
-        return {"counts": self.counts, "seen": self.seen, "use": self.use}
+        """The counts, how often this window has used each code at each place, and the figures of the last one."""
+        return {"counts": self.counts, "seen": self.seen, "use": self.use, "bits": self.bits}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what `state_dict` returned."""
         self.counts.copy_(state["counts"])
         self.seen.copy_(state["seen"])
-        self.use = state["use"]
+        self.use, self.bits = state["use"], state["bits"]

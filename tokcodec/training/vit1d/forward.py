@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import math
+from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from ...tokenizers.published.transformer import Block
 from ...tokenizers.vit1d.modules import Vit1dNet
-
-SPREAD = 0.5
-"""Deviation of new positions and latents, about that of the patches and codes that they are added to."""
 
 
 class Passed(NamedTuple):
@@ -20,8 +17,10 @@ class Passed(NamedTuple):
 
     drawn: Tensor
     """The tiles, float32 N x 3 x T x T."""
+    encoded: Tensor
+    """The encoder's output, float32 N x latents x width of a code."""
     represented: Tensor
-    """What was quantised, float32 N x latents x width of a code."""
+    """What was quantised, of the same shape."""
     codes: Tensor
     """The codes, of the same shape, without gradient."""
     tokens: Tensor
@@ -53,35 +52,18 @@ class Forward(nn.Module):
             hardness: how far what was represented is moved to its codes, a scalar, 0 to 1.
         """
         net, kind = self.net, tiles.device.type
-        with torch.autocast(kind, self.precision, enabled=self.precision != torch.float32):
-            z = net.encoder(tiles)
+        with torch.autocast(kind, self.precision, enabled=self.precision != torch.float32), _attention(kind):
+            z = net.encoder(tiles).float()
             with torch.autocast(kind, enabled=False):
-                represented = net.quantize.represent(z.float())
+                represented = net.quantize.represent(z)
                 tokens = net.quantize.nearest(represented.detach())
                 codes = net.quantize.look_up(tokens).detach()
                 passed = represented + hardness * (codes - represented).detach()
             features = net.decoder.features(passed, kept)
             aligned = None if self.align is None else self.align(features).float()
-            return Passed(net.decoder.head(features).float(), represented, codes, tokens, aligned)
+            return Passed(net.decoder.head(features).float(), z.detach(), represented, codes, tokens, aligned)
 
 
-@torch.no_grad()
-def initialise(net: nn.Module) -> None:
-    """Give all weights their first values. The last layers of a block's branches start smaller."""
-    for module in net.modules():
-        if isinstance(module, nn.Linear):
-            nn.init.xavier_uniform_(module.weight)
-            nn.init.zeros_(module.bias)
-    for name, parameter in net.named_parameters():
-        # Where they are small beside what they are added to, the networks take long to tell places apart.
-        if name.endswith(("positions", "latents", "decoder.embed.weight")):
-            nn.init.normal_(parameter, std=SPREAD)
-        elif name.endswith("in_proj_weight"):
-            for part in parameter.chunk(3):
-                nn.init.xavier_uniform_(part)
-        elif name.endswith("in_proj_bias"):
-            nn.init.zeros_(parameter)
-    blocks = [module for module in net.modules() if isinstance(module, Block)]
-    for block in blocks:
-        for weight in (block.attn.out_proj.weight, block.mlp.get_parameter("c_proj.weight")):
-            weight.div_(math.sqrt(len(blocks)))  # a transformer has about half of the blocks, each with two branches
+def _attention(kind: str) -> AbstractContextManager[None]:
+    """How attention is computed: on a CPU, the gradient of the fused kernel is slower than that of plain products."""
+    return sdpa_kernel(SDPBackend.MATH) if kind == "cpu" else nullcontext()

@@ -21,12 +21,14 @@ from ..features import Classifier
 from ..fit import TrainingRun
 from .adversary import Discriminator, adaptive_weight, hinge
 from .codes import Codes
-from .forward import Forward, Passed, initialise
+from .forward import Forward, Passed
 from .loss import Loss1d, semantic_distance, semantic_features
 from .ranks import Ranks, SharedJournal
 from .report import counts_of, draw_plot, save_pictures
 from .samples import Samples
 from .settings import LEAST_USE, Size, Training1d
+from .standard import standardise
+from .start import initialise
 from .tail_drop import kept_tokens
 
 MOST_VALID = 100
@@ -90,7 +92,7 @@ class Run1d(TrainingRun):
         initialise(self.forward)
         net.quantize.requires_grad_(False)  # the codes are moving sums
         self.forward.to(ranks.device)
-        self.codes = Codes(net.quantize, training, ranks)
+        self.codes = Codes(net.quantize, layout.n_tokens, training, ranks)
         self.averaged = averaged_model(net, training.average)
         self.optimiser = torch.optim.AdamW(_groups(self.forward), lr=training.rate, betas=BETAS)
         compiled = ranks.device.type == "cuda" if training.compiled is None else training.compiled
@@ -118,7 +120,7 @@ class Run1d(TrainingRun):
         return training.rate * warm * (0.02 + 0.98 * math.cos(math.pi / 2 * min(1, self.step / training.steps)) ** 2)
 
     def train_step(self) -> dict[str, float]:
-        """Do one step, and return the parts of the loss, the use of the codes, and the learning rate.
+        """Do one step, and return the parts of the loss, the figures of the codes, and the learning rate.
 
         Raises TrainingError if too few codes were used.
         """
@@ -144,11 +146,13 @@ class Run1d(TrainingRun):
         nn.utils.clip_grad_norm_(self.forward.parameters(), training.clip)
         self.optimiser.step()
         self.train_discriminator(tiles, passed.drawn.detach(), rate, parts)
+        standardise(self.net.encoder, passed.encoded, step, self.ranks)
         self.codes.update(passed.represented.detach(), passed.tokens, step)
         self.averaged.update_parameters(self.net)
         self.step += 1
         self.check_use()
-        return {name: value.item() for name, value in parts.items()} | {"use": self.codes.use, "rate": rate}
+        figures = {name: value.item() for name, value in parts.items()}
+        return figures | {"use": self.codes.use, "bits": self.codes.bits, "rate": rate}
 
     def adversarial(
         self, loss: torch.Tensor, drawn: torch.Tensor, parts: dict[str, torch.Tensor]
@@ -189,14 +193,20 @@ class Run1d(TrainingRun):
         self.optimiser_d.step()
 
     def check_use(self) -> None:
-        """Raise TrainingError if the last whole window used too few codes. The checkpoint before is kept."""
+        """Raise TrainingError if the last whole window used too few codes, or the same for all tiles.
+
+        The checkpoint before is kept.
+        """
         training, codes = self.training, self.codes
-        if self.step % training.window or self.step < training.patience or codes.use >= LEAST_USE:
+        if self.step % training.window or self.step < training.patience:
+            return
+        if min(codes.use, codes.bits / codes.most_bits) >= LEAST_USE:
             return
         raise TrainingError(
             f"{self.journal.folder}: the codebook has collapsed: the last {training.window} of {self.step} steps used "
-            f"{codes.use:.1%} of its {len(codes.counts)} codes, and {LEAST_USE:.0%} are needed; try a smaller "
-            "--codebook, --fsq or a lower --rate; the last checkpoint is kept"
+            f"{codes.use:.1%} of its {len(codes.counts)} codes, and {codes.bits:.2f} of {codes.most_bits:.1f} bits "
+            f"tell tiles apart, but {LEAST_USE:.0%} of both are needed; "
+            "try a smaller --codebook, --fsq or a lower --rate; the last checkpoint is kept"
         )
 
     # -- the run ------
@@ -218,7 +228,10 @@ class Run1d(TrainingRun):
 
     @torch.inference_mode()
     def validate(self) -> None:
-        """Log PSNR and LPIPS by tokens kept and the use of the codes, and write pictures and a plot."""
+        """Log PSNR and LPIPS by tokens kept and the use of the codes, and write pictures and a plot.
+
+        `use` is the share of the codes that occur, `distinct` the number of codes at one place, divided by the tiles.
+        """
         if not self.ranks.first or not self.valid:
             return
         net, shown = self.averaged_net(), True
@@ -239,6 +252,8 @@ class Run1d(TrainingRun):
             figures: dict[str, Any] = {"psnr": psnr} | ({"lpips_squeeze": lpips} if lpips else {})
             most = min(len(self.codes.counts), tokens.numel())
             figures["use"] = round(len(tokens.unique()) / most, 3)
+            distinct = [len(column.unique()) for column in tokens.T]
+            figures["distinct"] = round(sum(distinct) / tokens.numel(), 3)
             self.journal.record(step=self.step, seconds=round(self.seconds), valid=name, **figures)
             if shown:
                 save_pictures(self.journal.folder / f"pictures-{self.step:07d}.png", pictures)

@@ -9,7 +9,8 @@ TAIL_DROPS = ("uniform", "powers", "none")
 LEAST_PICTURES = 100
 """Fewest usable photographs."""
 LEAST_USE = 0.1
-"""Smallest share of the codes that a window of steps must use."""
+"""Smallest share of the codes that a window of steps must use, and of the bits that the tokens at one place can have.
+The second is needed because all codes can be in use although every tile has the same ones."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,8 @@ class Size:
 
 
 PRESETS = {
-    "tiny": Size(128, 16, 256, 4, 4, 64, 1024, 32),
+    # Finite scalars do not depend on moving sums. In short trials they were as good as a codebook.
+    "tiny": Size(128, 16, 256, 4, 4, 64, 1024, 32, levels=(8, 5, 5, 5)),
     "small": Size(256, 16, 512, 8, 8, 256, 4096, 64),
     "base": Size(256, 16, 768, 12, 12, 256, 4096, 96),
 }
