@@ -7,6 +7,7 @@ Blocks of one document share a folder with a photograph and follow each other. `
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import re
 import shlex
@@ -77,6 +78,8 @@ def test_examples(document: Path, folder: Path) -> None:
             exec(compile(text, f"{document}", "exec"), scope)
         elif kind == "html":
             assert all((ROOT / "formats" / "web" / name).is_file() for name in re.findall(r'from "\./([\w.-]+)"', text))
+        elif kind in ("js", "jsx", "astro"):
+            assert imported(text) <= exported(), document
         elif kind in ("sh", "console"):
             for line in text.splitlines():
                 command, _, comment = line.partition(" #")
@@ -85,6 +88,16 @@ def test_examples(document: Path, folder: Path) -> None:
                     check_written(folder / written[1], written[2], written[3], line)
         else:
             raise AssertionError(f"{document}: a block of kind {kind!r} is not run")
+
+
+def imported(code: str) -> set[str]:
+    """The modules of our npm package that a block imports, as package.json names them."""
+    return {f".{path}" for path in re.findall(r'from "tokcodec(/[\w-]+)?"', code)}
+
+
+def exported() -> set[str]:
+    """The modules of our npm package. Its recipes run in tests/web/test_site.py."""
+    return set(json.loads((ROOT / "formats" / "web" / "package.json").read_text())["exports"])
 
 
 def check_written(path: Path, size: str | None, tokens: str | None, line: str) -> None:
@@ -116,12 +129,15 @@ def check(command: str) -> None:
         assert re.search(rf"^{words[1]}:", (ROOT / "Makefile").read_text(), re.MULTILINE), command
     elif words[:3] == ["python", "-m", "bench"] or words[:1] == ["tokcodec"]:
         check_options(words[1:] if words[0] == "tokcodec" else words[2:], command)
+    elif words[:2] == ["npx", "tokcodec-previews"]:
+        usage = (ROOT / "formats" / "web" / "site" / "command.js").read_text()
+        assert all(word in usage for word in words if word.startswith("-")), command
     elif words[:3] == ["python", "-m", "tokcodec_squares"]:
         pass  # a package of the document's own: tests/tokenizers/test_families.py
     elif words[:2] == ["python", "-m"] and words[2].startswith("bench."):
         assert (ROOT / f"{words[2].replace('.', '/')}.py").exists(), command
     else:
-        assert words[:1] in (["git"], ["cd"]) or words[:2] == ["pip", "install"], command
+        assert words[:1] in (["git"], ["cd"]) or words[:2] in (["pip", "install"], ["npm", "install"]), command
 
 
 def check_options(words: list[str], command: str) -> None:

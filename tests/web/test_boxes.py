@@ -171,3 +171,14 @@ def test_a_model_that_is_missing_is_named(page: Browser, preview: str) -> None:
     add(page, f'previewsrc="{preview}" src="/late/model.png" width=30 height=20')
     wait_for(page, "warned.length")
     assert "/blank: " in page.run("warned")[0]
+
+
+@pytest.mark.parametrize(("colour", "halo"), [("black", "rgb(255, 255, 255)"), ("#ffffe0", "rgb(0, 0, 0)")])
+def test_the_text_of_alt_has_a_halo(page: Browser, preview: str, colour: str, halo: str) -> None:
+    """Firefox writes it over the preview."""
+    add(page, f'previewsrc="{preview}" src="/late/halo{colour[1:]}.png" width=30 height=20 style="color: {colour}"')
+    wait_for(page, background())
+    assert page.run("getComputedStyle(img).textShadow").startswith(halo)
+    release(f"/late/halo{colour[1:]}.png")
+    wait_for(page, f"!{background()}")
+    assert page.run("getComputedStyle(img).textShadow") == "none"

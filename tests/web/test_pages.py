@@ -273,14 +273,19 @@ def test_the_page_works_and_fits(browser: Browser, site: str, width: int) -> Non
     assert browser.run("document.querySelectorAll('#gallery img[previewsrc]').length") == 20
     browser.run("window.first = document.querySelector('#gallery img'); 1")
     wait_for(browser, "first.getAnimations().length || first.complete")
-    caption = "document.querySelector('#tok').closest('figure').querySelector('span').textContent"
-    before = browser.run(caption)
-    browser.run("document.getElementById('tokens').focus()")
-    browser.key("Home")
-    wait_for(browser, f"{caption} !== {before!r}")
-    assert browser.run(caption) == f"{browser.run('document.getElementById(`text`).value').split()[0]} bytes"
+    card = "[document.querySelector('#{0} span').textContent, document.querySelector('#{0} button').value]"
+    for most in (26, 90, 200):
+        size, url = browser.run(card.format(f"tok{most}"))
+        bare = most < 100
+        data = base64.b64decode(url.partition(";base64,")[2])
+        assert url.startswith(f"data:image/x-tok{'-bare;model=base-3' * bare};base64,")
+        assert size == f"{len(data)} bytes" and 0.8 * most <= len(data) <= most
+        tokcodec.decode(data, container="bare" if bare else "tok")
+    assert browser.run(card.format("webp"))[1].startswith("data:image/webp;base64,")
+    before = browser.run(card.format("tok26"))
     browser.run("[...document.querySelectorAll('button')].find(b => b.textContent === 'rocket').click()")
-    wait_for(browser, "document.getElementById('original').width === 320")
-    targets = "[...document.querySelectorAll('button, .file, input[type=range]')]"
+    wait_for(browser, "document.documentElement.dataset.shown === '2'")
+    assert browser.run(card.format("tok26"))[1] != before[1]
+    targets = "[...document.querySelectorAll('button, .file')]"
     assert browser.run(f"Math.min(...{targets}.map(e => e.getBoundingClientRect().height))") >= 44  # a finger's width
     assert [error for error in browser.errors() if not error.startswith((site, "blob:")) and "404" not in error] == []

@@ -15,7 +15,9 @@ from ..cores import at_most
 from ..errors import TokError, reason
 from ..pictures.suffixes import PICTURE_SUFFIXES
 from .console import STDIO, Bar, Report, report_options
+from .inputs import expand
 from .jobs import Files, Job, plan, run, run_many, stdin
+from .manifest import TOKENS, check_manifest, manifest_option, preview, write_manifest
 from .options import (
     background_option,
     base64_option,
@@ -34,7 +36,7 @@ from .options import (
     stages_or_files_options,
     tokens_type,
 )
-from .targets import effort_option, focus_map_option, focus_option, parse_size, target_options, tune_option
+from .targets import TARGETS, effort_option, focus_map_option, focus_option, parse_size, target_options, tune_option
 from .whole import is_whole_picture, is_whole_tok
 
 if TYPE_CHECKING:
@@ -88,6 +90,7 @@ def _read_map(path: str, max_pixels: int, report: Report) -> Image:
     help="Number of threads. Default: one per core.",
 )
 @files_options
+@manifest_option
 @model_option
 @device_option
 @max_pixels_option
@@ -99,6 +102,7 @@ def encode(
     pitch: int | str | None,
     bare: bool,
     base64: bool,
+    manifest: str | None,
     focus_map: str | None,
     device: str,
     max_pixels: int,
@@ -109,12 +113,20 @@ def encode(
     A token costs about 1.5 bytes. Fewer tokens make a smaller file and a coarser picture. A target chooses tokens and
     pitch automatically, and gives detailed tiles more tokens than smooth ones.
     """
+    if manifest is not None:
+        check_manifest(manifest, files, base64)
+        bare = True
+        if all(given[name] is None for name in ("tokens", *TARGETS)):
+            given["tokens"] = TOKENS
     container, suffix = container_of(bare, base64)
     if bare and pitch not in (None, "fit"):
         raise click.UsageError("--bare holds one tile: use it with --pitch fit only.")
     if focus_map == STDIO and STDIO in files.inputs:
         raise click.UsageError("stdin ('-') is either the picture or the map of --focus-map.")
-    jobs = plan(files, report, suffixes=PICTURE_SUFFIXES, new_suffix=suffix)
+    if manifest is None:
+        jobs = plan(files, report, suffixes=PICTURE_SUFFIXES, new_suffix=suffix)
+    else:
+        found = list(expand(files.inputs, report, PICTURE_SUFFIXES, files.recursive, files.follow_links))
 
     from .. import codec
     from ..container.bare import to_base64
@@ -139,13 +151,23 @@ def encode(
     def described(data: bytes, width: int, height: int) -> tuple[bytes, str]:
         return data, f"{len(data)} bytes, {bpp_text(8 * len(data) / (width * height))}"
 
-    def work(job: Job, bar: Bar) -> tuple[bytes, str]:
-        warn = functools.partial(report.note, job.source)
-        source = stdin() if job.source == STDIO else job.source
+    def read_and_encode(path: str, progress: Bar | None = None) -> tuple[Image, bytes]:
+        warn = functools.partial(report.note, path)
+        source = stdin() if path == STDIO else path
         picture = images.read_picture(source, max_pixels=max_pixels, background=options.background, warn=warn)
-        data = codec.encode(picture, **vars(options), warn=warn, progress=bar)
+        return picture, codec.encode(picture, **vars(options), warn=warn, progress=progress)
+
+    def work(job: Job, bar: Bar) -> tuple[bytes, str]:
+        picture, data = read_and_encode(job.source, bar)
         return described(to_base64(data) if base64 else data, *picture.size)
 
+    def entry(path: str) -> dict[str, Any]:
+        return preview(*read_and_encode(path), settings.model.name)
+
+    if manifest is not None:
+        with at_most(threads), images.process_limit(max_pixels):
+            write_manifest(manifest, found, report, entry, force=files.force)
+        return
     if len(jobs) == 1 or not settings.plain:
         with at_most(threads), images.process_limit(max_pixels):
             run(jobs, files, report, work, is_whole)

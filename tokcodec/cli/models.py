@@ -187,7 +187,7 @@ def export_web(
 
     \b
       tokcodec models export-web base-3 --tokens 64 -o base-3-64.tokm
-      tokcodec models export-web base-3 --tokens 64 --first 16
+      tokcodec models export-web base-3 --tokens 64 --first 8
           # writes base-3-64.first.tokm, base-3-64.rest.tokm and base-3-64.network.tokm
     """
     from ..models.registry import find_model

@@ -10,6 +10,8 @@ from .bundles import several
 from .console import PATH
 
 UNITS = {"": 1, "k": 1000, "ki": 1024}
+TARGETS = "target_size", "target_bpp", "target_psnr", "target_lpips"
+"""Names of the options that choose the number of tokens."""
 
 
 def parse_size(text: str) -> int:

@@ -106,6 +106,11 @@ def from_base64(text: bytes) -> bytes:
         raise NotTokError("not base64") from error
 
 
+def data_url(data: bytes, model: str) -> str:
+    """The data URL of a bare file for `previewsrc`, with the name of its model."""
+    return f"data:image/x-tok-bare;model={model};base64,{base64.b64encode(data).decode()}"
+
+
 def url_model(text: bytes) -> str | None:
     """The name of the model in the data URL of a bare file, not checked, or FIRST_MODEL where it has none.
 

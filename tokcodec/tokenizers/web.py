@@ -30,9 +30,10 @@ FORMAT = 1
 PARTS_FORMAT = 2
 """Of a file that is a part of a model."""
 NEGLIGIBLE = 0.02
-"""Coefficients of the mean that are smaller, times their weight, are omitted.
+"""Coefficients of the mean that are smaller, times their weight, are omitted unless a token changes them.
 
-All of them together change no pixel by one level, and hardly any choice of a codeword.
+All of them together change no pixel by one level, and hardly any choice of a codeword: they count in the price of bits
+alone.
 """
 
 Arrays = dict[str, NDArray[np.generic]]
@@ -120,27 +121,34 @@ class _Source:
         return head
 
     def codewords(self, first: int, end: int) -> Arrays:
-        """Arrays of the tokens `first` to `end` - 1 of all scales; with token 0 come the means."""
-        luma, chroma = (int(side) for side in self.stored["planes"])
-        given = self.model.error_weights
-        weights = coefficient_weights(luma, chroma, given) if given else 1.0
+        """Arrays of the tokens `first` to `end` - 1 of all scales, with the part of the mean that they need."""
         arrays: Arrays = {}
         for scale in range(self.scales):
             own = {name: self.stored[name][scale] for name in ("mean", "dims", "words", "step")}
+            kept = self._means(scale, end)
+            if first:
+                kept = np.setdiff1d(kept, self._means(scale, first))
             parts: Arrays = {
                 "counts": np.stack(self.model.tables[scale].counts, 1)[first:end].astype(np.uint16),
-            }
-            if first == 0:
-                mean = own["mean"].astype(np.float32)
-                kept = np.flatnonzero(np.abs(mean) * weights >= NEGLIGIBLE)
-                parts |= {"mean": mean[kept], "mean.dims": kept.astype(np.uint16)}
-            parts |= {
+                "mean": own["mean"][kept].astype(np.float32),
+                "mean.dims": kept.astype(np.uint16),
                 "dims": own["dims"][first:end].astype(np.uint16),
                 "words": own["words"][first:end],
                 "step": own["step"][first:end].astype(np.float32),
             }
             arrays |= {f"{scale}.{name}": part for name, part in parts.items()}
         return arrays
+
+    def _means(self, scale: int, tokens: int) -> NDArray[np.int64]:
+        """Numbers of the mean's coefficients that the first tokens need, sorted."""
+        luma, chroma = (int(side) for side in self.stored["planes"])
+        given = self.model.error_weights
+        weights = coefficient_weights(luma, chroma, given) if given else 1.0
+        mean = np.abs(self.stored["mean"][scale].astype(np.float32))
+        needed = mean * weights >= NEGLIGIBLE
+        changed = np.unique(self.stored["dims"][scale][:tokens])
+        needed[changed] = mean[changed] > 0
+        return np.flatnonzero(needed)
 
     def network(self, look: str | None) -> Arrays:
         """Arrays of the network of a look; none without one."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench.browser import Browser
 
-from .gallery import attributes, page, photographs
+from .gallery import VARIANTS, attributes, page, photographs
 from .site import NEVER, new_browser, serve
 
 STYLE = "body { margin: 0 } img { width: 200px; height: 150px; float: left; object-fit: cover }"
@@ -51,7 +51,7 @@ class Costs:
 
 
 def measure(images: int) -> dict[str, Costs]:
-    """Costs without previews and with ThumbHash's and tokcodec's, each in a new browser, by variant.
+    """Costs without previews and with each kind of them, each in a new browser, by variant.
 
     Args:
         images: their number. None of them comes.
@@ -60,7 +60,7 @@ def measure(images: int) -> dict[str, Costs]:
     found = {}
     with serve({}) as elsewhere:
         listed = [f'{previews[i % DISTINCT]} src="{elsewhere.address(NEVER)}?{i}"' for i in range(images)]
-        for variant in ("none", "ThumbHash", "tokcodec"):
+        for variant in VARIANTS:
             with serve({"/page.html": page(variant, listed, STYLE)}) as site, new_browser() as browser:
                 found[variant] = _scroll(browser, site.address("/page.html"), variant == "tokcodec")
     return found

@@ -6,13 +6,14 @@ import base64
 import io
 import json
 import subprocess
-from pathlib import Path
+from html import escape
 
 import numpy as np
 import skimage.data
 from PIL import Image
 
 import tokcodec
+from tokcodec.container.bare import data_url
 from tokcodec.models.registry import DEFAULT_MODEL
 
 from .site import WEB
@@ -21,8 +22,12 @@ SIDE, QUALITY = 400, 80
 """Pixels of the longer side of an image, and the quality of its JPEG: 14 to 36 kB."""
 TOKENS = 16
 NAMES = ("astronaut", "chelsea", "coffee", "rocket")
-VARIANTS = ("none", "ThumbHash", "tokcodec")
+VARIANTS = ("none", "ThumbHash", "BlurHash", "tokcodec")
 THUMBHASH = "/node_modules/thumbhash/thumbhash.js"
+BLURHASH = "/node_modules/blurhash/dist/esm/index.js"
+_BEGIN = """const start = () => document.querySelectorAll("img").forEach(show);
+  if (document.readyState === "loading") addEventListener("DOMContentLoaded", start);
+  else start();"""
 
 HEADS = {
     "none": "",
@@ -33,9 +38,18 @@ HEADS = {
     const hash = Uint8Array.from(atob(img.dataset.thumbhash), (c) => c.charCodeAt(0));
     img.style.background = `url(${{thumbHashToDataURL(hash)}}) center / cover`;
   }};
-  const start = () => document.querySelectorAll("img").forEach(show);
-  if (document.readyState === "loading") addEventListener("DOMContentLoaded", start);
-  else start();
+  {_BEGIN}
+</script>""",
+    "BlurHash": f"""<link rel="modulepreload" href="{BLURHASH}">
+<script type="module" async>
+  import {{ decode }} from "{BLURHASH}";
+  const canvas = Object.assign(document.createElement("canvas"), {{ width: 32, height: 32 }});
+  const context = canvas.getContext("2d");
+  const show = (img) => {{
+    context.putImageData(new ImageData(decode(img.dataset.blurhash, 32, 32), 32, 32), 0, 0);
+    img.style.background = `url(${{canvas.toDataURL()}}) center / 100% 100%`;
+  }};
+  {_BEGIN}
 </script>""",
     "tokcodec": """<link rel="modulepreload" href="/dist/previews.js">
 <link rel="preload" href="/base-3-64.first.tokm" as="fetch" crossorigin>
@@ -76,31 +90,34 @@ def jpeg(picture: Image.Image) -> bytes:
     return stream.getvalue()
 
 
-def _thumbhashes(pictures: list[Image.Image]) -> list[str]:
-    """In base64, by ThumbHash's own code."""
+def _hashes(pictures: list[Image.Image]) -> list[tuple[str, str]]:
+    """ThumbHashes in base64, and BlurHashes, by their own code."""
     small = [picture.copy() for picture in pictures]
     for picture in small:
         picture.thumbnail((100, 100))
     script = f"""import {{ rgbaToThumbHash }} from {json.dumps((WEB / THUMBHASH[1:]).as_uri())};
+    import {{ encode }} from {json.dumps((WEB / BLURHASH[1:]).as_uri())};
     import {{ readFileSync }} from "node:fs";
     const all = JSON.parse(readFileSync(0, "utf8"));
-    const made = all.map(([w, h, data]) => Buffer.from(rgbaToThumbHash(w, h, Buffer.from(data, "base64"))));
-    process.stdout.write(JSON.stringify(made.map((hash) => hash.toString("base64"))));"""
+    const made = all.map(([w, h, text]) => {{
+      const data = Uint8ClampedArray.from(Buffer.from(text, "base64"));
+      return [Buffer.from(rgbaToThumbHash(w, h, data)).toString("base64"), encode(data, w, h, 4, 3)];
+    }});
+    process.stdout.write(JSON.stringify(made));"""
     pixels = [np.asarray(picture.convert("RGBA")).tobytes() for picture in small]
     jobs = [[p.width, p.height, base64.b64encode(data).decode()] for p, data in zip(small, pixels, strict=True)]
     command = ["node", "--input-type=module", "-e", script]
     done = subprocess.run(command, input=json.dumps(jobs), capture_output=True, text=True, check=True)
-    return list(json.loads(done.stdout))
+    return [(thumbhash, blurhash) for thumbhash, blurhash in json.loads(done.stdout)]
 
 
 def attributes(pictures: list[Image.Image]) -> list[str]:
     """The attributes of an `img` that hold the previews and the size."""
     found = []
-    for picture, thumbhash in zip(pictures, _thumbhashes(pictures), strict=True):
-        data = base64.b64encode(tokcodec.encode(picture, tokens=TOKENS, container="bare")).decode()
-        url = f"data:image/x-tok-bare;model={DEFAULT_MODEL};base64,{data}"
+    for picture, (thumbhash, blurhash) in zip(pictures, _hashes(pictures), strict=True):
+        url = data_url(tokcodec.encode(picture, tokens=TOKENS, container="bare"), DEFAULT_MODEL)
         size = f'width="{picture.width}" height="{picture.height}"'
-        found.append(f'{size} data-thumbhash="{thumbhash}" previewsrc="{url}"')
+        found.append(f'{size} data-thumbhash="{thumbhash}" data-blurhash="{escape(blurhash)}" previewsrc="{url}"')
     return found
 
 
@@ -119,4 +136,4 @@ def page(variant: str, images: list[str], style: str = "") -> bytes:
 
 def installed() -> bool:
     """Whether `npm install` was run in formats/web."""
-    return Path(WEB / THUMBHASH[1:]).is_file()
+    return all((WEB / name[1:]).is_file() for name in (THUMBHASH, BLURHASH))

@@ -6,7 +6,7 @@ import { tileEnd, tileStart } from "./header.js";
 /** @typedef {{ from: number, shares: Float64Array }} Kernel weights of samples `from`, `from` + 1, ... */
 
 /** @param {number} x */
-const sinc = (x) => (x ? Math.sin(Math.PI * x) / (Math.PI * x) : 1);
+export const sinc = (x) => (x ? Math.sin(Math.PI * x) / (Math.PI * x) : 1);
 
 /**
  * @param {number} place in samples, 0 at the edge of the first

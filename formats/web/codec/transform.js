@@ -1,9 +1,9 @@
 /** Transforms parts of pictures to coefficients. */
 
-import { clamp, list } from "./arrays.js";
+import { list } from "./arrays.js";
 import { HALF, SIXTH, THIRD, basis } from "./coefficients.js";
 import { TILE } from "./header.js";
-import { lanczos, weigh, weighRows } from "./resampling.js";
+import { rangeOf, weighted, weightsOf } from "./shrinking.js";
 
 /** @import { Model } from "./model.js" */
 /** @import { Picture } from "./draw.js" */
@@ -13,6 +13,8 @@ const OPPONENT = [
   [HALF, 0, -HALF],
   [-SIXTH, 2 * SIXTH, -SIXTH],
 ];
+
+const LEVELS = list(256, (level) => Math.fround(level / 255)); // single precision, as in Python
 
 /** Mean and variance of numbers that come in parts. */
 class Spread {
@@ -50,15 +52,6 @@ export function dot(x, y) {
 }
 
 /**
- * @param {number} start pixels
- * @param {number} end pixels
- * @param {number} side pixels of the picture
- * @returns {import("./resampling.js").Kernel[]} of a tile's samples
- */
-const kernels = (start, end, side) =>
-  list(TILE, (i) => lanczos(start + ((i + 0.5) * (end - start)) / TILE, (end - start) / TILE, side));
-
-/**
  * @param {Model} model
  * @param {Picture} picture
  * @param {number[]} background red, green and blue behind transparent pixels, 0..255
@@ -70,26 +63,31 @@ const kernels = (start, end, side) =>
  *   cannot reduce
  */
 export function transform(model, { width, height, data }, background, left, right, top, bottom) {
-  const across = kernels(left, right, width);
-  const down = kernels(top, bottom, height);
-  const firstRow = down[0].from;
-  const lastRow = down[TILE - 1].from + down[TILE - 1].shares.length;
+  const across = weightsOf(left, right, width, TILE);
+  const down = weightsOf(top, bottom, height, TILE);
+  const [firstColumn, lastColumn] = rangeOf(across);
+  const [firstRow, lastRow] = rangeOf(down);
   const line = new Float64Array(width);
   let lost = 0; // of the source's variance, by resampling
   const [red, green, blue] = list(3, (colour) => {
-    const narrow = new Float64Array(height * TILE);
+    const narrow = new Uint8Array((lastRow - firstRow) * TILE);
     const source = new Spread();
     for (let y = firstRow; y < lastRow; y++) {
-      for (let x = 0, at = y * width * 4; x < width; x++, at += 4) {
-        line[x] = (data[at + colour] * data[at + 3] + background[colour] * (255 - data[at + 3])) / 65025;
+      for (let x = firstColumn, at = (y * width + x) * 4; x < lastColumn; x++, at += 4) {
+        const alpha = data[at + 3];
+        line[x] = Math.round((data[at + colour] * alpha + background[colour] * (255 - alpha)) / 255);
       }
       if (y >= Math.floor(top) && y < bottom) source.add(line.subarray(Math.floor(left), Math.ceil(right)));
-      for (let x = 0; x < TILE; x++) narrow[y * TILE + x] = weigh(across[x], line);
+      for (let x = 0; x < TILE; x++) narrow[(y - firstRow) * TILE + x] = weighted(across[x], line, 0, 1);
     }
     const kept = new Spread();
-    const rows = down.map((kernel) => weighRows(kernel, narrow, TILE).map((value) => clamp(value, 0, 1)));
-    rows.forEach((row) => kept.add(row));
-    lost += Math.max(0, source.variance - kept.variance) * TILE * TILE;
+    const rows = down.map((weights) => {
+      const row = new Float64Array(TILE);
+      for (let x = 0; x < TILE; x++) row[x] = LEVELS[weighted(weights, narrow, x - firstRow * TILE, TILE)];
+      kept.add(row);
+      return row;
+    });
+    lost += Math.max(0, source.variance / 255 ** 2 - kept.variance) * TILE * TILE;
     return rows;
   });
   const vector = new Float64Array(model.size);

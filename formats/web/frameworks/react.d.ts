@@ -1,6 +1,6 @@
-/** `<img previewsrc>` in JSX of React: `import type {} from "tokcodec/react"` anywhere in the project. */
+/** React: types of `<img previewsrc>`, with `import type {} from "tokcodec/react"` anywhere in the project, and `<Preview>`. */
 
-import "react";
+import type { ComponentProps, ReactElement } from "react";
 
 declare module "react" {
   interface ImgHTMLAttributes<T> {
@@ -8,3 +8,6 @@ declare module "react" {
     previewsrc?: string | undefined;
   }
 }
+
+/** An `img` with a preview. The first one on a page starts the previews; `colour` is shown before its preview. */
+export function Preview(props: ComponentProps<"img"> & { colour?: string | undefined }): ReactElement;

@@ -1,6 +1,6 @@
-/** `<img previewsrc>` in templates and JSX of Vue: `import type {} from "tokcodec/vue"` anywhere in the project. */
+/** Vue: types of `<img previewsrc>`, with `import type {} from "tokcodec/vue"` anywhere in the project, and `<Preview>`. */
 
-import "vue";
+import type { FunctionalComponent, ImgHTMLAttributes } from "vue";
 
 declare module "vue" {
   interface ImgHTMLAttributes {
@@ -8,3 +8,6 @@ declare module "vue" {
     previewsrc?: string | undefined;
   }
 }
+
+/** An `img` with a preview. The first one on a page starts the previews; `colour` is shown before its preview. */
+export const Preview: FunctionalComponent<ImgHTMLAttributes & { colour?: string | undefined }>;

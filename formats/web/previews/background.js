@@ -49,7 +49,9 @@ export class Background {
     }
     this.remove(); // the page's own styles can be read then
     this.#address = address;
-    this.#shown = hold(this.#img, layers(this.#img, address));
+    const style = getComputedStyle(this.#img);
+    // Firefox writes the text of alt over the picture, where it needs a halo.
+    this.#shown = hold(this.#img, { ...layers(this.#img, style, address), textShadow: haloOf(style.color) });
     if (over()) this.#cover = hold(this.#img, { objectPosition: AWAY });
   }
 
@@ -84,13 +86,20 @@ function uncounted(picture) {
   return CSS.supports("background-image", made) ? made : picture;
 }
 
+/** @type {(colour: string) => string} a text-shadow around text of this colour */
+function haloOf(colour) {
+  const [red, green, blue] = (colour.match(/[\d.]+/g) ?? []).map(Number);
+  const blur = `0 0 3px ${red + 2 * green + blue > 510 ? "#000" : "#fff"}`;
+  return `${blur}, ${blur}, ${blur}`;
+}
+
 /**
  * @param {HTMLImageElement} img
+ * @param {CSSStyleDeclaration} style its computed style
  * @param {string} address of the picture
  * @returns {Record<string, string>} backgrounds: the picture in the content box, and the page's own behind it
  */
-function layers(img, address) {
-  const style = getComputedStyle(img);
+function layers(img, style, address) {
   /** @type {Record<string, string>} */
   const top = {
     ...ON_TOP,

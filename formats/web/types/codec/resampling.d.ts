@@ -20,6 +20,7 @@ export function blending(side: number, n: number, i: number, samples: number): {
 };
 export function weigh(kernel: Kernel, values: ArrayLike<number>): number;
 export function weighRows(kernel: Kernel, plane: Float64Array, width: number): Float64Array;
+export function sinc(x: number): number;
 /**
  * weights of samples `from`, `from` + 1, ...
  */
