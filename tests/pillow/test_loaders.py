@@ -6,6 +6,7 @@ import importlib
 import io
 import sys
 from collections.abc import Callable, Iterator
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,16 @@ def module(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
     del sys.modules["users_data"]
 
 
-@pytest.mark.usefixtures("pillow_plugin")
+@pytest.fixture
+def own_forkserver() -> Iterator[None]:
+    """A fork server with the environment of this test: one that is running keeps that of the test that started it."""
+    stop: Callable[[], None] = forkserver._forkserver._stop  # type: ignore[attr-defined]
+    stop()
+    yield
+    stop()
+
+
+@pytest.mark.usefixtures("pillow_plugin", "own_forkserver")
 @pytest.mark.parametrize(
     ("module", "context"),
     [(KINDS["by the import"], "spawn"), (KINDS["by worker_init_fn"], "forkserver")],

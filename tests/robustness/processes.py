@@ -1,7 +1,7 @@
 """Runs commands in processes of their own, which may be killed, sent signals and given fewer rights.
 
-A server that has tokcodec imported forks them, since the import takes longer than all the rest. None of these commands
-needs torch. `works` starts commands as a shell does.
+A server that has tokcodec imported forks them, since the import takes longer than all the rest. `works` starts commands
+as a shell does.
 """
 
 from __future__ import annotations
@@ -112,14 +112,15 @@ class Commands:
 
     folder: for what the commands print.
     modules: a folder with modules that are found before all others.
+    preloaded: a module that the server imports too.
     """
 
-    def __init__(self, folder: Path, modules: Path | None = None) -> None:
+    def __init__(self, folder: Path, modules: Path | None = None, preloaded: str = "tokcodec") -> None:
         self.folder = folder
         paths = [str(ROOT)] if modules is None else [str(modules), str(ROOT)]
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
         self.server = subprocess.Popen(
-            [sys.executable, "-c", SERVER],
+            [sys.executable, "-c", f"import {preloaded}\n{SERVER}"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=folder,

@@ -49,7 +49,8 @@ def as_user(
         path.chmod(0o755)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TOKCODEC_MODELS", str(shared / "models"))
-        commands = Commands(tmp_path_factory.mktemp("printed"))
+        # Others may not even read the standard library, as where Python lies in root's home: torch loads most of it.
+        commands = Commands(tmp_path_factory.mktemp("printed"), preloaded="torch")
 
     def run(*arguments: str) -> Ended:
         (ended,) = commands.run(arguments, folder=shared, user=NOBODY if os.geteuid() == 0 else 0)
