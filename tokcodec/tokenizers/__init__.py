@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 DTYPES = ("float32", "bfloat16")
 """Precision of a decoder's networks, without effect on tokens. bfloat16 is faster on some machines, but less exact."""
 
-MANY_DRAWN = 90
+MANY_DRAWN = 200
 """Number of tiles to draw from which importing torch saves time on a CPU (measured by `bench.studies.startup`)."""
 MANY_ENCODED = 1000
 """Number of tiles to encode from which importing torch saves time with a CUDA device. On a CPU it never does."""
