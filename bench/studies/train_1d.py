@@ -1,7 +1,7 @@
 """`python -m bench.studies.train_1d DIR --model MODEL`: a trained 1D tokenizer by tokens, against the default model.
 
 The pictures of DIR are cropped to one tile of the model. Each file is compared with one of the default model that has
-at most as many bytes, or with its smallest one. The exit status is 1 if twice the tokens do not help.
+no more bytes, or with its smallest one. The exit status is 1 if twice the tokens do not help.
 """
 
 from __future__ import annotations

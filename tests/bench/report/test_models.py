@@ -51,7 +51,7 @@ def test_what_a_model_costs() -> None:
 def test_all_at_the_bytes_of_a_model() -> None:
     own, odp = table("At the bytes of each model", rows())
     assert (own["bytes of"], own["tokcodec"], odp["bytes of"]) == ("tokcodec", "24.00", "tokcodec:odp")
-    assert odp["tokcodec"] == "19.00", "the file of as many bytes in the better look, and no larger one"
+    assert odp["tokcodec"] == "19.00", "the file of the same size in the better look, and no larger one"
     assert odp["WebP"] == "16.00", "the better way of enlarging"
     assert odp["AVIF"] == "(1 of 2)"
     assert "JPEG" not in odp

@@ -1,7 +1,7 @@
 """Networks of CoD-Lite (arXiv 2604.12525), with the parameter names of the published checkpoints.
 
 A convolutional encoder makes a grid of tokens. The decoder turns the grid into a condition with one vector for each
-patch, and draws every pixel of a patch by itself. It is a diffusion network that was distilled to one step. Its start
+patch, and draws each pixel of a patch separately. It is a diffusion network that was distilled to one step. Its start
 noise is zero and its time is 0, so that what depends on them is constant. The networks are for inference only.
 """
 
