@@ -98,9 +98,9 @@ def test_a_place_that_cannot_be_is_refused_before_the_work(node: str, folder: Pa
     assert (folder / "cat.png").read_bytes() == before
 
 
-@pytest.mark.parametrize("arguments", [[], ["x"], ["x", "-o", "y", "--tokens", "65"], ["x", "-o", "y", "--colour"], ["x", "-o", "-"]])
-def test_wrong_usage(node: str, arguments: list[str], tmp_path: Path) -> None:
-    done = previews(node, *arguments, cwd=tmp_path)
+@pytest.mark.parametrize("arguments", ["", "x", "x -o y --tokens 65", "x -o y --colour", "x -o -"])
+def test_wrong_usage(node: str, arguments: str, tmp_path: Path) -> None:
+    done = previews(node, *arguments.split(), cwd=tmp_path)
     assert done.returncode == 2 and "usage: " in done.stderr
 
 
