@@ -40,10 +40,13 @@ class Budget:
     value: float
     unit: str
 
+    def limit(self, row: Row) -> float:
+        """The limit for the row's picture in bytes. A budget in bpp is rounded, as in `run.budgets`."""
+        return self.value if self.unit == "B" else max(1, round(self.value * row["width"] * row["height"] / 8))
+
     def fits(self, row: Row) -> bool:
-        """Whether the row's file is within the budget. A budget in bpp is rounded to bytes, as in `run.budgets`."""
-        limit = self.value if self.unit == "B" else max(1, round(self.value * row["width"] * row["height"] / 8))
-        return bool(row["bytes"] <= limit)
+        """Whether the row's file is within the budget."""
+        return bool(row["bytes"] <= self.limit(row))
 
 
 class Part:
@@ -92,6 +95,12 @@ class Part:
             if fitting:
                 found[picture] = max(fitting, key=lambda pair: pair[0])[1]
         return found
+
+    def serves(self, curve: str, budget: Budget) -> bool:
+        """Whether the curve has files that were made for the budget, or files that were made for none."""
+        rows = [row for found in self.curves.get(curve, {}).values() for row in found]
+        targets = [(row, row["setting"]["target"]) for row in rows if "target" in (row.get("setting") or {})]
+        return not targets or any(target == budget.limit(row) for row, target in targets)
 
     def points(self, curve: str, picture: str, metric: str) -> list[tuple[float, float]]:
         """(bytes, quality) of the curve's rows on one picture."""
