@@ -77,14 +77,9 @@ def crossing(sizes: Floats, means: Floats) -> float:
 
 
 def _differences(part: Part, metric: str, curve: str, rivals: list[str]) -> tuple[list[Budget], Floats]:
-    """Budgets at which both have files of all pictures, and the differences, float64 [pictures, budgets].
-
-    A curve of files with a target is compared at these targets alone: between them its best file is too small.
-    """
+    """Budgets at which both have files of all pictures, and the differences, float64 [pictures, budgets]."""
     budgets, columns = [], []
     for budget in part.budgets:
-        if not part.serves(curve, budget):
-            continue
         ours, theirs = (_best(part, curves, budget, metric) for curves in ([curve], rivals))
         if len(ours) == len(theirs) == len(part.pictures):
             budgets.append(budget)

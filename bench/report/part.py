@@ -88,15 +88,20 @@ class Part:
         return [budget for value, budget in zip(whole, self.budgets, strict=True) if value in kept]
 
     def best(self, curve: str, budget: Budget, metric: str) -> dict[str, Row]:
-        """The row of the curve with the best `metric` within the budget, by picture."""
-        found = {}
+        """The row of the curve with the best `metric` within the budget, by picture.
+
+        A curve of files with targets has rows at these targets alone: between them its best file is too small.
+        """
+        found: dict[str, Row] = {}
+        if not self._serves(curve, budget):
+            return found
         for picture, rows in self.curves.get(curve, {}).items():
             fitting = [(q, row) for row in rows if budget.fits(row) and (q := quality(row, metric)) is not None]
             if fitting:
                 found[picture] = max(fitting, key=lambda pair: pair[0])[1]
         return found
 
-    def serves(self, curve: str, budget: Budget) -> bool:
+    def _serves(self, curve: str, budget: Budget) -> bool:
         """Whether the curve has files that were made for the budget, or files that were made for none."""
         rows = [row for found in self.curves.get(curve, {}).values() for row in found]
         targets = [(row, row["setting"]["target"]) for row in rows if "target" in (row.get("setting") or {})]
