@@ -40,10 +40,13 @@ class Budget:
     value: float
     unit: str
 
+    def limit(self, row: Row) -> float:
+        """The limit for the row's picture in bytes. A budget in bpp is rounded, as in `run.budgets`."""
+        return self.value if self.unit == "B" else max(1, round(self.value * row["width"] * row["height"] / 8))
+
     def fits(self, row: Row) -> bool:
-        """Whether the row's file is within the budget. A budget in bpp is rounded to bytes, as in `run.budgets`."""
-        limit = self.value if self.unit == "B" else max(1, round(self.value * row["width"] * row["height"] / 8))
-        return bool(row["bytes"] <= limit)
+        """Whether the row's file is within the budget."""
+        return bool(row["bytes"] <= self.limit(row))
 
 
 class Part:
@@ -85,13 +88,24 @@ class Part:
         return [budget for value, budget in zip(whole, self.budgets, strict=True) if value in kept]
 
     def best(self, curve: str, budget: Budget, metric: str) -> dict[str, Row]:
-        """The row of the curve with the best `metric` within the budget, by picture."""
-        found = {}
+        """The row of the curve with the best `metric` within the budget, by picture.
+
+        A curve of files with targets has rows at these targets alone: between them its best file is too small.
+        """
+        found: dict[str, Row] = {}
+        if not self._serves(curve, budget):
+            return found
         for picture, rows in self.curves.get(curve, {}).items():
             fitting = [(q, row) for row in rows if budget.fits(row) and (q := quality(row, metric)) is not None]
             if fitting:
                 found[picture] = max(fitting, key=lambda pair: pair[0])[1]
         return found
+
+    def _serves(self, curve: str, budget: Budget) -> bool:
+        """Whether the curve has files that were made for the budget, or files that were made for none."""
+        rows = [row for found in self.curves.get(curve, {}).values() for row in found]
+        targets = [(row, row["setting"]["target"]) for row in rows if "target" in (row.get("setting") or {})]
+        return not targets or any(target == budget.limit(row) for row, target in targets)
 
     def points(self, curve: str, picture: str, metric: str) -> list[tuple[float, float]]:
         """(bytes, quality) of the curve's rows on one picture."""

@@ -24,8 +24,8 @@ _COLOURS = {
     "thumbhash": "#000000",
     "blurhash": "#7F7F7F",
 }
-# Other files of tokcodec: those of an effort have a number in their name.
-_OURS = {"adaptive": "#003B5C", "bare": "#7FB3D5", "effort9": "#003B5C"}
+# Other files of tokcodec.
+_OURS = {"adaptive": "#003B5C", "bare": "#7FB3D5", "effort": "#003B5C"}
 # Curves that the tables have and the plots do not, since they would hide others.
 _HIDDEN = ("-packed", "-pillow", "-lossless")
 # Metrics that are 0 or 1 for each picture, so that a band of quartiles has no meaning.
@@ -49,7 +49,7 @@ def _look_of(curve: str) -> tuple[str, Any, float]:
     name, _, look = curve.partition(" ")
     family, _, kind = name.split(":")[0].partition("-")
     if family == "tokcodec":
-        other = "#56147D" if ":" in name else _OURS.get(kind, _COLOURS["tokcodec"])
+        other = "#56147D" if ":" in name else _OURS.get(kind.rstrip("0123456789"), _COLOURS["tokcodec"])
         return other, _DASHES.get(look, "-"), 2.4
     dashes: Any = "-" if kind == "down" else (0, (1, 1, 4, 1)) if kind == "nearest" else ":"
     return _COLOURS.get(family, "#7F7F7F"), dashes, 1.4

@@ -251,3 +251,21 @@ def test_looks_are_for_our_own_models_alone(photos: Path, tmp_path: Path, capsys
     assert train(*arguments) == 1
     error = capsys.readouterr().err
     assert "only our own models have looks to train" in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize("stage", ["cascade", "1d"])
+@pytest.mark.parametrize("name", ["my model", ".", "..", "a" * 65])
+def test_a_name_that_no_model_can_have_is_refused(stage: str, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert train(stage, ".", "--out", name) == 2
+    assert "the model's name: letters, digits" in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize("stage", ["cascade", "1d"])
+def test_an_output_that_is_no_model_is_refused_before_the_training(
+    stage: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "notes.txt").touch()
+    for out in (tmp_path, tmp_path / "notes.txt"):
+        assert train(stage, str(tmp_path), "--out", str(out)) == 1
+        assert capsys.readouterr().err == f"tokcodec: {out}: exists already and is not a model\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]

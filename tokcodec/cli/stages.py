@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 
+from ..models.manifest import NAME
 from ..training.settings import NETWORKS, SIZES, TRAININGS, CascadeTraining, DistanceTraining
 from .bundles import several
 from .console import Report, report_options
@@ -35,20 +36,33 @@ stage_options = several(
 """Arguments of every stage. PHOTOS are folders or tar archives."""
 
 
+def _out(ctx: click.Context, param: click.Parameter, value: Path) -> Path:
+    if not NAME.fullmatch(value.name):
+        raise click.BadParameter(
+            f"the last part of the path is the model's name: letters, digits, '.', '_' and '-', at most 64, "
+            f"not {value.name!r}."
+        )
+    return value
+
+
 out_option = click.option(
     "--out",
     required=True,
+    callback=_out,
     type=click.Path(path_type=Path),
     metavar="MODEL",
     help="Folder of the model; its name is the model's name.",
 )
 
 
-def begin(report: Report) -> None:
-    """Check that torch is installed, and show the log."""
+def begin(report: Report, out: Path | None = None) -> None:
+    """Check before any work that torch is installed and that a model can be written to `out`, and show the log."""
+    from ..models.modelfile import check_place
     from ..tokenizers import need_torch
 
     need_torch("training")
+    if out is not None:
+        check_place(out, overwrite=True)
     level = logging.ERROR if report.quiet else logging.INFO
     logging.basicConfig(level=level, format="%(asctime)s %(message)s", stream=sys.stderr)
 
@@ -95,7 +109,7 @@ def train_cascade(
     PHOTOS are folders or tar archives.
     """
     with report.guard():
-        begin(report)
+        begin(report, out)
         from ..tokenizers.cascade import CascadeConfig
         from ..training.cascade_run import CascadeRun
 

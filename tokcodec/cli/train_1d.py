@@ -172,7 +172,7 @@ def train_1d(
         raise click.UsageError("--padding needs --tail-drop uniform.")
     training = Training1d(classifiers=features or (), **settings)
     with report.guard():
-        begin(report)
+        begin(report, out)
         from ..ratecontrol.lpips import LPIPS, WeightsMissingError
         from ..training.vit1d import finish, ranks, run
 

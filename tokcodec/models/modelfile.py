@@ -231,9 +231,7 @@ def write_model(
     from ..container.tables import pack_tables
     from ..tensorfile import save_tensors
 
-    old = current_folder(folder)
-    if old.exists() and not (overwrite and (old / MANIFEST).is_file()):
-        raise OutputError(f"{folder}: exists already")
+    check_place(folder, overwrite)
     decoding = {key: tensor for key, tensor in tensors.items() if key.startswith(tuple(hashed))}
     if not decoding:
         raise ValueError(f"no tensor begins with any of {list(hashed)}")
@@ -266,6 +264,15 @@ def write_model(
     except (OSError, OutputError) as error:
         raise OutputError(f"{folder}: cannot be written ({reason(error)})") from error
     return read_model(folder)
+
+
+def check_place(folder: Path, overwrite: bool) -> None:
+    """Raise OutputError if something lies in the place of a new model, unless it is a model that may be replaced."""
+    old = current_folder(folder)
+    if old.exists() and not overwrite:
+        raise OutputError(f"{folder}: exists already")
+    if old.exists() and not (old / MANIFEST).is_file():
+        raise OutputError(f"{folder}: exists already and is not a model")
 
 
 def _from_manifest(folder: Path, manifest: Any) -> Model:

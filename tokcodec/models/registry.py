@@ -11,7 +11,7 @@ from ..container.header import Header, check_header, parse_header
 from ..errors import HeaderCheckError, ModelFileError, OutputError, UnknownModelError
 from .folders import current_folder, left_aside, remove_folder
 from .manifest import MANIFEST, NAME
-from .modelfile import Model, read_model
+from .modelfile import Model, check_place, read_model
 
 DEFAULT_MODEL = "base-3"
 MODELS_VARIABLE = "TOKCODEC_MODELS"  # a folder of models that replaces the user's own
@@ -159,8 +159,7 @@ def free_folder(name: str, place: Path, overwrite: bool) -> Path:
     for model in installed():
         if model.name == name and not (overwrite and model.path.resolve() == old.resolve()):
             raise OutputError(f"{model.path}: a model named {name!r} exists already")
-    if old.exists() and not overwrite:
-        raise OutputError(f"{folder}: exists already")
+    check_place(folder, overwrite)
     return folder
 
 

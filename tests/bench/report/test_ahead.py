@@ -47,6 +47,17 @@ def rows(gains: dict[str, list[int]], rival: str = "avif") -> list[Row]:
     return found
 
 
+def test_files_with_a_target_are_compared_at_their_targets() -> None:
+    made = rows({"a": [2, 1, -1], "b": [2, 1, -1]})
+    for each in made:
+        if each["codec"] == "tokcodec":
+            each["codec"] = "tokcodec-effort6"
+            each["setting"] = {"look": "fidelity", "target": {96: 108, 192: 202, 384: 396}[each["bytes"]]}
+    (found,) = who_is_ahead(Part("crop256", made))
+    assert found["budgets"] == [108, 202, 396]
+    assert found["up_to"] == pytest.approx(math.sqrt(202 * 396))
+
+
 def test_who_is_ahead_of_the_best_of_a_rival() -> None:
     made = rows({"a": [2, 1, -1], "b": [2, 1, -1]})
     (found,) = who_is_ahead(Part("crop256", made))

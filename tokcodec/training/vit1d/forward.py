@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ...tokenizers.vit1d.modules import Vit1dNet
 
@@ -52,7 +50,7 @@ class Forward(nn.Module):
             hardness: how far what was represented is moved to its codes, a scalar, 0 to 1.
         """
         net, kind = self.net, tiles.device.type
-        with torch.autocast(kind, self.precision, enabled=self.precision != torch.float32), _attention(kind):
+        with torch.autocast(kind, self.precision, enabled=self.precision != torch.float32):
             z = net.encoder(tiles).float()
             with torch.autocast(kind, enabled=False):
                 represented = net.quantize.represent(z)
@@ -62,8 +60,3 @@ class Forward(nn.Module):
             features = net.decoder.features(passed, kept)
             aligned = None if self.align is None else self.align(features).float()
             return Passed(net.decoder.head(features).float(), z.detach(), represented, codes, tokens, aligned)
-
-
-def _attention(kind: str) -> AbstractContextManager[None]:
-    """How attention is computed: on a CPU, the gradient of the fused kernel is slower than that of plain products."""
-    return sdpa_kernel(SDPBackend.MATH) if kind == "cpu" else nullcontext()

@@ -94,7 +94,7 @@ class Run1d(TrainingRun):
         self.forward.to(ranks.device)
         self.codes = Codes(net.quantize, layout.n_tokens, training, ranks)
         self.averaged = averaged_model(net, training.average)
-        self.optimiser = torch.optim.AdamW(_groups(self.forward), lr=training.rate, betas=BETAS)
+        self.optimiser = torch.optim.AdamW(_groups(self.forward), lr=training.rate, betas=BETAS, fused=True)
         compiled = ranks.device.type == "cuda" if training.compiled is None else training.compiled
         if compiled:
             torch._dynamo.config.suppress_errors = True  # what cannot be compiled runs as it is
@@ -103,7 +103,9 @@ class Run1d(TrainingRun):
         self.discriminator = Discriminator().to(ranks.device) if training.adversary else None
         if self.discriminator is not None:
             self._judge = ranks.wrap(self.discriminator)
-            self.optimiser_d = torch.optim.AdamW(self.discriminator.parameters(), lr=training.rate, betas=(0.5, 0.9))
+            self.optimiser_d = torch.optim.AdamW(
+                self.discriminator.parameters(), lr=training.rate, betas=(0.5, 0.9), fused=True
+            )
         self.step = 0
 
     @property
