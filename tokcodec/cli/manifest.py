@@ -83,7 +83,7 @@ def write_manifest(
             report.error(source, f"skipped: {name} is already the name of {other}")
     made = {}
     with report.guard(path, path):
-        if any(os.path.realpath(source) == os.path.realpath(path) for source in named.values()):
+        if os.path.realpath(path) in map(os.path.realpath, named.values()):
             raise OutputError("is one of the pictures, which are never overwritten")
         check_output(path, force=force)
         with Bar(len(named), report) as bar:
