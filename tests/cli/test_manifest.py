@@ -31,7 +31,7 @@ OPTIONS = "encode", "-r", "photos", "--manifest", "p.json", "--model", "tiny", "
 
 
 def test_a_folder_becomes_one_file(call: Call, photos: Path, tmp_path: Path) -> None:
-    result = call(*OPTIONS)
+    result = call(*OPTIONS, "photos")  # the same folder twice is no error
     assert result.exit_code == 0 and result.stderr.startswith("2 previews -> p.json\ntokcodec: 2 done, 0 skipped, 0 fa")
     made = json.loads((tmp_path / "p.json").read_text("utf-8"))
     assert list(made) == ["a.png", "sub/ü.png"]
@@ -54,11 +54,16 @@ def test_bad_pictures_are_left_out_and_old_files_stay(call: Call, photos: Path, 
     result = call(*OPTIONS, "-q")
     assert (result.exit_code, result.stderr) == (1, "tokcodec: p.json: exists already; use -f to overwrite\n")
     (photos / "b.png").write_bytes(b"no picture")
-    result = call(*OPTIONS, "photos/a.png", "-q", "-f")
+    (tmp_path / "a.png").write_bytes((photos / "a.png").read_bytes())
+    result = call(*OPTIONS, "a.png", "-q", "-f")
     lines = result.stderr.splitlines()
     assert result.exit_code == 1 and len(lines) == 2
     assert "a.png is already the name of" in lines[0] and "b.png: not a picture" in lines[1]
     assert json.loads((tmp_path / "p.json").read_bytes()) == json.loads(before)
+    photo = (photos / "a.png").read_bytes()
+    result = call("encode", "photos/a.png", "--manifest", "photos/sub/../a.png", "--model", "tiny", "-q", "-f")
+    assert result.exit_code == 1 and result.stderr.endswith("is one of the pictures, which are never overwritten\n")
+    assert (photos / "a.png").read_bytes() == photo
     result = call("encode", "photos/b.png", "--manifest", "p.json", "--model", "tiny", "-q", "-f")
     assert result.exit_code == 1 and json.loads((tmp_path / "p.json").read_bytes()) == json.loads(before)
 

@@ -286,6 +286,8 @@ def test_the_page_works_and_fits(browser: Browser, site: str, width: int) -> Non
     browser.run("[...document.querySelectorAll('button')].find(b => b.textContent === 'rocket').click()")
     wait_for(browser, "document.documentElement.dataset.shown === '2'")
     assert browser.run(card.format("tok26"))[1] != before[1]
+    browser.run("document.getElementById('cards').style.setProperty('--shape', '1 / 99')")  # of a very tall picture
+    assert browser.run("document.getElementById('original').getBoundingClientRect().height") <= 500
     targets = "[...document.querySelectorAll('button, .file')]"
     assert browser.run(f"Math.min(...{targets}.map(e => e.getBoundingClientRect().height))") >= 44  # a finger's width
     assert [error for error in browser.errors() if not error.startswith((site, "blob:")) and "404" not in error] == []

@@ -45,11 +45,15 @@ def test_previews_out_of_view_are_let_go_and_drawn_again(page: Browser, preview:
 def test_previews_near_the_view_wait_for_the_network_until_they_are_in_it(page: Browser, preview: str) -> None:
     page.run("document.body.insertAdjacentHTML('beforeend', '<div style=\"height: 1000px\"></div>')")
     add(page, f'previewsrc="{preview}" src="/late/near.png" width=90 height=60')
+    scrolled = f'<img id=inner previewsrc="{preview}" src="/late/near.png" width=90 height=60 style="margin: 500px">'
+    scroller = f'<div style="position: absolute; top: 0; height: 99px; overflow: auto">{scrolled}</div>'
+    page.run(f"document.body.insertAdjacentHTML('beforeend', {scroller!r}); 1")
     wait_for(page, background())
+    wait_for(page, background("inner"))
     time.sleep(0.3)
-    assert page.run("blobs.length") == 1
+    assert page.run("blobs.length") == 2
     page.run("img.scrollIntoView(); 1")
-    wait_for(page, "blobs.length === 2")
+    wait_for(page, "blobs.length === 3")
 
 
 def test_saving_data_keeps_the_network_away(page: Browser, preview: str) -> None:

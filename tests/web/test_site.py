@@ -65,24 +65,42 @@ def test_a_manifest_is_that_of_python(node: str, folder: Path) -> None:
 
 
 def test_a_bad_picture_is_named_and_left_out(node: str, folder: Path) -> None:
-    (folder / "bad.png").write_bytes(b"no picture")
+    for name in ("bad.png", ".hidden.png", "phone.heic"):
+        (folder / name).write_bytes(b"no picture")
+    (folder.parent / "web.json").symlink_to("real.json")
+    (folder.parent / "real.json").write_text("old")
     done = previews(node, "photos", "photos/cat.png", "gone", "-o", "web.json", cwd=folder.parent)
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
         "tokcodec-previews: gone: no such file or folder",
         "tokcodec-previews: photos/bad.png: Input file contains unsupported image format",
-        "tokcodec-previews: 3 previews -> web.json",
+        "tokcodec-previews: 3 previews -> web.json; left out: 1 .heic",
     ]
-    before = (folder.parent / "web.json").read_text()
+    before = (folder.parent / "real.json").read_text()
+    assert json.loads(before).keys() == {"cat.png", "sub/turned.png", "sub/clear.webp"}
     done = previews(node, "photos/bad.png", "-o", "web.json", cwd=folder.parent)
     assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
-    assert (folder.parent / "web.json").read_text() == before
-    assert {path.name for path in folder.parent.iterdir()} == {"photos", "web.json"}
+    assert (folder.parent / "web.json").is_symlink() and (folder.parent / "web.json").read_text() == before
+    assert {path.name for path in folder.parent.iterdir()} == {"photos", "web.json", "real.json"}
 
 
-@pytest.mark.parametrize("arguments", [[], ["x"], ["x", "-o", "y", "--tokens", "65"], ["x", "-o", "y", "--colour"]])
-def test_wrong_usage(node: str, arguments: list[str], tmp_path: Path) -> None:
-    done = previews(node, *arguments, cwd=tmp_path)
+@pytest.mark.parametrize(
+    ("output", "said"),
+    [
+        ("photos/cat.png", "is one of the pictures, which are never overwritten"),
+        ("gone/web.json", "its folder does not exist"),
+    ],
+)
+def test_a_place_that_cannot_be_is_refused_before_the_work(node: str, folder: Path, output: str, said: str) -> None:
+    before = (folder / "cat.png").read_bytes()
+    done = previews(node, "photos", "-o", output, cwd=folder.parent)
+    assert (done.returncode, done.stderr) == (1, f"tokcodec-previews: {output}: {said}\n")
+    assert (folder / "cat.png").read_bytes() == before
+
+
+@pytest.mark.parametrize("arguments", ["", "x", "x -o y --tokens 65", "x -o y --colour", "x -o -"])
+def test_wrong_usage(node: str, arguments: str, tmp_path: Path) -> None:
+    done = previews(node, *arguments.split(), cwd=tmp_path)
     assert done.returncode == 2 and "usage: " in done.stderr
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..container.bare import data_url
+from ..errors import OutputError
 from .console import PATH, STDIO, Bar, Report
 from .jobs import Files
 
@@ -77,10 +78,13 @@ def write_manifest(
     named: dict[str, str] = {}
     for source, relative in found:
         name = relative.replace(os.sep, "/")
-        if named.setdefault(name, source) is not source:
-            report.error(source, f"skipped: {name} is already the name of {named[name]}")
+        other = named.setdefault(name, source)
+        if os.path.realpath(other) != os.path.realpath(source):
+            report.error(source, f"skipped: {name} is already the name of {other}")
     made = {}
     with report.guard(path, path):
+        if os.path.realpath(path) in map(os.path.realpath, named.values()):
+            raise OutputError("is one of the pictures, which are never overwritten")
         check_output(path, force=force)
         with Bar(len(named), report) as bar:
             for name, source in named.items():

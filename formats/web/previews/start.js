@@ -33,7 +33,8 @@ const OWN_MODELS = [
   },
   { name: "base-2", first: new URL("../base-2-64.tokm", import.meta.url) },
 ];
-const NEAR = "600px"; // distance from the view at which previews are drawn, and let go
+/** Distances from the window, and in elements that scroll, at which previews are drawn, and let go. */
+const NEAR = { rootMargin: "600px", scrollMargin: "600px" };
 const SAMPLE = "data:image/x-tok;base64,9RBfAJAAAACy7ol5";
 const PICTURE = /^\s*data:image\//i;
 const OURS = /^\s*data:image\/x-tok(-bare)?[;,]/i;
@@ -161,20 +162,17 @@ function begin(options, names) {
     else show(preview, url.trim(), () => previews.get(img) === preview).catch(() => {}); // the browser reads it or not
   }
 
-  const near = new IntersectionObserver(
-    (entries) => {
-      for (const { isIntersecting, target } of entries) {
-        const preview = previews.get(/** @type {HTMLImageElement} */ (target));
-        if (!preview || preview.near === isIntersecting) continue;
-        if (isIntersecting) approach(preview);
-        else {
-          put(preview.img, preview.url); // its bitmaps are let go
-          preview.background.remove();
-        }
+  const near = new IntersectionObserver((entries) => {
+    for (const { isIntersecting, target } of entries) {
+      const preview = previews.get(/** @type {HTMLImageElement} */ (target));
+      if (!preview || preview.near === isIntersecting) continue;
+      if (isIntersecting) approach(preview);
+      else {
+        put(preview.img, preview.url); // its bitmaps are let go
+        preview.background.remove();
       }
-    },
-    { rootMargin: NEAR },
-  );
+    }
+  }, NEAR);
   const view = new IntersectionObserver((entries) => {
     views++;
     for (const { isIntersecting, target } of entries) {

@@ -1,11 +1,11 @@
 #!/usr/bin/env node
 /** The command tokcodec-previews: pictures to a JSON file of their previews. */
 
-import { randomUUID } from "node:crypto";
-import { readdir, rename, rm, stat, writeFile } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import { availableParallelism } from "node:os";
-import { basename, join, relative, resolve, sep } from "node:path";
+import { basename, extname, join, relative, resolve, sep } from "node:path";
 import { parseArgs } from "node:util";
+import { placeOf, write } from "./output.js";
 import { TOKENS, previewOf } from "./preview.js";
 
 const USAGE = `usage: tokcodec-previews FILE|FOLDER... -o PATH
@@ -14,10 +14,12 @@ const USAGE = `usage: tokcodec-previews FILE|FOLDER... -o PATH
       --target-size N      largest number of bytes of each preview instead
       --background COLOUR  behind transparent pixels; #ffffff by default
   -h, --help`;
-const PICTURE = /\.(avif|gif|jpe?g|png|svg|tiff?|webp)$/i;
+const PICTURE = /\.(avif|gif|jfif|jpe?g|png|svg|tiff?|webp)$/i;
 
 const say = (text) => process.stderr.write(`tokcodec-previews: ${text}\n`);
 const firstLine = (error) => String(error.message).split("\n")[0];
+/** One line; the system's own errors repeat the path, which may be that of a temporary file. */
+const reason = (error) => (error.syscall ? error.message.split(", ")[0] : firstLine(error));
 
 function wrong(text) {
   say(`${text}\n${USAGE}`);
@@ -47,15 +49,24 @@ const number = (text, name, most) => {
     : wrong(`--${name} must be 1..${most}, not ${text}`);
 };
 
-/** Pairs of a path and its name in the result: that below the named folder. */
+/** Numbers of the files that are no pictures, by suffix. */
+const leftOut = new Map();
+
+/** Pairs of a path and its name in the result: that below the named folder. Hidden files and folders do not count. */
 async function find(input) {
   if (!(await stat(input)).isDirectory()) return [[input, basename(input)]];
-  const entries = await readdir(input, { recursive: true, withFileTypes: true });
-  return entries
-    .filter((entry) => PICTURE.test(entry.name) && (entry.isFile() || entry.isSymbolicLink()))
-    .map((entry) => join(entry.parentPath ?? entry.path, entry.name))
-    .map((path) => [path, relative(input, path).split(sep).join("/")])
-    .sort(([, a], [, b]) => (a < b ? -1 : 1));
+  const found = [];
+  for (const entry of await readdir(input, { recursive: true, withFileTypes: true })) {
+    const path = join(entry.parentPath ?? entry.path, entry.name);
+    const parts = relative(input, path).split(sep);
+    if (parts.some((part) => part.startsWith(".")) || !(entry.isFile() || entry.isSymbolicLink())) continue;
+    if (PICTURE.test(entry.name)) found.push([path, parts.join("/")]);
+    else if (entry.isFile()) {
+      const kind = extname(entry.name).toLowerCase() || "without a suffix";
+      leftOut.set(kind, (leftOut.get(kind) ?? 0) + 1);
+    }
+  }
+  return found.sort(([, a], [, b]) => (a < b ? -1 : 1));
 }
 
 const { values, positionals } = readArguments();
@@ -64,6 +75,7 @@ if (values.help) {
   process.exit(0);
 }
 if (!positionals.length || !values.output) wrong("give pictures or folders, and -o");
+if (values.output === "-") wrong("-o must be a path");
 const { output, background } = values;
 const options = {
   tokens: number(values.tokens, "tokens", 64),
@@ -90,29 +102,33 @@ for (const input of positionals) {
   }
 }
 
-const made = new Map();
-const waiting = files.entries();
-const work = async () => {
-  for (const [name, path] of waiting) {
-    try {
-      made.set(name, await previewOf(path, options));
-    } catch (error) {
-      fail(path, firstLine(error));
+const place = await placeOf(output, files.values()).catch((error) => fail(output, reason(error)));
+if (place) await makeAll();
+
+async function makeAll() {
+  const made = new Map();
+  const waiting = files.entries();
+  const work = async () => {
+    for (const [name, path] of waiting) {
+      try {
+        made.set(name, await previewOf(path, options));
+      } catch (error) {
+        fail(path, firstLine(error));
+      }
     }
-  }
-};
-await Promise.all(Array.from({ length: availableParallelism() }, work));
-const names = [...files.keys()].filter((name) => made.has(name));
-if (names.length) {
-  const text = JSON.stringify(Object.fromEntries(names.map((name) => [name, made.get(name)])), null, 1);
-  const part = `${output}.${randomUUID()}.part`;
-  try {
-    await writeFile(part, `${text}\n`);
-    await rename(part, output);
-    say(`${names.length} previews -> ${output}`);
-  } catch (error) {
-    await rm(part, { force: true });
-    fail(output, firstLine(error));
-  }
-} else if (!failed) fail(positionals.join(" "), "no pictures there");
+  };
+  await Promise.all(Array.from({ length: availableParallelism() }, work));
+  const names = [...files.keys()].filter((name) => made.has(name));
+  const left = [...leftOut].map(([kind, count]) => `${count} ${kind}`);
+  const rest = left.length ? `; left out: ${left.sort().join(", ")}` : "";
+  if (names.length) {
+    const text = JSON.stringify(Object.fromEntries(names.map((name) => [name, made.get(name)])), null, 1);
+    try {
+      await write(place, `${text}\n`);
+      say(`${names.length} previews -> ${output}${rest}`);
+    } catch (error) {
+      fail(output, reason(error));
+    }
+  } else if (!failed) fail(positionals.join(" "), `no pictures there${rest}`);
+}
 process.exitCode = failed ? 1 : 0;

@@ -9,7 +9,8 @@ import { loadModel, toDataURL } from "../tok.js";
 const SIDE = 256; // samples of a tile: more pixels would not be visible
 export const TOKENS = 16; // 26 bytes
 
-const FILE = join(dirname(fileURLToPath(import.meta.url)), "..", "base-3-64.tokm"); // bundlers take a URL for a page's file
+const PACKAGE = join(dirname(fileURLToPath(import.meta.url)), "..");
+const FILE = join(PACKAGE, "base-3-64.tokm"); // bundlers take a URL for a page's file
 let model;
 
 async function ownModel() {
@@ -20,8 +21,9 @@ async function ownModel() {
 async function reader() {
   try {
     return (await import("sharp")).default;
-  } catch {
-    throw new Error("the package sharp, which reads pictures, is missing: npm install sharp");
+  } catch (error) {
+    if (error.code !== "ERR_MODULE_NOT_FOUND") throw error; // it is there, for another system perhaps
+    throw new Error(`the package sharp, which reads pictures, is not found from ${PACKAGE}: npm install sharp`);
   }
 }
 
