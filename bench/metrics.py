@@ -48,7 +48,8 @@ def half(pixels: NDArray[Any]) -> Floats:
 
 def psnr(a: NDArray[Any], b: NDArray[Any]) -> float:
     """PSNR in dB of two HxWx3 arrays in 0..255, over all channels; at most PSNR_CAP."""
-    difference = (np.asarray(a, np.float32) - np.asarray(b, np.float32)).ravel()
+    # In float64 the sum is exact for integers: in float32 it depends on the CPU's BLAS kernel.
+    difference = np.subtract(a, b, dtype=np.float64).ravel()
     error = float(np.dot(difference, difference)) / difference.size
     return min(PSNR_CAP, to_psnr(error / 255**2))
 
