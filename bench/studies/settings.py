@@ -36,7 +36,12 @@ LIMITS = (
     ("psnr", "tokcodec-adaptive fidelity", "PSNR"),
     ("lpips_squeeze", "tokcodec-adaptive perceptual", "LPIPS"),
 )
-RIVALS = {"webp-down": "WebP made small", "webp-nearest": "the same, square pixels", "avif-down": "AVIF made small"}
+RIVALS = {
+    "webp-down": "WebP made small",
+    "webp-nearest": "the same, square pixels",
+    "avif-down": "AVIF made small",
+    "avif-nearest": "the same, square pixels",
+}
 BUDGETS, KODAK = ("0.005", "0.01", "0.02", "0.03", "0.05", "0.1", "0.2"), 768 * 512
 
 # Draws a bare file with formats/web: reads a job in JSON from standard input, and writes RGBA to standard output.
