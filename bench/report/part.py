@@ -101,11 +101,19 @@ class Part:
                 found[picture] = max(fitting, key=lambda pair: pair[0])[1]
         return found
 
+    @cached_property
+    def _targeted(self) -> dict[str, list[Row]]:
+        """Rows whose files have a target, by curve."""
+        found: dict[str, list[Row]] = defaultdict(list)
+        for row in self.rows:
+            if "target" in (row.get("setting") or {}):
+                found[curve_name(row)].append(row)
+        return found
+
     def _serves(self, curve: str, budget: Budget) -> bool:
         """Whether the curve has files that were made for the budget, or files that were made for none."""
-        rows = [row for found in self.curves.get(curve, {}).values() for row in found]
-        targets = [(row, row["setting"]["target"]) for row in rows if "target" in (row.get("setting") or {})]
-        return not targets or any(target == budget.limit(row) for row, target in targets)
+        rows = self._targeted.get(curve, [])
+        return not rows or any(row["setting"]["target"] == budget.limit(row) for row in rows)
 
     def points(self, curve: str, picture: str, metric: str) -> list[tuple[float, float]]:
         """(bytes, quality) of the curve's rows on one picture."""

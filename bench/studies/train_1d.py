@@ -167,14 +167,14 @@ def draw(rows: list[Row], path: Path) -> None:
         rows: the rows of the table.
         path: the file.
     """
+    sizes = [size for row in rows for size in (row.size, row.other_size)]
+    ticks = [1 << power for power in range(16) if min(sizes) <= 1 << power <= max(sizes)]
     with rc_context(STYLE):
         figure = Figure(figsize=(9, 3.5))
         for axes, name in zip(figure.subplots(1, 2), ("psnr", "lpips"), strict=True):
             axes.plot([row.size for row in rows], [getattr(row, name) for row in rows], ".-", label="1D tokenizer")
             other = [getattr(row, f"other_{name}") for row in rows]
             axes.plot([row.other_size for row in rows], other, ".-", label="default model")
-            sizes = [size for row in rows for size in (row.size, row.other_size)]
-            ticks = [1 << power for power in range(16) if min(sizes) <= 1 << power <= max(sizes)]
             axes.set_xscale("log", base=2)
             axes.set_xticks(ticks, labels=list(map(str, ticks)))
             axes.set(xlabel="bytes", ylabel={"psnr": "PSNR in dB", "lpips": "LPIPS-squeeze"}[name])

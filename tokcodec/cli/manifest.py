@@ -79,7 +79,7 @@ def write_manifest(
     for source, relative in found:
         name = relative.replace(os.sep, "/")
         other = named.setdefault(name, source)
-        if os.path.realpath(other) != os.path.realpath(source):
+        if other != source and os.path.realpath(other) != os.path.realpath(source):
             report.error(source, f"skipped: {name} is already the name of {other}")
     made = {}
     with report.guard(path, path):
