@@ -97,8 +97,9 @@ def encode(
         device: "auto", "cpu" or "cuda". Default: "auto", the fastest one for the number of tiles.
         effort: 0 to 9. Above 0 the encoder searches for tokens by the picture that they draw, which is better and
             slower. Needs PyTorch. Default: 0.
-        tune: the picture that the effort improves: "perceptual", "fidelity" (least squared error in that look) or
-            "light" (drawn by web pages). Needs `effort`. Default: "perceptual".
+        tune: the look for which an effort chooses the tokens, and a size the pitch: "perceptual", "fidelity" (least
+            squared error) or "light" (drawn by web pages). Needs `effort`, `target_size` or `target_bpp`. Default:
+            "perceptual".
         warn: called with a line for each thing that is dropped from the picture. Default: a TokWarning for each.
         progress: called with (tiles done, tiles in all).
 
@@ -186,6 +187,7 @@ def _encode_controlled(
         pitch=settings.pitch if fixed else None,
         container=settings.container,
         weights=weights,
+        tune=settings.tune,
         drawer=lambda tiles: load_tokenizer(settings.model, settings.device, drawing=tiles),
         warn=warn,
         progress=progress,

@@ -70,7 +70,7 @@ class EncodeOptions:
     effort: int = 0
     """How long to search for better tokens, 0 (not at all) to 9."""
     tune: str | None = None
-    """One of TUNES: the picture that the effort improves. None: perceptual."""
+    """One of TUNES: the look that effort and size are best for. None: perceptual."""
 
     def resolve(self, model: Model | None = None) -> EncodeSettings:
         """Check the options and find the model, the tokens, the pitch and the target.
@@ -104,7 +104,7 @@ class EncodeOptions:
             target.check(model, self.container)
         return EncodeSettings(
             effort=check_effort(self.effort, model),
-            tune=check_tune(self.tune, self.effort),
+            tune=check_tune(self.tune, bool(self.effort) or (target is not None and target.sized)),
             model=model,
             tokens=check_tokens(self.tokens, model),
             pitch=pitch,
@@ -258,10 +258,10 @@ def check_effort(effort: int, model: Model) -> int:
     return effort
 
 
-def check_tune(tune: str | None, effort: int) -> str:
-    """The picture that an effort improves. Raises ValueError unless it is one of TUNES, or without an effort."""
+def check_tune(tune: str | None, used: bool) -> str:
+    """The look to encode for. Raises ValueError unless it is one of TUNES, or if it is given and not `used`."""
     if tune is not None and tune not in TUNES:
         raise ValueError(f"tune must be {', '.join(TUNES)}, not {tune!r}")
-    if tune is not None and not effort:
-        raise ValueError("tune says what an effort is for: give effort with it")
+    if tune is not None and not used:
+        raise ValueError("tune says for which look to encode: give effort or a target size with it")
     return tune or TUNES[0]

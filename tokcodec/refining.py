@@ -13,7 +13,7 @@ from .contents import Contents, pack
 from .pictures.canvas import blend_weights
 from .pictures.tiling import Grid, cut, tile_span
 from .ratecontrol import quality
-from .ratecontrol.targets import BPP, LPIPS, PSNR, SIZE
+from .ratecontrol.targets import LPIPS, PSNR
 from .tokenizers import MANY_DRAWN, load_tokenizer
 from .tokenizers.tiles import batches, draw, faults_of, pixels
 from .tokfile import read
@@ -56,7 +56,7 @@ def refine_file(
     contents = read(data, settings.model, container=settings.container, size=size)
     tokenizer = cast("CascadeTokenizer", load_tokenizer(settings.model, settings.device, drawing=MANY_DRAWN))
     most = len(data) if settings.adaptive else None
-    if settings.target is not None and settings.target.kind in (SIZE, BPP):
+    if settings.target is not None and settings.target.sized:
         most = settings.target.budget(*picture.size)
     for price in PRICES:
         coded = _refine(contents, picture, settings, tokenizer, price, progress)

@@ -23,7 +23,10 @@ EFFORT_BUDGETS = (36, 108, 202, 300, 396, 512, 768, 1024)
 
 
 class AdaptiveTokCodec(TokCodec):
-    """Whole pictures, one file per budget. The encoder chooses pitch, tokens and their distribution over the tiles."""
+    """Whole pictures: for each budget and look a file that is tuned for this look.
+
+    The encoder chooses pitch, tokens and their distribution over the tiles.
+    """
 
     container = "tok"
 
@@ -32,7 +35,8 @@ class AdaptiveTokCodec(TokCodec):
         self.label = self.label.replace("tokcodec", "tokcodec-adaptive", 1)
 
     def config(self) -> dict[str, Any]:
-        return {"looks": self.facts.looks, "target": "size", "container": self.container}
+        tune = {"tune": "look"} if self.container == "tok" else {}
+        return {"looks": self.facts.looks, "target": "size", "container": self.container} | tune
 
     def budgets(self, scene: Scene) -> list[int]:
         """The targets. None for a crop, whose single tile leaves nothing to distribute."""
@@ -64,13 +68,13 @@ class AdaptiveTokCodec(TokCodec):
         if budgets:
             self.decode_at(self.encode_to(image, budgets[0]), None, image.size)  # loads the model outside the timing
         for budget in budgets:
-            try:
-                data, seconds = timed(partial(self.encode_to, image, budget))
-            except Exception as error:  # as in `attempt`: a codec's failure is a result
-                yield Point({"target": budget}, error=f"{type(error).__name__}: {error}")
-                continue
             for look in self.facts.looks:
                 setting: Setting = {"target": budget} | ({} if look is None else {"look": look})
+                try:
+                    data, seconds = timed(partial(self.encode_to, image, budget, **tune_of(look)))
+                except Exception as error:  # as in `attempt`: a codec's failure is a result
+                    yield Point(setting, error=f"{type(error).__name__}: {error}")
+                    continue
                 point = attempt(setting, partial(bytes, data), partial(self.decode_at, look=look, size=image.size))
                 if point.encode_s is not None:
                     point.encode_s += seconds
@@ -78,8 +82,13 @@ class AdaptiveTokCodec(TokCodec):
                 yield point
 
     def render(self, image: Image.Image, setting: Setting) -> tuple[int, Image.Image]:
-        data = self.encode_to(image, setting["target"])
+        data = self.encode_to(image, setting["target"], **tune_of(setting.get("look")))
         return len(data), self.decode_at(data, setting.get("look"), image.size)
+
+
+def tune_of(look: str | None) -> dict[str, str]:
+    """Options of `encode` for the best file of a look."""
+    return {"tune": look} if look in TUNES else {}
 
 
 class BareTokCodec(AdaptiveTokCodec):

@@ -86,12 +86,18 @@ def figure(pictures: list[Pixels], path: Path) -> None:
     Image.fromarray(np.concatenate(rows)).save(path, quality=85)
 
 
-def cases(names: list[str], amounts: list[int], tunes: list[str], efforts: list[int]) -> Iterator[Case]:
-    """Everything to measure, picture by picture. Effort 0 is measured once for all tunes."""
+def cases(
+    names: list[str], amounts: list[int], tunes: list[str], efforts: list[int], whole: bool = False
+) -> Iterator[Case]:
+    """Everything to measure, picture by picture.
+
+    Effort 0 is measured once for all tunes, unless they choose the pitches of whole pictures.
+    """
     for name in names:
         for amount in amounts:
-            yield name, amount, "", 0
-            yield from ((name, amount, tune, effort) for tune in tunes for effort in efforts if effort)
+            if not whole:
+                yield name, amount, "", 0
+            yield from ((name, amount, tune, effort) for tune in tunes for effort in efforts if effort or whole)
 
 
 def table(measured: dict[Case, list[float]], whole: bool) -> list[str]:
@@ -140,7 +146,7 @@ def main(
         return
     lines = journal.read_text(encoding="utf-8").splitlines() if journal and journal.exists() else []
     known = {(str(n), int(a), str(t), int(e)): values for n, a, t, e, values in map(json.loads, lines)}
-    wanted = list(cases(list(found), sizes or tokens, tunes.split(","), efforts))
+    wanted = list(cases(list(found), sizes or tokens, tunes.split(","), efforts, whole=bool(sizes)))
     missing = [case for case in wanted if case not in known]
     if missing:
         judge, pixels = Judge(), lru_cache(1)(lambda name: of(found[name]))

@@ -169,6 +169,15 @@ def test_an_effort_without_torch_is_wrong_usage(call: Call, tmp_path: Path, monk
     assert not (tmp_path / "a.tok").exists()
 
 
+def test_a_size_is_for_a_look_without_an_effort(call: Call, tmp_path: Path) -> None:
+    found = call("encode", "--model", "tiny", "--tune", "fidelity", "--target-bpp", "0.2", "a.png")
+    assert found.exit_code == 0 and (tmp_path / "a.tok").exists()
+    for options in ([], ["--tokens", "8"], ["--target-psnr", "12"], ["--adaptive"]):
+        found = call("encode", "--model", "tiny", "--tune", "light", *options, "-f", "a.png")
+        assert found.exit_code == 2
+        assert found.stderr.endswith("tune says for which look to encode: give effort or a target size with it\n")
+
+
 def test_verbose_says_rounds_and_gain(call: Call, caplog: pytest.LogCaptureFixture) -> None:
     pytest.importorskip("torch")
     assert call("encode", "-v", "--model", "tiny", "--effort", "2", "--tune", "fidelity", "a.png").exit_code == 0

@@ -14,6 +14,7 @@ from PIL import Image
 import tokcodec
 from tokcodec.models.modelfile import Model
 from tokcodec.models.registry import find_model
+from tokcodec.options import TUNES
 from tokcodec.pictures.limits import DEFAULT_MAX_TILES, FIT
 from tokcodec.pictures.tiling import Grid
 from tokcodec.ratecontrol import estimate, quality
@@ -75,6 +76,25 @@ def test_more_bytes_make_a_smaller_pitch(photograph: Image.Image) -> None:
     tiles = [tokcodec.info(tokcodec.encode(photograph, target_size=size)).tiles for size in (30, 400, 1600)]
     assert tiles == sorted(tiles)
     assert tiles[0] == 1 and tiles[2] > 4
+
+
+@pytest.mark.parametrize(("size", "perceptual", "fidelity"), [(300, 192, 192), (500, 192, 128), (1400, 96, 64)])
+def test_a_perceptual_look_gets_larger_pitches(
+    photograph: Image.Image, size: int, perceptual: int, fidelity: int
+) -> None:
+    files = {tune: tokcodec.encode(photograph, target_size=size, tune=tune) for tune in TUNES}
+    pitches = {tune: tokcodec.info(data).pitch for tune, data in files.items()}
+    assert pitches == {"perceptual": perceptual, "light": perceptual, "fidelity": fidelity}
+    assert files["perceptual"] == tokcodec.encode(photograph, target_size=size)
+    assert all(0.95 * size <= len(data) <= size for data in files.values())
+    errors = {tune: -quality.psnr(photograph, tokcodec.decode(data, look="fidelity")) for tune, data in files.items()}
+    assert errors["fidelity"] <= errors["perceptual"] + 0.1
+
+
+@pytest.mark.parametrize("size", [300, 500])
+def test_a_focus_has_the_least_error_for_every_look(photograph: Image.Image, size: int) -> None:
+    files = {tokcodec.encode(photograph, target_size=size, focus=["0,0,60,60"], tune=tune) for tune in TUNES}
+    assert len(files) == 1
 
 
 def test_detail_gets_more_tokens(photograph: Image.Image) -> None:

@@ -34,7 +34,8 @@ effort_option = click.option(
 tune_option = click.option(
     "--tune",
     type=click.Choice(["perceptual", "fidelity", "light"]),
-    help="With --effort: improve the perceptual look (default), the squared error, or the look of web pages.",
+    help="With --effort, --target-size or --target-bpp: for the perceptual look (default), the least squared error, or "
+    "the look of web pages.",
 )
 focus_option = click.option(
     "--focus",

@@ -34,6 +34,8 @@ class RateControl:
         container: "tok" or "bare". Default: "tok".
         measured: measure error curves by decoding even if the tokenizer can predict them. Default: False.
         weights: weights of the pixels' errors. Default: all count alike.
+        tune: the look that a size is best for: "perceptual", "light", or "fidelity", which is the least squared error.
+            Default: "perceptual".
         drawer: returns the tokenizer that draws a given number of tiles fastest. Default: `tokenizer`.
         warn: called with a line of text if a target is missed or estimated.
         progress: called with (tiles encoded, tiles) at each pitch that is tried.
@@ -49,11 +51,12 @@ class RateControl:
         container: str = "tok",
         measured: bool = False,
         weights: Weights | None = None,
+        tune: str = "perceptual",
         drawer: Callable[[int], Tokenizer] | None = None,
         warn: Warn,
         progress: Progress | None = None,
     ) -> None:
-        self.warn = warn
+        self.warn, self.tune = warn, tune
         self.planner = Planner(
             picture,
             model,
@@ -75,8 +78,8 @@ class RateControl:
         return self.for_size(target.budget(*self.planner.picture.size))
 
     def for_size(self, budget: int) -> bytes:
-        """The file with the least squared error of at most `budget` bytes. Raises LimitError if there is none."""
-        return SizeSearch(self.planner, self.warn).for_size(budget)
+        """The best file of at most `budget` bytes. Raises LimitError if there is none."""
+        return SizeSearch(self.planner, self.warn, self.tune).for_size(budget)
 
     def as_equal(self, tokens: int) -> bytes:
         """The file with the least error of at most the bytes that `tokens` tokens in each tile have."""

@@ -1,4 +1,4 @@
-"""The settings of rate control, each with the study that fitted it: on photographs, with model base-2."""
+"""The settings of rate control, each with the study that fitted it: on photographs, with base-2 if none is named."""
 
 from __future__ import annotations
 
@@ -46,6 +46,9 @@ class SizeSettings:
     """It is also tried if the largest count is more than this part of all tokens."""
     most_tiles_ratio: float = 2.5
     """It is not tried if it has more than this many times the tiles, since the time of encoding grows with them."""
+    least_gain: float = 0.2
+    """For a perceptual look, dB by which the squared error of a smaller pitch must be less: at equal squared error the
+    larger pitch has the better LPIPS and features. Fitted with base-3 (`bench.studies.effort --sizes`)."""
     focused_pitches: int = 3
     """Number of smaller pitches to try if weights are given: small tiles follow the outlines of a region."""
     padding_bits: float = 4.0

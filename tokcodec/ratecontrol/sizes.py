@@ -1,4 +1,4 @@
-"""The search for a size: the pitch and the counts with the least error, checked by packing real files."""
+"""The search for a size: the pitch and the counts that are best for a look, checked by packing real files."""
 
 from __future__ import annotations
 
@@ -7,22 +7,28 @@ import math
 from ..container.counts import FACTORS
 from ..errors import LimitError
 from .plans import Plan, Planner, Warn
-from .settings import PSNR_WINDOW, SIZE
+from .settings import LPIPS_WINDOW, PSNR_WINDOW, SIZE
 
 
 class SizeSearch:
-    """Searches for the file with the least squared error within a budget.
+    """Searches for the best file within a budget.
 
     Args:
         planner: the planner of the picture.
         warn: called with a line of text if all tokens use too little of the budget.
+        tune: "fidelity" for the pitch with the least squared error. Others prefer a larger pitch with more tokens for
+            each tile, unless its squared error is clearly more. Default: "fidelity".
     """
 
-    def __init__(self, planner: Planner, warn: Warn) -> None:
+    def __init__(self, planner: Planner, warn: Warn, tune: str = "fidelity") -> None:
         self.planner, self.warn = planner, warn
+        # Weights ask for the least error in a region, and for tiles that follow its outline.
+        perceptual = tune != "fidelity" and planner.weights is None
+        self.window = LPIPS_WINDOW if perceptual else PSNR_WINDOW
+        self.least_gain = SIZE.least_gain if perceptual else 0.0
 
     def for_size(self, budget: int) -> bytes:
-        """The file with the least squared error of at most `budget` bytes. Raises LimitError if there is none."""
+        """The best file of at most `budget` bytes. Raises LimitError if there is none."""
         planner = self.planner
         place = self._place_for(budget)
         best = self.fit(planner.pitches[place], budget)
@@ -30,7 +36,8 @@ class SizeSearch:
         for other in range(place + 1, min(place + 1 + smaller, len(planner.pitches))):
             if best is None or planner.weights is not None or self._worth_trying(other, best):
                 plan = self.fit(planner.pitches[other], budget)
-                best = plan if best is None or (plan is not None and plan.error < best.error) else best
+                if best is None or (plan is not None and self._better(plan, best, budget)):
+                    best = plan
         if best is None:
             return self.pack_within(planner.pitches[place], None, budget)
         data = self.pack_within(best.pitch, best, budget)
@@ -84,8 +91,15 @@ class SizeSearch:
         """Index of the larger of the two pitches to try: one above the smallest that has enough tokens per tile."""
         bits = 8 * (budget - self.planner.overhead)
         whole = self.planner.token_bits * self.planner.model.n_tokens
-        affordable = [i for i, tiles in enumerate(self.planner.tiles) if bits >= PSNR_WINDOW.low * whole * tiles]
+        affordable = [i for i, tiles in enumerate(self.planner.tiles) if bits >= self.window.low * whole * tiles]
         return max(0, max(affordable, default=0) - 1)
+
+    def _better(self, plan: Plan, wider: Plan, budget: int) -> bool:
+        """Whether the plan at a smaller pitch is better than the one at a larger pitch."""
+        # A larger pitch that leaves bytes unused, since its tiles have all of their tokens, gets no advantage.
+        filled = wider.allocation.bits + 8 * self.planner.overhead >= SIZE.target_fill * 8 * budget
+        gain = self.least_gain if filled else 0.0
+        return plan.error * 10 ** (gain / 10) < wider.error
 
     def _worth_trying(self, place: int, wider: Plan) -> bool:
         """Whether the pitch at index `place` may be so much better than a larger one that it is worth its time."""

@@ -27,6 +27,11 @@ class Target:
     value: float
     """Bytes (SIZE), bits of the file per pixel (BPP), dB in the fidelity look (PSNR), LPIPS of the default look."""
 
+    @property
+    def sized(self) -> bool:
+        """Whether it is a number of bytes, in one of the two units."""
+        return self.kind in (SIZE, BPP)
+
     def budget(self, width: int, height: int) -> int:
         """Largest number of bytes of a SIZE or BPP target, for a picture of width x height pixels."""
         return int(self.value) if self.kind == SIZE else math.floor(self.value * width * height / 8)
