@@ -137,8 +137,9 @@ def ahead_table(part: dict[str, Any]) -> Table | None:
         rows,
         "Each rival has its best file of all scales and ways of enlarging, as an expert writes it. ahead, behind: the "
         "95 % interval of the mean difference over pictures is above or below 0, else even. Empty: not every picture "
-        "has a file that small of both. ahead up to: where the mean difference falls to 0 after tokcodec was ahead, with "
-        "the 95 % interval over resampled pictures. from: where tokcodec gets ahead, if it is not at the smallest size.",
+        "has a file that small of both, or none was made for these bytes. ahead up to: where the mean difference falls "
+        "to 0 after tokcodec was ahead, with the 95 % interval over resampled pictures. from: where tokcodec gets "
+        "ahead, if it is not at the smallest size.",
     )
 
 

@@ -59,3 +59,11 @@ def test_jpeg_2000_takes_a_ratio_or_decibels(tile: Pixels) -> None:
     data = codec.encode(picture, 30)
     assert psnr(np.asarray(picture), np.asarray(codec.decode(data))) == pytest.approx(30, abs=3)
     assert b"Created by" not in data
+
+
+@pytest.mark.parametrize("name", CODECS)
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (3, 50), (129, 7)])
+def test_every_format_takes_small_and_odd_pictures(name: str, size: tuple[int, int], tile: Pixels) -> None:
+    codec, picture = CODECS[name], Image.fromarray(tile).resize(size)
+    for quality in (codec.form.search[0], codec.form.search[-1]):
+        assert codec.decode(codec.encode(picture, quality)).size == size
