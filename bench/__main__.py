@@ -97,7 +97,7 @@ def main(
     try:
         reason = _weights(lpips_net, lpips_weights, lpips_download)
         if reason is not None:
-            click.echo(f"LPIPS: no weights ({reason})", err=True)
+            click.echo(f"LPIPS: no weights ({reason}); --lpips-download fetches them", err=True)
         unseen = run.find_recognition()
         if unseen is not None:
             click.echo(f"recognition: not measured ({unseen})", err=True)
@@ -117,6 +117,8 @@ def main(
         adapters = options.make()
         crops: tuple[int | None, ...] = (None,) if crop is None else ((crop, None) if whole else (crop,))
         found, bad = pictures.find(folder, crops, limit)
+        others = [row for path in merged for row in _results(path)]
+        compared = None if diff is None else _results(diff)
     except (ValueError, OSError) as error:
         raise click.ClickException(str(error)) from error
     for name, why in bad.items():
@@ -127,19 +129,19 @@ def main(
     if not any(label.startswith("tokcodec") for label in adapters):
         click.echo("tokcodec itself is not among the codecs", err=True)
 
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise click.ClickException(str(error)) from error
     file = out / "results.jsonl"
-    rows = [] if fresh else results.load(file)
-    for other in merged:
-        rows += results.load(other)
-    rows = results.complete(rows) + run.unreadable(bad, crops)
+    rows = results.complete([*([] if fresh else results.load(file)), *others]) + run.unreadable(bad, crops)
     results.rewrite(file, results.complete(rows))
     _run(run.plan(found, options, rows), options, jobs, file)
     rows = results.complete(results.load(file))
     results.rewrite(file, rows)
     _report(found, rows, adapters, options, jobs, out, page_pictures)
-    if diff is not None:
-        lines = results.compare(results.load(diff), rows)
+    if compared is not None:
+        lines = results.compare(compared, rows)
         click.echo("\n".join(lines) if lines else f"no difference from {diff}")
     failures = sum(1 for row in rows if row.get("error"))
     click.echo(f"{len(rows)} rows, {failures} failures: {out / 'index.html'}", err=True)
@@ -154,6 +156,14 @@ def _weights(net: str, path: Path | None, fetch: bool) -> str | None:
     if path is not None and not path.is_file():
         raise ValueError(f"--lpips-weights: {path} is not a file")
     return run.find_lpips(net, path)
+
+
+def _results(path: Path) -> list[Row]:
+    """The rows of another run. Raises ValueError if the file has none."""
+    rows = results.load(path)
+    if not rows:
+        raise ValueError(f"{path} has no results: name the results.jsonl of another run")
+    return rows
 
 
 def _run(planned: Sequence[Job], options: run.Options, jobs: int, file: Path) -> None:

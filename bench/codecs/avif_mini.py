@@ -13,6 +13,7 @@ TEMPORAL_DELIMITER = b"\x12\x00"
 """A unit without content before the picture, which AV1 data in such files does not need."""
 SMALL_SIDE, SMALL_DATA = 1 << 7, 1 << 15
 """Sides and bytes of data up to these take fewer bits in the header."""
+LARGEST_SIDE = 1 << 15
 COLOURS = struct.pack(">4sHHH", b"nclx", 1, 13, 6)
 """Colours that the small header does not have to name: sRGB with the matrix of BT.601. Pillow uses them."""
 BRAND = b"mif3avif"
@@ -27,7 +28,7 @@ def shrink_header(data: bytes) -> bytes:
         data: an AVIF file by Pillow: one picture of 8 bits without alpha, profile or Exif.
 
     Raises:
-        ValueError: the file has more than that, or other colours than Pillow's.
+        ValueError: the file has more than that, other colours than Pillow's, or a side of more than 32,768 pixels.
     """
     top = dict(_boxes(data))
     meta = dict(_boxes(top[b"meta"][4:]))
@@ -38,6 +39,8 @@ def shrink_header(data: bytes) -> bytes:
     config, colours = shared[b"av1C"], shared[b"colr"]
     if config[2] & 0x40 or colours[:-1] != COLOURS:
         raise ValueError("the small header is only for 8 bits in sRGB with the matrix of BT.601")
+    if max(width, height) > LARGEST_SIDE:
+        raise ValueError(f"the small header is only for sides of at most {LARGEST_SIDE} pixels")
     pixels = top[b"mdat"].removeprefix(TEMPORAL_DELIMITER)
     fields = _fields(width, height, _subsampling(config), bool(colours[-1]), len(pixels))
     return _box(b"ftyp", BRAND) + _box(b"mini", fields + config + pixels)

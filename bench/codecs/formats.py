@@ -105,14 +105,16 @@ def avif(picture: Image.Image, quality: int, **options: Any) -> bytes:
     return shrink_header(pillow(picture, quality, kind="AVIF", **options))
 
 
-def jpeg2000(picture: Image.Image, quality: int, **options: Any) -> bytes:
+def jpeg2000(picture: Image.Image, quality: int, *, num_resolutions: int, **options: Any) -> bytes:
     """A bare codestream. `quality` is a PSNR in dB, or below 0 a ratio: -20 asks for a 20th of the picture's bytes.
 
-    Asked in dB, OpenJPEG leaves out whole channels of soft small pictures, and asked by the ratio it does not.
+    Asked in dB, OpenJPEG leaves out whole channels of soft small pictures, and asked by the ratio it does not. It
+    refuses resolutions that would have no pixel.
     """
-    mode = "dB" if quality > 0 else "rates"
+    options["num_resolutions"] = min(num_resolutions, min(picture.size).bit_length())
+    options["quality_mode"] = "dB" if quality > 0 else "rates"
     stream = io.BytesIO()
-    picture.save(stream, "JPEG2000", quality_mode=mode, quality_layers=[abs(quality)], **options)
+    picture.save(stream, "JPEG2000", quality_layers=[abs(quality)], **options)
     return stream.getvalue()
 
 
@@ -153,8 +155,8 @@ FORMATS = (
     Format(
         "avif",
         avif,
-        {"speed": 4, "advanced": {"tune": "psnr"}, "max_threads": 1},
-        search=(0, 3, 5, 10, 15, 22, 30, 40, 50, 62, 75),
+        {"speed": 4, "subsampling": "4:4:4", "advanced": {"tune": "psnr"}, "max_threads": 1},
+        search=(0, 2, 3, 5, 7, 10, 12, 15, 18, 22, 26, 30, 36, 43, 50, 62, 75),
         plain=(0, 5, 15, 30, 50, 75),
         read=grow_header,
         library="avif",

@@ -36,8 +36,8 @@ def make_codecs(options: dict[str, Any]) -> dict[str, Codec]:
     if wanted:
         for name in wanted:
             if not any(_matches(name, codec.label) for codec in found):
-                known = ", ".join(codec.label for codec in found)
-                raise ValueError(f"no codec {name!r} here; there are: {known}")
+                known = ", ".join(dict.fromkeys([*(codec.label for codec in found), "tokcodec"]))
+                raise ValueError(f"no codec {name!r} here, or its package is not installed; there are: {known}")
         found = [codec for codec in found if any(_matches(name, codec.label) for name in wanted)]
     return {codec.label: codec for codec in found}
 

@@ -31,9 +31,9 @@ def who_is_ahead(part: Part) -> list[dict[str, Any]]:
     """For each metric, curve of tokcodec and rival: the differences at the budgets, and where they fall to 0.
 
     Each side has its best file by the metric, at every budget that holds a file of every picture by both. Differences
-    are means over pictures with 95 % intervals, above 0 where tokcodec is better. `up_to` is where their mean falls
-    to 0 first, in the part's unit: 0 if tokcodec is never ahead, None if it always is. `low` and `high` bound its
-    95 % interval over resampled pictures.
+    are means over pictures with 95 % intervals, above 0 where tokcodec is better. `from` and `up_to` are the ends of
+    the first range in which their mean is, as `lead` returns them, in the part's unit. `low` and `high` bound the
+    95 % interval of `up_to` over resampled pictures. None stands for infinity.
     """
     found = []
     for metric in part.choosers:
@@ -45,9 +45,10 @@ def who_is_ahead(part: Part) -> list[dict[str, Any]]:
                 if not budgets:
                     continue
                 sizes = np.asarray([budget.value for budget in budgets])
-                drawn = [crossing(sizes, means) for means in table[stats.resamples(len(table))].mean(1)]
+                drawn = [lead(sizes, means)[1] for means in table[stats.resamples(len(table))].mean(1)]
                 low, high = np.percentile(drawn, [2.5, 97.5], method="nearest")
-                ends = {"up_to": crossing(sizes, table.mean(0)), "low": float(low), "high": float(high)}
+                start, end = lead(sizes, table.mean(0))
+                ends = {"from": start, "up_to": end, "low": float(low), "high": float(high)}
                 found.append(
                     {"metric": metric, "curve": curve, "rival": rival, "budgets": sizes.tolist()}
                     | {"differences": [_estimate(column) for column in table.T]}
@@ -56,22 +57,28 @@ def who_is_ahead(part: Part) -> list[dict[str, Any]]:
     return found
 
 
-def crossing(sizes: Floats, means: Floats) -> float:
-    """The size at which a curve falls to 0 first, interpolated in the logarithm of the size.
+def lead(sizes: Floats, means: Floats) -> tuple[float, float]:
+    """The first range of sizes in which a curve is above 0. Its ends are interpolated in the logarithm of the size.
 
     Args:
         sizes: rising sizes.
         means: values of the curve there.
 
     Returns:
-        The size. 0 if the first value is not above 0, infinity if all are.
+        Where the range begins, 0 if it has the first size, and where it ends, infinity if it has the last one.
+        (0, 0) if no value is above 0.
     """
-    behind = np.flatnonzero(means <= 0)
-    if not len(behind):
-        return math.inf
-    place = behind[0]
-    if place == 0:
-        return 0.0
+    above = means > 0
+    if not above.any():
+        return 0.0, 0.0
+    first = int(np.argmax(above))
+    behind = first + np.flatnonzero(~above[first:])
+    start = _crossing(sizes, means, first) if first else 0.0
+    return start, _crossing(sizes, means, int(behind[0])) if len(behind) else math.inf
+
+
+def _crossing(sizes: Floats, means: Floats, place: int) -> float:
+    """Where a curve crosses 0 on its way to the value at `place`."""
     share = means[place - 1] / (means[place - 1] - means[place])
     return float(sizes[place - 1] * (sizes[place] / sizes[place - 1]) ** share)
 
@@ -120,6 +127,8 @@ def ahead_table(part: dict[str, Any]) -> Table | None:
         verdicts = dict(zip(entry["budgets"], map(_verdict, entry["differences"]), strict=True))
         place = [_place(entry, name, part["unit"]) for name in ("up_to", "low", "high")]
         crossed = "{} {unit} [{}, {}]".format(*place, unit=part["unit"])
+        if entry["from"]:
+            crossed += f", from {_place(entry, 'from', part['unit'])}"
         cells = [verdicts.get(budget, "") for budget in shown]
         rows.append([entry["metric"], entry["curve"], RIVALS[entry["rival"]], crossed, *cells])
     return Table(
@@ -128,8 +137,9 @@ def ahead_table(part: dict[str, Any]) -> Table | None:
         rows,
         "Each rival has its best file of all scales and ways of enlarging, as an expert writes it. ahead, behind: the "
         "95 % interval of the mean difference over pictures is above or below 0, else even. Empty: not every picture "
-        "has a file that small of both. ahead up to: where the mean difference falls to 0 first, with the 95 % "
-        "interval over resampled pictures.",
+        "has a file that small of both, or none was made for these bytes. ahead up to: where the mean difference falls "
+        "to 0 after tokcodec was ahead, with the 95 % interval over resampled pictures. from: where tokcodec gets "
+        "ahead, if it is not at the smallest size.",
     )
 
 

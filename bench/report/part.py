@@ -45,8 +45,9 @@ class Budget:
         return self.value if self.unit == "B" else max(1, round(self.value * row["width"] * row["height"] / 8))
 
     def fits(self, row: Row) -> bool:
-        """Whether the row's file is within the budget."""
-        return bool(row["bytes"] <= self.limit(row))
+        """Whether the row's file is within the budget and, if it was made for a target, whether this is its target."""
+        limit = self.limit(row)
+        return bool(row["bytes"] <= limit) and (row.get("setting") or {}).get("target", limit) == limit
 
 
 class Part:
@@ -90,30 +91,14 @@ class Part:
     def best(self, curve: str, budget: Budget, metric: str) -> dict[str, Row]:
         """The row of the curve with the best `metric` within the budget, by picture.
 
-        A curve of files with targets has rows at these targets alone: between them its best file is too small.
+        A file that was made for a target counts at this target alone: who asks for a larger one gets another file.
         """
         found: dict[str, Row] = {}
-        if not self._serves(curve, budget):
-            return found
         for picture, rows in self.curves.get(curve, {}).items():
             fitting = [(q, row) for row in rows if budget.fits(row) and (q := quality(row, metric)) is not None]
             if fitting:
                 found[picture] = max(fitting, key=lambda pair: pair[0])[1]
         return found
-
-    @cached_property
-    def _targeted(self) -> dict[str, list[Row]]:
-        """Rows whose files have a target, by curve."""
-        found: dict[str, list[Row]] = defaultdict(list)
-        for row in self.rows:
-            if "target" in (row.get("setting") or {}):
-                found[curve_name(row)].append(row)
-        return found
-
-    def _serves(self, curve: str, budget: Budget) -> bool:
-        """Whether the curve has files that were made for the budget, or files that were made for none."""
-        rows = self._targeted.get(curve, [])
-        return not rows or any(row["setting"]["target"] == budget.limit(row) for row in rows)
 
     def points(self, curve: str, picture: str, metric: str) -> list[tuple[float, float]]:
         """(bytes, quality) of the curve's rows on one picture."""

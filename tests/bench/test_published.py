@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
 
+import pytest
+
+from bench import results
+from bench.report.ahead import who_is_ahead
 from bench.report.cells import read_table
+from bench.report.part import Part
 from bench.studies import previews, settings
 
 ROOT = Path(__file__).parents[2]
@@ -77,6 +83,71 @@ def test_where_not_to_use_it_is_where_others_get_ahead() -> None:
         rows = [row["ahead up to"] for row in table if (row["metric"], row["codec"]) == (metric, f"tokcodec {codec}")]
         measured = min(int(row.split()[0]) for row in rows if row[0].isdigit())
         assert abs(size - measured) <= 0.05 * measured, (metric, measured)
+
+
+@cache
+def limits(subset: str) -> dict[tuple[str, ...], float]:
+    """Bytes up to which tokcodec is ahead, by metric, curve and rival, computed from the rows."""
+    rows = [
+        row | {"metrics": row["metrics"] and {name: row["metrics"].get(name) for name in ("psnr", "lpips_squeeze")}}
+        for row in results.complete(results.load(RESULTS / "results.jsonl"))
+        if row["subset"] == subset and row["codec"].startswith(("tokcodec", "avif", "webp"))
+    ]
+    unit = settings.KODAK / 8 if subset == "whole" else 1
+    found = who_is_ahead(Part(subset, rows))
+    return {(e["metric"], e["curve"], e["rival"]): unit * e["up_to"] for e in found if e["up_to"] is not None}
+
+
+SMALL = "AVIF with its small header is ahead from #"
+"""Words of the texts, with a # for each number."""
+
+
+@pytest.mark.parametrize(
+    ("page", "words", "subset", "codec", "measured"),
+    [
+        ("README.md", "WebP follows at # and # bytes", "crop256", "tokcodec", ["webp psnr", "webp lpips"]),
+        ("README.md", "this AVIF already has the higher PSNR from #", "whole", "tokcodec-adaptive", ["avif psnr"]),
+        (
+            "docs/settings.md",
+            f"{SMALL} bytes on for such a photograph, and WebP from # bytes on",
+            "whole",
+            "tokcodec-adaptive",
+            ["avif psnr", "webp psnr"],
+        ),
+        (
+            "docs/settings.md",
+            "In LPIPS WebP is ahead from # bytes on and AVIF from # bytes on",
+            "whole",
+            "tokcodec-adaptive",
+            ["webp lpips", "avif lpips"],
+        ),
+        (
+            "docs/settings.md",
+            f"{SMALL} bytes on in PSNR and from # bytes on in LPIPS, and WebP from # and # bytes on",
+            "crop256",
+            "tokcodec",
+            ["avif psnr", "avif lpips", "webp psnr", "webp lpips"],
+        ),
+        (
+            "docs/settings.md",
+            "`--effort 6 --target-size` AVIF is ahead from # bytes on in PSNR and from # bytes on in LPIPS",
+            "crop256",
+            "tokcodec-effort6",
+            ["avif psnr", "avif lpips"],
+        ),
+    ],
+)
+def test_limits_in_the_texts_are_the_results(
+    page: str, words: str, subset: str, codec: str, measured: list[str]
+) -> None:
+    """Each number is where tokcodec stops being ahead of a rival in a metric, within 5 %."""
+    pattern = r"([\d,]+)".join(map(re.escape, words.split("#")))
+    found = re.search(pattern, (ROOT / page).read_text(encoding="utf-8"))
+    assert found is not None
+    for size, name in zip(found.groups(), measured, strict=True):
+        rival, _, metric = name.partition(" ")
+        key = ("psnr", f"{codec} fidelity") if metric == "psnr" else ("lpips_squeeze", f"{codec} perceptual")
+        assert int(size.replace(",", "")) == pytest.approx(limits(subset)[*key, rival], rel=0.05), name
 
 
 def test_the_card_of_the_measured_model_has_the_results() -> None:

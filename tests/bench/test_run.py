@@ -261,3 +261,15 @@ def test_samples(tmp_path: Path) -> None:
     assert len(found) == 2 * len(pictures.SAMPLES)
     assert not bad
     assert {p.subset for p in found} == {"crop256", "whole"}
+
+
+def test_wrong_files_are_errors_of_one_line(photographs: Path, tmp_path: Path) -> None:
+    picture = photographs / "coffee.png"
+    for arguments, words in (
+        (("--merge", picture), "has no results"),
+        (("--diff", picture), "has no results"),
+        (("--out", picture / "results"), "Not a directory"),
+    ):
+        result = bench(photographs, *QUICK, "--out", tmp_path / "out", *arguments)
+        assert result.exit_code == 1 and words in result.stderr.splitlines()[-1]
+        assert not (tmp_path / "out" / "results.jsonl").exists()

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image, features
 
 from bench.codecs.avif_mini import TEMPORAL_DELIMITER, grow_header, shrink_header
+from bench.metrics import psnr
 from tests.bench.codecs.test_classical import Pixels
 from tests.bench.report.test_page import Browser, needs_browser
 
@@ -69,16 +70,29 @@ def test_much_data_has_its_own_length(tile: Pixels) -> None:
 
 @pytest.mark.slow
 @needs_browser
-@pytest.mark.parametrize("options", [{}, {"subsampling": "4:4:4"}, {"range": "limited"}, {"size": (140, 50)}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"subsampling": "4:4:4"},
+        {"subsampling": "4:0:0"},
+        {"range": "limited"},
+        {"size": (140, 50)},
+        {"size": (3, 1)},
+    ],
+)
 def test_chromium_shows_the_same_pixels(browser: Browser, tile: Pixels, options: dict[str, Any]) -> None:
     whole = coded(tile, **options)
-    assert np.array_equal(shown(browser, shrink_header(whole)), shown(browser, whole))
+    small = shown(browser, shrink_header(whole))
+    assert np.array_equal(small, shown(browser, whole))
+    assert psnr(np.asarray(Image.open(io.BytesIO(whole)).convert("RGB")), small[..., :3]) > 35, "Pillow's picture"
 
 
 def test_what_the_small_header_cannot_hold_is_refused(tile: Pixels) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     alpha = np.dstack([tile, tile[..., :1]])
-    for pixels, options in ((alpha, {}), (tile, {"exif": exif}), (tile, {"icc_profile": b"profile"})):
+    refused = ((alpha, {}), (tile, {"exif": exif}), (tile, {"icc_profile": b"profile"}), (tile, {"size": (32769, 1)}))
+    for pixels, options in refused:
         with pytest.raises(ValueError, match="small header"):
             shrink_header(coded(pixels, **options))

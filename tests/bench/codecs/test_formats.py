@@ -41,6 +41,14 @@ def test_jpeg_has_one_table_and_one_scan(tile: Pixels) -> None:
     assert list(tables) == [0] and tables[0][0] == 80
 
 
+@pytest.mark.skipif("avif" not in CODECS, reason="this Pillow has no AVIF")
+def test_avif_keeps_all_chroma_samples(tile: Pixels) -> None:
+    """Reduced pictures have no colour to spare."""
+    codec, picture = CODECS["avif"], small(tile, 64)
+    data = codec.encode(picture, 30)
+    assert data[20:24] == b"mini" and data[25] >> 3 & 0b11 == 3, "4:4:4"
+
+
 def test_lossless_webp_has_few_values_in_few_bytes(tile: Pixels) -> None:
     codec, picture = CODECS["webp-lossless"], small(tile, 4)
     data = codec.encode(picture, 4)
@@ -59,3 +67,11 @@ def test_jpeg_2000_takes_a_ratio_or_decibels(tile: Pixels) -> None:
     data = codec.encode(picture, 30)
     assert psnr(np.asarray(picture), np.asarray(codec.decode(data))) == pytest.approx(30, abs=3)
     assert b"Created by" not in data
+
+
+@pytest.mark.parametrize("name", CODECS)
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (3, 50), (129, 7)])
+def test_every_format_takes_small_and_odd_pictures(name: str, size: tuple[int, int], tile: Pixels) -> None:
+    codec, picture = CODECS[name], Image.fromarray(tile).resize(size)
+    for quality in (codec.form.search[0], codec.form.search[-1]):
+        assert codec.decode(codec.encode(picture, quality)).size == size

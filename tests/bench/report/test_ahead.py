@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from bench.report.ahead import ahead_table, crossing, who_is_ahead
+from bench.report.ahead import ahead_table, lead, who_is_ahead
 from bench.report.part import Part
 from bench.report.summary import summarise
 from bench.results import Row, to_json
@@ -17,18 +17,21 @@ SIZES = np.asarray([100.0, 200.0, 400.0])
 
 
 @pytest.mark.parametrize(
-    ("means", "size"),
+    ("means", "ends"),
     [
-        ([1, -1, -1], math.sqrt(100 * 200)),
-        ([3, 1, -1], math.sqrt(200 * 400)),
-        ([1, 0, 1], 200),
-        ([1, -1, 1], math.sqrt(100 * 200)),
-        ([-1, 1, -1], 0),
-        ([1, 2, 3], math.inf),
+        ([1, -1, -1], (0, math.sqrt(100 * 200))),
+        ([3, 1, -1], (0, math.sqrt(200 * 400))),
+        ([1, 0, 1], (0, 200)),
+        ([1, -1, 1], (0, math.sqrt(100 * 200))),
+        ([-1, 1, -1], (math.sqrt(100 * 200), math.sqrt(200 * 400))),
+        ([0, 1, 1], (100, math.inf)),
+        ([-3, -1, 1], (math.sqrt(200 * 400), math.inf)),
+        ([-1, -2, 0], (0, 0)),
+        ([1, 2, 3], (0, math.inf)),
     ],
 )
-def test_the_first_crossing(means: list[float], size: float) -> None:
-    assert crossing(SIZES, np.asarray(means, np.float64)) == pytest.approx(size)
+def test_the_first_range_above_0(means: list[float], ends: tuple[float, float]) -> None:
+    assert lead(SIZES, np.asarray(means, np.float64)) == pytest.approx(ends)
 
 
 def rows(gains: dict[str, list[int]], rival: str = "avif") -> list[Row]:
@@ -56,6 +59,15 @@ def test_files_with_a_target_are_compared_at_their_targets() -> None:
     (found,) = who_is_ahead(Part("crop256", made))
     assert found["budgets"] == [108, 202, 396]
     assert found["up_to"] == pytest.approx(math.sqrt(202 * 396))
+
+
+def test_a_larger_target_is_not_served_by_a_smaller_file() -> None:
+    made = rows({"a": [5, 1, -40], "b": [5, 1, -40]})
+    for each in made:
+        if each["codec"] == "tokcodec":
+            each["setting"] = {"look": "fidelity", "target": each["bytes"]}
+    (found,) = who_is_ahead(Part("crop256", made))
+    assert [each["mean"] for each in found["differences"]] == pytest.approx([5, 1, -40])
 
 
 def test_who_is_ahead_of_the_best_of_a_rival() -> None:
@@ -86,7 +98,8 @@ def test_the_table_says_it_in_words() -> None:
     assert shown["against"] == "AVIF" and shown["ahead up to"] == "339 B [339, 339]"
     assert (shown["108 B"], shown["300 B"], shown["396 B"]) == ("ahead", "ahead", "behind")
     always, never = "over 4096 B [over 4096, over 4096]", "below 96 B [below 96, below 96]"
-    for gains, words in (([2, 2, 2], always), ([-1, 1, 1], never)):
+    later = "339 B [339, 339], from 157"
+    for gains, words in (([2, 2, 2], always), ([-1, 0, -1], never), ([-1, 1, -1], later)):
         table = ahead_table(summarise(rows({"a": gains, "b": gains}))["parts"][0])
         assert table is not None and table.rows[0][3] == words
 
