@@ -155,8 +155,8 @@ FORMATS = (
     Format(
         "avif",
         avif,
-        {"speed": 4, "advanced": {"tune": "psnr"}, "max_threads": 1},
-        search=(0, 3, 5, 10, 15, 22, 30, 40, 50, 62, 75),
+        {"speed": 4, "subsampling": "4:4:4", "advanced": {"tune": "psnr"}, "max_threads": 1},
+        search=(0, 2, 3, 5, 7, 10, 12, 15, 18, 22, 26, 30, 36, 43, 50, 62, 75),
         plain=(0, 5, 15, 30, 50, 75),
         read=grow_header,
         library="avif",

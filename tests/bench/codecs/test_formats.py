@@ -41,6 +41,14 @@ def test_jpeg_has_one_table_and_one_scan(tile: Pixels) -> None:
     assert list(tables) == [0] and tables[0][0] == 80
 
 
+@pytest.mark.skipif("avif" not in CODECS, reason="this Pillow has no AVIF")
+def test_avif_keeps_all_chroma_samples(tile: Pixels) -> None:
+    """Reduced pictures have no colour to spare."""
+    codec, picture = CODECS["avif"], small(tile, 64)
+    data = codec.encode(picture, 30)
+    assert data[20:24] == b"mini" and data[25] >> 3 & 0b11 == 3, "4:4:4"
+
+
 def test_lossless_webp_has_few_values_in_few_bytes(tile: Pixels) -> None:
     codec, picture = CODECS["webp-lossless"], small(tile, 4)
     data = codec.encode(picture, 4)
