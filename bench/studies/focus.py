@@ -101,7 +101,8 @@ def _compare(
 def _measure(
     pixels: NDArray[np.uint8], box: Box, net: LPIPS | None, size: int, focus: list[tuple[int, ...]]
 ) -> dict[str, float]:
-    data = tokcodec.encode(Image.fromarray(pixels), target_size=size, focus=focus, warn=lambda text: None)
+    picture = Image.fromarray(pixels)
+    data = tokcodec.encode(picture, target_size=size, focus=focus, tune="fidelity", warn=lambda text: None)
     inside = np.zeros(pixels.shape[:2], bool)
     place = slice(box[1], box[1] + box[3]), slice(box[0], box[0] + box[2])
     inside[place] = True
@@ -123,7 +124,8 @@ def _draw_example(name: str, path: Path) -> None:
     """Draw the original and the files without and with focus, each above its region, and print their figures."""
     size, box, weight = EXAMPLES[name]
     original = _example(name)
-    files = [tokcodec.encode(original, target_size=size, focus=focus) for focus in ([], [(*box, weight)])]
+    focuses: tuple[list[tuple[int, ...]], ...] = [], [(*box, weight)]
+    files = [tokcodec.encode(original, target_size=size, focus=focus, tune="fidelity") for focus in focuses]
     x, y, w, h = box
     corners = (x, y, x + w, y + h)
     shown = [original, *(tokcodec.decode(data) for data in files)]

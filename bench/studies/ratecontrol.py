@@ -112,10 +112,10 @@ def main(folder: Path, budgets: tuple[float, ...], limit: int | None, part: str)
 def _compare(picture: Image.Image, meter: Meter, bpp: float, gains: dict[tuple[float, str], Gains]) -> None:
     model, tokenizer = find_model(None), tokcodec.load_tokenizer(None, "cpu")
     budget = int(bpp * picture.width * picture.height / 8)
-    data, seconds = _cpu(lambda: tokcodec.encode(picture, target_size=budget, warn=_silent))
+    data, seconds = _cpu(lambda: tokcodec.encode(picture, target_size=budget, tune="fidelity", warn=_silent))
     chosen = tokcodec.info(data).pitch
     mine = _measure(meter, data)
-    measured = RateControl(picture, model, tokenizer, pitch=chosen, measured=True, warn=_silent)
+    measured = RateControl(picture, model, tokenizer, pitch=chosen, measured=True, tune="fidelity", warn=_silent)
     reference, reference_seconds = _cpu(lambda: measured.for_size(budget))
     equal = {pitch: _equal(picture, pitch, budget) for pitch in _pitches(picture)}
     qualities = {pitch: _measure(meter, file, fidelity_only=True)["psnr"] for pitch, file in equal.items() if file}
