@@ -14,6 +14,7 @@ TEMPORAL_DELIMITER = b"\x12\x00"
 SMALL_SIDE, SMALL_DATA = 1 << 7, 1 << 15
 """Sides and bytes of data up to these take fewer bits in the header."""
 LARGEST_SIDE = 1 << 15
+"""Pixels of a side that the header has bits for."""
 COLOURS = struct.pack(">4sHHH", b"nclx", 1, 13, 6)
 """Colours that the small header does not have to name: sRGB with the matrix of BT.601. Pillow uses them."""
 BRAND = b"mif3avif"

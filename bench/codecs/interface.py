@@ -65,6 +65,8 @@ class Point:
     label: str | None = None
     """Label instead of the codec's own."""
     error: str | None = None
+    data: bytes | None = None
+    """The file, from `attempt`."""
 
 
 class Codec(ABC):
@@ -105,4 +107,4 @@ def attempt(setting: Setting, encode: Callable[[], bytes], decode: Callable[[byt
         pixels = np.asarray(image.convert("RGB"))
     except Exception as error:  # a codec's failure is a result, and the bench continues
         return Point(setting, error=f"{type(error).__name__}: {error}")
-    return Point(setting, len(data), pixels, encode_s, decode_s, peak_mb())
+    return Point(setting, len(data), pixels, encode_s, decode_s, peak_mb(), data=data)

@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import Image
 
-from bench.codecs.interface import Point, Scene, Setting, attempt, timed
+from bench.codecs.interface import Point, Scene, Setting, attempt
 from bench.codecs.tok import TokCodec
 from tokcodec.options import TUNES
 
@@ -70,15 +70,10 @@ class AdaptiveTokCodec(TokCodec):
         for budget in budgets:
             for look in self.facts.looks:
                 setting: Setting = {"target": budget} | ({} if look is None else {"look": look})
-                try:
-                    data, seconds = timed(partial(self.encode_to, image, budget, **tune_of(look)))
-                except Exception as error:  # as in `attempt`: a codec's failure is a result
-                    yield Point(setting, error=f"{type(error).__name__}: {error}")
-                    continue
-                point = attempt(setting, partial(bytes, data), partial(self.decode_at, look=look, size=image.size))
-                if point.encode_s is not None:
-                    point.encode_s += seconds
-                    point.extra |= self.facts_of(data)
+                encode = partial(self.encode_to, image, budget, **tune_of(look))
+                point = attempt(setting, encode, partial(self.decode_at, look=look, size=image.size))
+                if point.data is not None:
+                    point.extra |= self.facts_of(point.data)
                 yield point
 
     def render(self, image: Image.Image, setting: Setting) -> tuple[int, Image.Image]:

@@ -38,7 +38,7 @@ NAMES = "bytes", "seconds", "PSNR, fidelity", "PSNR, perceptual", "PSNR, light",
 DECIMALS = 1, 2, 2, 2, 2, 3, 3, 3
 
 Case = tuple[str, int, str, int]
-"""Picture, tokens or bytes at most, tune ("" without an effort) and effort."""
+"""Picture, tokens or bytes at most, tune ("" for a crop without an effort) and effort."""
 
 
 class Judge:
