@@ -161,6 +161,17 @@ def test_of_whole_pictures_avif_has_the_higher_psnr() -> None:
     assert 1000 * size == pytest.approx(found["lpips_squeeze", "tokcodec-adaptive perceptual", "avif"], rel=0.05)
 
 
+def test_of_smoother_pictures_avif_is_ahead_earlier() -> None:
+    """The README names the earliest bytes of both sets, in PSNR and in LPIPS."""
+    table = [cells(row) for row in rows(RESULTS / "other-pictures.md")]
+    words = r"AVIF is ahead from (\d+) bytes on in PSNR, and from (\d+) in LPIPS"
+    claimed = re.search(words, (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert claimed is not None
+    for metric, size in zip(("psnr", "lpips_squeeze"), claimed.groups(), strict=True):
+        ends = [row[4] for row in table if (row[1], row[3]) == (metric, "AVIF")]
+        assert len(ends) == 2 and int(size) == min(int(end.split()[0]) for end in ends)
+
+
 def test_the_card_of_the_measured_model_has_the_results() -> None:
     """By tokens: bytes, PSNR of both looks, colour (not in base-2's card), LPIPS, features, top-1 and grain."""
     head, *lines = section("tokcodec by tokens per tile, 24 centre crops")
