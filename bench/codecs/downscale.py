@@ -59,12 +59,13 @@ class Downscaled(Codec):
         self.scales = codec.form.scales
         # They include all qualities of the plain codec, so that it is never better at equal bytes.
         self.qualities = codec.form.search
+        self.whole_qualities = codec.form.whole or self.qualities
 
     def _label(self, up: str) -> str:
         return f"{self.codec.label}-down" if up == "bicubic" else f"{self.codec.label}-{up}"
 
     def config(self) -> dict[str, Any]:
-        return {
+        found = {
             "options": self.codec.form.options,
             "qualities": self.qualities,
             "scales": self.scales,
@@ -72,6 +73,7 @@ class Downscaled(Codec):
             "down": "lanczos",
             "up": self.ups,
         }
+        return found | ({"whole": self.codec.form.whole} if self.codec.form.whole else {})
 
     def versions(self) -> dict[str, str]:
         return self.codec.versions()
@@ -101,9 +103,10 @@ class Downscaled(Codec):
     def _search(self, scene: Scene) -> list[_Trial]:
         """Every file within the largest budget, with its PSNR, from the smallest scale on."""
         trials = []
+        qualities = self.whole_qualities if scene.whole else self.qualities
         for index, scale in reversed(list(enumerate(self.scales))):
             small = _shrink(scene.image, scale)
-            files = [(quality, *timed(partial(self.codec.encode, small, quality))) for quality in self.qualities]
+            files = [(quality, *timed(partial(self.codec.encode, small, quality))) for quality in qualities]
             for quality, data, seconds in files:
                 if len(data) > scene.budgets[-1]:
                     continue

@@ -35,6 +35,8 @@ class Format:
     """What does not depend on the quality."""
     search: tuple[int, ...]
     """Qualities tried at reduced sizes, rising. They include `plain`."""
+    whole: tuple[int, ...] = ()
+    """Those tried for whole pictures, to save time. Empty: all of `search`."""
     plain: tuple[int, ...] = ()
     """Qualities at full size. Empty: the format is only used for reduced pictures."""
     scales: tuple[float, ...] = SCALES
@@ -156,7 +158,11 @@ FORMATS = (
         "avif",
         avif,
         {"speed": 4, "subsampling": "4:4:4", "advanced": {"tune": "psnr"}, "max_threads": 1},
-        search=(0, 2, 3, 5, 7, 10, 12, 15, 18, 22, 26, 30, 36, 43, 50, 62, 75),
+        search=(
+            *(0, 1, 3, 5, 6, 8, 9, 11, 12, 15, 16, 17, 19, 20, 22, 24, 25, 27, 28, 30),  # all that give different files
+            *(33, 36, 39, 43, 46, 50, 54, 58, 62, 66, 70, 75),
+        ),
+        whole=(0, 2, 3, 5, 7, 10, 12, 15, 18, 22, 26, 30, 36, 43, 50, 62, 75),
         plain=(0, 5, 15, 30, 50, 75),
         read=grow_header,
         library="avif",

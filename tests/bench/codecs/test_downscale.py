@@ -20,8 +20,9 @@ from tests.bench.codecs.test_classical import PLAIN, Pixels, measured, scene
 
 def test_the_search_holds_every_plain_quality() -> None:
     for codec in PLAIN.values():
-        assert set(codec.form.plain) <= set(codec.form.search)
-        assert list(codec.form.search) == sorted(codec.form.search)
+        for search in (codec.form.search, codec.form.whole or codec.form.search):
+            assert set(codec.form.plain) <= set(search)
+            assert list(search) == sorted(search)
     assert SCALES[0] == 1
 
 
@@ -53,6 +54,16 @@ def test_downscaled_reaches_where_plain_does_not(tile: Pixels) -> None:
     again = webp().render(Image.fromarray(tile), found[0].setting)
     assert again[0] == found[0].size
     assert (np.asarray(again[1]) == found[0].decoded).all()
+
+
+@pytest.mark.skipif("webp" not in PLAIN, reason="this Pillow has no WebP")
+def test_whole_pictures_may_have_qualities_of_their_own(tile: Pixels) -> None:
+    form = replace(PLAIN["webp"].form, search=(0, 20), whole=(0, 50), scales=(0.25,))
+    codec = Downscaled(Classical(form))
+    used = {
+        whole: {p.setting["quality"] for p in codec.points(scene(tile, (200, 2000), whole))} for whole in (False, True)
+    }
+    assert used == {False: {0, 20}, True: {0, 50}}
 
 
 @pytest.mark.skipif("webp" not in PLAIN, reason="this Pillow has no WebP")
