@@ -27,8 +27,11 @@ from bench.codecs.interface import Codec, Point, Scene, Setting, attempt, timed
 # quarter of a second. On crops it is measured at every scale. The best scale by LPIPS is up to five steps finer (JPEG).
 WHOLE_WINDOW = (5, 2)
 UPSCALERS = {"bicubic": Image.Resampling.BICUBIC, "nearest": Image.Resampling.NEAREST}
-SQUARE = ("webp", "avif")
-"""Formats whose pictures are also enlarged by nearest neighbour: the best ones by LPIPS."""
+SQUARE = ("webp", "webp-pillow", "avif")
+"""Formats whose pictures are also enlarged by nearest neighbour: the best ones by LPIPS.
+
+Of WebP these are often written by Pillow's defaults, whose noise shaping costs PSNR.
+"""
 
 
 @dataclass

@@ -22,6 +22,8 @@ TINY_SCALES = (0.0625, 0.046875, 0.0390625, 0.03125, 0.0234375, 0.01953125, 0.01
 JPEG_TABLE = [16 + 4 * (place // 8 + place % 8) for place in range(64)]
 """Quantisation of both luma and chroma at quality 50. It rises slowly, for the least squared error."""
 
+WEBP_QUALITIES = (0, 1, 2, 3, 5, 7, 10, 13, 16, 20, 24, 28, 34, 42, 50, 60, 70, 75, 80, 85, 90)
+
 
 @dataclass(frozen=True)
 class Format:
@@ -141,7 +143,7 @@ FORMATS = (
         "webp",
         webp,
         {"method": 6, "segments": 1, "sns_strength": 0},
-        search=(0, 1, 2, 3, 5, 7, 10, 13, 16, 20, 24, 28, 34, 42, 50, 60, 70, 75, 80, 85, 90),
+        search=WEBP_QUALITIES,
         plain=(0, 5, 10, 20, 50, 80),
         package=("webp", "webp"),
     ),
@@ -197,9 +199,8 @@ FORMATS = (
         "webp-pillow",
         pillow,
         {"kind": "WEBP"},
-        search=(0, 2, 5, 10, 15, 20, 28, 38, 50, 60, 70, 80, 90),
+        search=WEBP_QUALITIES,
         plain=(0, 5, 10, 20, 50, 80),
-        crops_only=True,
         library="webp",
     ),
     Format(

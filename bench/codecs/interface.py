@@ -107,4 +107,5 @@ def attempt(setting: Setting, encode: Callable[[], bytes], decode: Callable[[byt
         pixels = np.asarray(image.convert("RGB"))
     except Exception as error:  # a codec's failure is a result, and the bench continues
         return Point(setting, error=f"{type(error).__name__}: {error}")
-    return Point(setting, len(data), pixels, encode_s, decode_s, peak_mb(), data=data)
+    peak = peak_mb()
+    return Point(setting, len(data), pixels, encode_s, decode_s, None if peak is None else round(peak), data=data)

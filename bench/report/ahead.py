@@ -14,7 +14,7 @@ from bench.report.part import Budget, Part, quality
 
 RIVALS = {"avif": "AVIF", "webp": "WebP", "jpegxl": "JPEG XL", "jpeg2000": "JPEG 2000", "jpeg": "JPEG"}
 """Names by the codec's label."""
-ENDINGS = ("", "-down", "-nearest", "-lossless-down")
+ENDINGS = ("", "-down", "-nearest", "-lossless-down", "-pillow-down", "-pillow-nearest")
 """Curves of a rival begin with its label and end so. The best file of all of them counts."""
 SHOWN_BYTES = (36, 64, 108, 202, 300, 396, 512, 768, 1024, 2048)
 """Budgets of 256x256 crops in the table. Those of whole pictures are all shown."""
@@ -135,11 +135,11 @@ def ahead_table(part: dict[str, Any]) -> Table | None:
         f"Who is ahead, {title_of(part)}",
         ["metric", "codec", "against", "ahead up to", *(in_unit(budget, part["unit"]) for budget in shown)],
         rows,
-        "Each rival has its best file of all scales and ways of enlarging, as an expert writes it. ahead, behind: the "
-        "95 % interval of the mean difference over pictures is above or below 0, else even. Empty: not every picture "
-        "has a file that small of both, or none was made for these bytes. ahead up to: where the mean difference falls "
-        "to 0 after tokcodec was ahead, with the 95 % interval over resampled pictures. from: where tokcodec gets "
-        "ahead, if it is not at the smallest size.",
+        "Each rival has its best file of all scales and ways of enlarging, as an expert or Pillow writes it. ahead, "
+        "behind: the 95 % interval of the mean difference over pictures is above or below 0, else even. Empty: not "
+        "every picture has a file that small of both, or none was made for these bytes. ahead up to: where the mean "
+        "difference falls to 0 after tokcodec was ahead, with the 95 % interval over resampled pictures. from: where "
+        "tokcodec gets ahead, if it is not at the smallest size.",
     )
 
 
