@@ -62,7 +62,6 @@ class Downscaled(Codec):
         self.scales = codec.form.scales
         # They include all qualities of the plain codec, so that it is never better at equal bytes.
         self.qualities = codec.form.search
-        self.whole_qualities = codec.form.whole or self.qualities
 
     def _label(self, up: str) -> str:
         return f"{self.codec.label}-down" if up == "bicubic" else f"{self.codec.label}-{up}"
@@ -106,7 +105,7 @@ class Downscaled(Codec):
     def _search(self, scene: Scene) -> list[_Trial]:
         """Every file within the largest budget, with its PSNR, from the smallest scale on."""
         trials = []
-        qualities = self.whole_qualities if scene.whole else self.qualities
+        qualities = (scene.whole and self.codec.form.whole) or self.qualities
         for index, scale in reversed(list(enumerate(self.scales))):
             small = _shrink(scene.image, scale)
             files = [(quality, *timed(partial(self.codec.encode, small, quality))) for quality in qualities]
